@@ -1,0 +1,44 @@
+# Every target that needs .venv makes it first; `make` alone says what there is.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+BIN := .venv/bin
+PYTHON ?=
+export PYTHON
+
+.PHONY: help demo test check check-long bench bench-long setup constraints clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## set up, then run a first pipeline and show its lineage
+	@MAKE_GOAL=demo scripts/setup.sh demo
+	@$(BIN)/python examples/first.py
+
+test: setup ## set up, then check: what CI runs
+	@$(MAKE) --no-print-directory check
+
+setup: ## make .venv with everything (test and demo do it by themselves)
+	@MAKE_GOAL=test scripts/setup.sh test
+
+check: ## lint, types, layers and tests, without set-up
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -m "not long and not cluster"
+
+check-long: setup ## the tests that take minutes
+	$(BIN)/pytest -m long
+
+bench: setup ## print each measured figure as a ratio to its limit and to peers
+	@$(BIN)/python benchmarks/run.py
+
+bench-long: setup ## the figures that take many minutes
+	@$(BIN)/python benchmarks/run.py --long
+
+constraints: setup ## renew the pinned versions in constraints.txt
+	@scripts/constraints.sh
+
+clean: ## remove caches, builds and .venv
+	rm -rf .venv .venv.lock .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage dist build
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

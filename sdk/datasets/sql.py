@@ -1,0 +1,63 @@
+"""A dataset that grows by rows: each new batch has the rows of a query beyond the last batch's watermark."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from jeyn.errors import UsageError
+from jeyn.sdk.datasets.batch import DatasetBatch
+from jeyn.sdk.datasets.formula import DatasetFormula
+from jeyn.sdk.datasets.streaming import batch_reference
+
+if TYPE_CHECKING:
+    from jeyn.sdk.catalog import DataCatalog
+    from jeyn.sdk.version import Version
+
+
+class SqlFormula(DatasetFormula):
+    """The rows of `query` by their `watermark` column, from the database that settings know by this name.
+
+    Rows with the last batch's exact watermark that arrive later are in the next batch. `late` looks further back:
+    rows whose watermark is up to that much older (in the watermark's own unit; seconds for timestamps) are compared
+    by content with what earlier batches hold.
+    """
+
+    kind: ClassVar[str] = "sql"
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        version: str | Version,
+        output_catalog: type[DataCatalog],
+        query: str,
+        watermark: str,
+        database: str = "default",
+        late: float | None = None,
+        after: str | DatasetBatch | None = None,
+        description: str = "",
+    ) -> None:
+        self._declare(name, version, output_catalog, description)
+        if "://" in database:
+            raise UsageError(
+                f'the database of "{name}" is a name, not an address (addresses hold secrets and move)',
+                hint="say database=NAME and set JEYN_DATABASE_<NAME>, or databases: in jeyn.yaml",
+            )
+        self.query = query.strip().rstrip(";")
+        self.watermark = watermark
+        self.database = database
+        self.late = None if late is None else float(late)
+        self.after = batch_reference(after)
+
+    def recipe(self) -> dict[str, Any]:
+        return {
+            "kind": self.kind,
+            "query": self.query,
+            "watermark": self.watermark,
+            "database": self.database,
+            "late": self.late,
+            "after": self.after,
+        }
+
+    def get_new_batch(self, *, after: str | DatasetBatch | None = None) -> DatasetBatch:
+        return DatasetBatch.requested(self, after=batch_reference(after) or self.after)

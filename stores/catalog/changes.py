@@ -1,0 +1,103 @@
+"""What one commit writes, as data: built by the stores outside any lock, applied by `commit.py` in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from jeyn.sdk.artefact import Edge, Record
+from jeyn.sdk.version import Version
+
+Veto = Callable[[Version, Record, Version], None]
+
+
+@dataclass(frozen=True)
+class VersionClaim:
+    """A version to claim for an owner: a bump of `base` (default: the highest released), or `exact`.
+
+    `veto(base version, base record, new version)` raises when the bump is too small for the change.
+    """
+
+    owner: str
+    level: Literal["patch", "minor", "major", "exact"]
+    exact: Version | None = None
+    base: Version | None = None
+    veto: Veto | None = None
+
+
+@dataclass(frozen=True)
+class EpochClaim:
+    """The next epoch of one formula version."""
+
+    owner: str
+
+
+Claim = VersionClaim | EpochClaim
+
+
+@dataclass(frozen=True)
+class NewArtefact:
+    """An artefact to create unless it exists, with the edges, claims and facts that come with it."""
+
+    record: Record
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    edges: tuple[Edge, ...] = ()
+    claim: Claim | None = None
+    # Batch membership (SEMANTICS 13): (member, id of the batch that has it, or "" for this one).
+    members: tuple[tuple[str, str], ...] = ()
+    formula: str = ""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    external: frozenset[str] = frozenset()
+    quarantined: bool = False
+    event: str = "jeyn.artefact.saved"
+
+
+@dataclass(frozen=True)
+class AliasMove:
+    """An alias of an owner set to an artefact, or taken away. `over`: only if it points there now ("" for nowhere)."""
+
+    owner: str
+    alias: str
+    target: str | None
+    verb: str
+    reason: str
+    over: str | None = None
+    event: str = "jeyn.alias.moved"
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A tag, pin, tombstone, withdrawal or contract put on an artefact, or taken off."""
+
+    artefact: str
+    kind: str
+    value: str = ""
+    present: bool = True
+    reason: str = ""
+    event: str = "jeyn.artefact.marked"
+
+
+@dataclass(frozen=True)
+class Fence:
+    """Only one attempt of an operation commits (SEMANTICS 9): the row keys of both, and what came out."""
+
+    operation: int
+    attempt: int
+    outputs: tuple[tuple[str, int, str], ...] = ()
+
+
+Change = NewArtefact | AliasMove | Mark | Fence
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a `NewArtefact`: the claim it has now, and whether this commit created it or its claim."""
+
+    id: str
+    number: str | None
+    at: int
+    actor: str
+    is_new: bool
+    facts: Mapping[str, Any]
+    quarantined: bool

@@ -1,0 +1,274 @@
+"""One write transaction: artefacts, edges, claims, aliases, marks and events, all or nothing (SEMANTICS 9 and 11)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import bindparam, insert, select, update
+
+from jeyn.errors import AliasMoved, Conflict, Invalid, NotFound
+from jeyn.sdk.artefact import PayloadRef
+from jeyn.stores.catalog import claims
+from jeyn.stores.catalog.changes import AliasMove, Change, Fence, Mark, NewArtefact, Outcome
+from jeyn.stores.catalog.database import Database, Transaction
+from jeyn.stores.catalog.tables import (
+    alias_move,
+    artefact,
+    artefact_payload,
+    batch_member,
+    condemned,
+    edge,
+    event,
+    mark,
+    metric,
+    operation,
+    operation_artefact,
+)
+
+
+class MembersTaken(Exception):
+    """Another process claimed one of a batch's files or its watermark first: list again (SEMANTICS 13)."""
+
+
+class PayloadsCondemned(Exception):
+    """A sweep condemned bytes between their upload and this commit: upload again (SEMANTICS 28)."""
+
+    def __init__(self, digests: Sequence[str]) -> None:
+        super().__init__(*digests)
+        self.digests = tuple(digests)
+
+
+class AttemptLost(Conflict):
+    """Another attempt of the same operation committed first; this one's work is discarded."""
+
+
+_KEYS = select(artefact.c.id, artefact.c.key).where(artefact.c.id.in_(bindparam("ids", expanding=True)))
+_ONE_KEY = select(artefact.c.key).where(artefact.c.id == bindparam("id"))
+_SAVED = select(artefact.c.at, artefact.c.actor, artefact.c.facts, artefact.c.quarantined).where(
+    artefact.c.key == bindparam("key")
+)
+_CONDEMNED = select(condemned.c.digest).where(condemned.c.digest.in_(bindparam("digests", expanding=True)))
+_ALIAS = (
+    select(alias_move.c.artefact)
+    .where(alias_move.c.owner == bindparam("owner"), alias_move.c.alias == bindparam("alias"))
+    .order_by(alias_move.c.key.desc())
+    .limit(1)
+)
+_BURIED = (
+    select(mark.c.present)
+    .where(mark.c.artefact == bindparam("artefact"), mark.c.kind == "tombstone")
+    .order_by(mark.c.key.desc())
+    .limit(1)
+)
+_INSERT_ARTEFACT = insert(artefact).returning(artefact.c.key)
+
+
+def commit(database: Database, changes: Sequence[Change], actor: str) -> list[Outcome]:
+    """Apply `changes` in order in one durable transaction; the outcomes are those of the artefacts, in order.
+
+    Raises `NotFound` for a parent that does not exist, `Conflict` and `Incompatible` as the changes say.
+    """
+    with database.write() as tx:
+        writer = _Writer(tx, actor)
+        outcomes = [outcome for change in changes if (outcome := writer.apply(change)) is not None]
+        writer.write_events()
+    return outcomes
+
+
+class _Writer:
+    """The state of one transaction: row keys seen so far, and the events to write at its end."""
+
+    def __init__(self, tx: Transaction, actor: str) -> None:
+        self.tx = tx
+        self.run = tx.connection.execute
+        self.stamp = {"actor": actor, "at": tx.at, "seq": tx.seq}
+        self.keys: dict[str, int] = {}
+        self.events: list[dict[str, Any]] = []
+
+    def apply(self, change: Change) -> Outcome | None:
+        match change:
+            case NewArtefact():
+                return self.save(change)
+            case AliasMove():
+                self.move(change)
+            case Mark():
+                self.mark(change)
+            case Fence():
+                self.fence(change)
+        return None
+
+    def key(self, id: str) -> int:
+        if id not in self.keys:
+            found = self.run(_ONE_KEY, {"id": _hex(id)}).scalar_one_or_none()
+            if found is None:
+                raise NotFound(f'no artefact "{id}" in this catalog', hint="save it first, or import it", refs=[id])
+            self.keys[id] = found
+        return self.keys[id]
+
+    def save(self, new: NewArtefact) -> Outcome:
+        id = new.record.id
+        edges = dict.fromkeys((*new.record.parents, *new.edges))
+        self._look_up([id, *(e.parent for e in edges)])
+        self._check_payloads(new)
+        if id in self.keys:
+            return self._existing(new)
+        missing = [e.parent for e in edges if e.parent not in self.keys]
+        if missing:
+            raise NotFound(f'the parent "{missing[0]}" does not exist', hint="save parents first", refs=missing)
+        key = self._insert(new)
+        if edges:
+            self.run(
+                insert(edge), [{"child": key, "parent": self.keys[e.parent], "type": int(e.type)} for e in edges]
+            )
+        self._insert_payloads(key, new)
+        number = self._claim(key, new)
+        self._insert_metrics(key, new)
+        self._emit(new.event, id, {"name": new.record.name, "type": new.record.type, "number": number})
+        return Outcome(id, number, self.tx.at, self.stamp["actor"], True, new.facts, new.quarantined)
+
+    def _look_up(self, ids: Sequence[str]) -> None:
+        unknown = [_hex(id) for id in ids if id not in self.keys]
+        if unknown:
+            found = self.run(_KEYS, {"ids": unknown}).all()
+            self.keys.update((f"sha256:{id}", key) for id, key in found)
+
+    def _check_payloads(self, new: NewArtefact) -> None:
+        digests = [_hex(p.digest) for p in new.record.payloads if p.digest not in new.external]
+        if digests:
+            found = self.run(_CONDEMNED, {"digests": digests}).scalars().all()
+            if found:
+                raise PayloadsCondemned(found)
+
+    def _existing(self, new: NewArtefact) -> Outcome:
+        key = self.keys[new.record.id]
+        at, actor, facts, quarantined = self.run(_SAVED, {"key": key}).one()
+        number = claims.number_of(self.tx, key, new.claim) if new.claim else None
+        is_new = False
+        if new.claim and not number:
+            number, is_new = self._claim(key, new), True
+        if self.run(_BURIED, {"artefact": key}).scalar_one_or_none():
+            self.mark(Mark(new.record.id, "tombstone", present=False, reason="saved again", event=_RESTORED))
+        return Outcome(new.record.id, number, at, actor, is_new, json.loads(facts), quarantined and not number)
+
+    def _insert(self, new: NewArtefact) -> int:
+        record = new.record
+        key: int = self.run(
+            _INSERT_ARTEFACT,
+            {
+                "id": _hex(record.id),
+                "type": record.type,
+                "schema": record.schema,
+                "name": record.name,
+                "document": record.document.decode(),
+                "facts": json.dumps(dict(new.facts), sort_keys=True),
+                "quarantined": new.quarantined,
+                **self.stamp,
+            },
+        ).scalar_one()
+        self.keys[record.id] = key
+        return key
+
+    def _insert_payloads(self, key: int, new: NewArtefact) -> None:
+        def row(payload: PayloadRef) -> dict[str, Any]:
+            digest, external = _hex(payload.digest), payload.digest in new.external
+            return {
+                "artefact": key, "name": payload.name, "digest": digest, "size": payload.size, "external": external
+            }  # fmt: skip
+
+        if new.record.payloads:
+            self.run(insert(artefact_payload), [row(payload) for payload in new.record.payloads])
+
+    def _claim(self, key: int, new: NewArtefact) -> str | None:
+        if new.members:
+            self._take_members(key, new)
+        return claims.claim_next(self.tx, key, new, self.stamp) if new.claim else None
+
+    def _take_members(self, key: int, new: NewArtefact) -> None:
+        formula = self.key(new.formula)
+        names = [member for member, _ in new.members]
+        taken = select(batch_member.c.member).where(
+            batch_member.c.formula == formula, batch_member.c.member.in_(bindparam("names", expanding=True))
+        )
+        for start in range(0, len(names), 500):
+            if self.run(taken, {"names": names[start : start + 500]}).first():
+                raise MembersTaken
+        rows = [
+            {"formula": formula, "member": member, "batch": self.key(batch) if batch else key}
+            for member, batch in new.members
+        ]
+        self.run(insert(batch_member), rows)
+
+    def _insert_metrics(self, key: int, new: NewArtefact) -> None:
+        if not new.metrics:
+            return
+        subjects = [key]
+        if new.record.type == "evaluation":
+            subjects += [self.keys[e.parent] for e in new.record.parents if e.type.name == "evaluation_of"]
+        self.run(
+            insert(metric),
+            [
+                {"subject": subject, "name": name, "source": key, "value": value}
+                for subject in subjects
+                for name, value in new.metrics.items()
+            ],
+        )
+
+    def move(self, change: AliasMove) -> None:
+        now = self.run(_ALIAS, {"owner": change.owner, "alias": change.alias}).scalar_one_or_none()
+        target = self.key(change.target) if change.target else None
+        if change.over is not None:
+            expected = self.key(change.over) if change.over else None
+            if now != expected:
+                raise AliasMoved(
+                    f'"{change.alias}" of {change.owner} has moved since it was compared with',
+                    hint="compare again with what it points to now",
+                    refs=[change.target] if change.target else [],
+                )
+        if now == target:
+            return
+        row = {"owner": change.owner, "alias": change.alias, "artefact": target, "verb": change.verb}
+        self.run(insert(alias_move), row | {"reason": change.reason} | self.stamp)
+        self._emit(change.event, change.target or change.owner, {"owner": change.owner, "alias": change.alias})
+
+    def mark(self, change: Mark) -> None:
+        row = {"artefact": self.key(change.artefact), "kind": change.kind, "value": change.value}
+        self.run(insert(mark), row | {"present": change.present, "reason": change.reason} | self.stamp)
+        self._emit(
+            change.event, change.artefact, {"kind": change.kind, "value": change.value, "present": change.present}
+        )
+
+    def fence(self, change: Fence) -> None:
+        won = self.run(
+            update(operation)
+            .where(operation.c.key == change.operation, operation.c.committed_by.is_(None))
+            .values(committed_by=change.attempt)
+        )
+        if won.rowcount != 1:
+            raise AttemptLost("another attempt of this operation committed first", hint="its outputs stand")
+        rows = [
+            {"operation": change.operation, "direction": "out", "name": name, "position": position}
+            | {"artefact": self.key(id)}
+            for name, position, id in change.outputs
+        ]
+        if rows:
+            self.run(insert(operation_artefact), rows)
+
+    def _emit(self, kind: str, subject: str, data: dict[str, Any]) -> None:
+        self.events.append({"kind": kind, "subject": subject, "data": json.dumps(data, sort_keys=True)})
+
+    def write_events(self) -> None:
+        if self.events:
+            self.run(
+                insert(event), [row | self.stamp | {"position": i} for i, row in enumerate(self.events)]
+            )
+
+
+_RESTORED = "jeyn.artefact.restored"
+
+
+def _hex(id: str) -> str:
+    if not id.startswith("sha256:"):
+        raise Invalid(f'"{id}" is no artefact id', hint="ids look like sha256:<64 hex digits>")
+    return id[7:]

@@ -1,0 +1,205 @@
+"""The catalog database: engines for SQLite and PostgreSQL, read and write transactions, and their errors translated.
+
+One writer at a time on both: SQLite by `BEGIN IMMEDIATE`, PostgreSQL because each write transaction first ticks the
+catalog's clock, whose row stays locked until it commits. So the order of the clock is the order of commits.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+
+from jeyn.errors import (
+    Busy,
+    Corrupt,
+    Immutable,
+    Invalid,
+    JeynError,
+    NoSpace,
+    NotAllowed,
+    NotFound,
+    Unreachable,
+    UsageError,
+)
+from jeyn.stores.catalog.filesystem import refuse_network
+from jeyn.stores.catalog.triggers import REFUSAL
+
+BUSY_SECONDS = 120
+_open: weakref.WeakSet[Database] = weakref.WeakSet()
+
+
+@dataclass(frozen=True)
+class Transaction:
+    """A write transaction: its connection, and the clock's answer: its place in the order and its time (µs, UTC)."""
+
+    connection: Connection
+    seq: int
+    at: int
+
+
+class Database:
+    """One catalog database by URL. Thread-safe; connections are opened lazily and dropped when a process forks."""
+
+    def __init__(self, url: str) -> None:
+        self.url = _parse(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        if self.is_sqlite and self.path:
+            refuse_network(self.path.parent)
+        self._engine = self._create(synchronous="FULL")
+        # Leases need not survive a power cut: the process that held them does not either.
+        self._soft = self._create(synchronous="NORMAL")
+        _open.add(self)
+
+    @property
+    def path(self) -> Path | None:
+        """The SQLite file."""
+        found = self.url.database
+        return Path(found) if self.is_sqlite and found else None
+
+    @property
+    def dialect(self) -> str:
+        return self.url.get_backend_name()
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A read transaction: everything in it sees the same commit."""
+        with translated(self), self._engine.connect() as connection:
+            if not self.is_sqlite:
+                connection = connection.execution_options(isolation_level="REPEATABLE READ")
+            with connection.begin():
+                yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Transaction]:
+        """A durable write transaction with a tick of the clock; rolled back when the block raises."""
+        with translated(self), self._writing(self._engine) as connection:
+            seq, at = connection.execute(_TICK[self.dialect], {"now": time.time_ns() // 1000}).one()
+            yield Transaction(connection, seq, at)
+
+    @contextmanager
+    def write_soft(self) -> Iterator[Connection]:
+        """A write transaction that a power cut may undo, without a tick: for leases only."""
+        with translated(self), self._writing(self._soft) as connection:
+            if not self.is_sqlite:
+                connection.execute(text("SET LOCAL synchronous_commit TO OFF"))
+            yield connection
+
+    @contextmanager
+    def exclusive(self) -> Iterator[Connection]:
+        """A plain connection in a write transaction, for migrations."""
+        with translated(self), self._writing(self._engine) as connection:
+            yield connection
+
+    def dispose(self, close: bool = True) -> None:
+        """Drop all connections; the next use opens new ones. After a fork they belong to the parent: don't close."""
+        for engine in (self._engine, self._soft):
+            engine.dispose(close=close)
+
+    @contextmanager
+    def _writing(self, engine: Engine) -> Iterator[Connection]:
+        with engine.connect() as connection:
+            connection = connection.execution_options(jeyn_write=True)
+            with connection.begin():
+                yield connection
+
+    def _create(self, synchronous: str) -> Engine:
+        options: dict[str, Any] = {"pool_pre_ping": not self.is_sqlite}
+        if self.is_sqlite:
+            options["connect_args"] = {"timeout": BUSY_SECONDS, "check_same_thread": False}
+        try:
+            engine = create_engine(self.url, **options)
+        except (NoSuchModuleError, ModuleNotFoundError) as exc:
+            raise UsageError(
+                f'the catalog "{self.url.render_as_string()}" needs a driver that is not installed ({exc})',
+                hint='pip install "jeyn[postgres]" and use postgresql+psycopg://…',
+            ) from exc
+        if self.is_sqlite:
+            _tune_sqlite(engine, synchronous)
+        return engine
+
+
+_TICK = {
+    "sqlite": text("UPDATE catalog_clock SET seq = seq + 1, at = max(:now, at + 1) WHERE id = 1 RETURNING seq, at"),
+    "postgresql": text(
+        "UPDATE catalog_clock SET seq = seq + 1, at = greatest(:now, at + 1) WHERE id = 1 RETURNING seq, at"
+    ),
+}
+
+
+def _parse(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except ArgumentError as exc:
+        raise UsageError(f'"{url}" is no database address', hint="sqlite:///path or postgresql://…") from exc
+    if parsed.drivername == "postgresql":
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    if parsed.get_backend_name() not in ("sqlite", "postgresql"):
+        raise UsageError(f'a catalog cannot be kept in "{parsed.drivername}"', hint="use sqlite:// or postgresql://")
+    return parsed
+
+
+def _tune_sqlite(engine: Engine, synchronous: str) -> None:
+    @event.listens_for(engine, "connect")
+    def _connect(connection: sqlite3.Connection, _record: object) -> None:
+        # SQLAlchemy emits BEGIN itself; the driver's own guessing would start transactions late.
+        connection.isolation_level = None
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute(f"PRAGMA synchronous={synchronous}")
+        connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute("PRAGMA cache_size=-65536")
+        connection.execute("PRAGMA mmap_size=268435456")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        writes = connection.get_execution_options().get("jeyn_write")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+@contextmanager
+def translated(database: Database) -> Iterator[None]:
+    """Third-party database errors as Jeyn's, each with what to do next."""
+    try:
+        yield
+    except DBAPIError as exc:
+        raise _translate(exc, database) from exc
+
+
+def _translate(exc: DBAPIError, database: Database) -> JeynError:
+    said, where = str(exc.orig), database.url.render_as_string()
+    low = said.lower()
+    if REFUSAL in said:
+        return Immutable("a saved artefact and its history never change", hint="save a new version instead")
+    if "locked" in low or "busy" in low:
+        return Busy(f'the catalog "{where}" was locked for {BUSY_SECONDS} s', hint="try again; `jeyn doctor` shows who")
+    if "disk is full" in low or "no space" in low or "disk i/o error" in low:
+        return NoSpace(f'the disk of the catalog "{where}" is full ({said})', hint="free space; nothing was lost")
+    if "readonly" in low or "read-only" in low or "permission denied" in low:
+        return NotAllowed(f'the catalog "{where}" cannot be written ({said})', hint="check who owns JEYN_HOME")
+    if "unable to open" in low:
+        return NotAllowed(f'the catalog "{where}" cannot be opened ({said})', hint="check JEYN_HOME and its folder")
+    if "malformed" in low or "not a database" in low:
+        return Corrupt(f'"{where}" is damaged or no catalog ({said})', hint="restore it, or set JEYN_HOME elsewhere")
+    if "does not exist" in low and "database" in low:
+        return NotFound(f'the catalog database "{where}" does not exist', hint="create it, then try again")
+    if exc.connection_invalidated or type(exc.orig).__name__ == "OperationalError":
+        return Unreachable(f'the catalog "{where}" cannot be reached ({said.strip()})', hint="check JEYN_CATALOG")
+    return Invalid(f'the catalog "{where}" refused a statement ({said.strip()})', hint="run `jeyn fsck`")
+
+
+def _after_fork() -> None:
+    for database in _open:
+        database.dispose(close=False)
+
+
+os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,137 @@
+"""Bringing a catalog to this Jeyn's schema: under a lock, with its data, and never backwards."""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from sqlalchemy import Connection, inspect, text
+
+from jeyn.errors import Busy, Corrupt, NewerSchema, NotAllowed
+from jeyn.stores.catalog.database import Database
+from jeyn.stores.catalog.tables import APPEND_ONLY
+from jeyn.stores.catalog.triggers import trigger_names
+
+REVISIONS = ("0001", "0002")
+LOCK_SECONDS = 120
+_POSTGRES_LOCK = 0x6A65796E  # "jeyn"
+
+
+def ensure_current(database: Database) -> None:
+    """Create the schema, or upgrade it with its data; quick when there is nothing to do.
+
+    Raises `NewerSchema` for a catalog that a newer Jeyn has upgraded.
+    """
+    _make_folder(database)
+    with database.read() as connection:
+        if _is_current(connection, database):
+            return
+    with _locked(database):
+        upgrade(database, REVISIONS[-1])
+
+
+def upgrade(database: Database, revision: str) -> None:
+    """Run the steps up to `revision` in one transaction; a SQLite catalog with data is copied beside itself first."""
+    with database.read() as connection:
+        found = current_revision(connection)
+    if found is not None and database.path and found != revision:
+        _back_up(database.path, found)
+    with database.exclusive() as connection:
+        found = current_revision(connection)
+        if found != revision:
+            _run(connection, revision)
+            check_triggers(connection, database.dialect)
+
+
+def current_revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+    return None if found is None else str(found)
+
+
+def check_triggers(connection: Connection, dialect: str) -> None:
+    """Raise `Corrupt` when a table lost the triggers that keep it append-only."""
+    catalog = {
+        "sqlite": "SELECT name FROM sqlite_master WHERE type = 'trigger'",
+        "postgresql": "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal",
+    }
+    there = set(connection.execute(text(catalog[dialect])).scalars())
+    missing = sorted(name for table in APPEND_ONLY for name in trigger_names(table, dialect) - there)
+    if missing:
+        raise Corrupt(
+            f"the catalog lost triggers that protect history: {', '.join(missing)}",
+            hint="restore the catalog from a copy; anything may have been changed since",
+        )
+
+
+def _is_current(connection: Connection, database: Database) -> bool:
+    found = current_revision(connection)
+    if found is not None and found not in REVISIONS:
+        raise NewerSchema(
+            f'the catalog "{database.url.render_as_string()}" is at revision {found}, newer than this Jeyn '
+            f"({REVISIONS[-1]})",
+            hint="upgrade Jeyn: pip install --upgrade jeyn",
+        )
+    return found == REVISIONS[-1]
+
+
+def _run(connection: Connection, revision: str) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
+
+
+def _make_folder(database: Database) -> None:
+    if database.path:
+        try:
+            database.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as exc:
+            raise NotAllowed(
+                f'the home "{database.path.parent}" cannot be made ({exc.strerror})', hint="set JEYN_HOME elsewhere"
+            ) from exc
+
+
+def _back_up(path: Path, revision: str) -> None:
+    import sqlite3
+
+    copy = path.with_name(f"{path.name}.before-{revision}")
+    partial = copy.with_suffix(".partial")
+    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(partial)) as target:
+        source.backup(target)
+    shutil.move(partial, copy)
+
+
+@contextmanager
+def _locked(database: Database) -> Iterator[None]:
+    if database.path is None:
+        with _postgres_lock(database):
+            yield
+        return
+    try:
+        lock = database.path.with_name(f"{database.path.name}.lock").open("w")
+    except OSError as exc:
+        raise NotAllowed(
+            f'the home "{database.path.parent}" cannot be written ({exc.strerror})', hint="set JEYN_HOME elsewhere"
+        ) from exc
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def _postgres_lock(database: Database) -> Iterator[None]:
+    with database.read() as connection:
+        connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'"))
+        try:
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _POSTGRES_LOCK})
+        except Exception as exc:
+            raise Busy("another process is upgrading the catalog", hint="try again in a minute") from exc
+        yield

@@ -1,0 +1,1 @@
+"""The catalog's schema, one step a module; a released step never changes."""

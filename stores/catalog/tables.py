@@ -1,0 +1,238 @@
+"""The catalog's tables as SQLAlchemy knows them; what creates them are the migrations.
+
+Everything but leases, condemnations, the clock and the relay's cursor is append-only, and triggers hold that
+(`triggers.py`). Edges, claims and histories refer to artefacts by their integer `key`: closures over a hundred thousand
+rows stay quick. Digests are bare lower-case hex; times are microseconds since the epoch, UTC.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData()
+Big = BigInteger().with_variant(Integer, "sqlite")
+
+clock = Table(
+    "catalog_clock",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("seq", Big, nullable=False),
+    Column("at", Big, nullable=False),
+)
+
+artefact = Table(
+    "artefact",
+    metadata,
+    Column("key", Big, primary_key=True),
+    Column("id", String(64), nullable=False),
+    Column("type", String(64), nullable=False),
+    Column("schema", String(80), nullable=False),
+    Column("name", String(200), nullable=False),
+    Column("document", Text, nullable=False),
+    Column("facts", Text, nullable=False),
+    Column("quarantined", Boolean, nullable=False),
+    Column("actor", String(200), nullable=False),
+    Column("at", Big, nullable=False),
+    Column("seq", Big, nullable=False),
+    UniqueConstraint("id", name="artefact_id"),
+    Index("artefact_type_name", "type", "name"),
+    Index("artefact_type_at", "type", "at"),
+)
+
+edge = Table(
+    "edge",
+    metadata,
+    Column("child", Big, ForeignKey("artefact.key"), primary_key=True, autoincrement=False),
+    Column("parent", Big, ForeignKey("artefact.key"), primary_key=True, autoincrement=False),
+    Column("type", Integer, primary_key=True, autoincrement=False),
+    Index("edge_down", "parent", "child", "type"),
+    sqlite_with_rowid=False,
+)
+
+claim = Table(
+    "claim",
+    metadata,
+    Column("owner", String(300), primary_key=True),
+    Column("number", String(200), primary_key=True),
+    Column("major", Big, nullable=False),
+    Column("minor", Big, nullable=False),
+    Column("patch", Big, nullable=False),
+    Column("prerelease", String(200), nullable=False),
+    Column("artefact", Big, ForeignKey("artefact.key"), nullable=False),
+    Column("actor", String(200), nullable=False),
+    Column("at", Big, nullable=False),
+    Column("seq", Big, nullable=False),
+    Index("claim_order", "owner", "major", "minor", "patch"),
+    Index("claim_artefact", "artefact"),
+)
+
+alias_move = Table(
+    "alias_move",
+    metadata,
+    Column("key", Big, primary_key=True),
+    Column("owner", String(300), nullable=False),
+    Column("alias", String(100), nullable=False),
+    Column("artefact", Big, ForeignKey("artefact.key")),
+    Column("verb", String(20), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("actor", String(200), nullable=False),
+    Column("at", Big, nullable=False),
+    Column("seq", Big, nullable=False),
+    Index("alias_move_history", "owner", "alias", "key"),
+    Index("alias_move_artefact", "artefact"),
+)
+
+# Tags, pins, tombstones, withdrawals and contracts: the newest row of (artefact, kind, value) is what holds.
+mark = Table(
+    "mark",
+    metadata,
+    Column("key", Big, primary_key=True),
+    Column("artefact", Big, ForeignKey("artefact.key"), nullable=False),
+    Column("kind", String(20), nullable=False),
+    Column("value", Text, nullable=False),
+    Column("present", Boolean, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("actor", String(200), nullable=False),
+    Column("at", Big, nullable=False),
+    Column("seq", Big, nullable=False),
+    Index("mark_history", "artefact", "kind", "key"),
+    Index("mark_kind", "kind", "value"),
+)
+
+artefact_payload = Table(
+    "artefact_payload",
+    metadata,
+    Column("artefact", Big, ForeignKey("artefact.key"), primary_key=True, autoincrement=False),
+    Column("name", String(1000), primary_key=True),
+    Column("digest", String(64), nullable=False),
+    Column("size", Big, nullable=False),
+    Column("external", Boolean, nullable=False),
+    Index("artefact_payload_digest", "digest"),
+)
+
+batch_member = Table(
+    "batch_member",
+    metadata,
+    Column("formula", Big, ForeignKey("artefact.key"), primary_key=True, autoincrement=False),
+    Column("member", String(300), primary_key=True),
+    Column("batch", Big, ForeignKey("artefact.key"), nullable=False),
+    Index("batch_member_batch", "batch"),
+)
+
+metric = Table(
+    "metric",
+    metadata,
+    Column("subject", Big, ForeignKey("artefact.key"), primary_key=True, autoincrement=False),
+    Column("name", String(200), primary_key=True),
+    Column("source", Big, ForeignKey("artefact.key"), primary_key=True, autoincrement=False),
+    Column("value", Float, nullable=False),
+    Index("metric_value", "name", "value"),
+)
+
+event = Table(
+    "event",
+    metadata,
+    Column("seq", Big, primary_key=True, autoincrement=False),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("kind", String(80), nullable=False),
+    Column("subject", String(300), nullable=False),
+    Column("data", Text, nullable=False),
+    Column("actor", String(200), nullable=False),
+    Column("at", Big, nullable=False),
+    Index("event_at", "at"),
+)
+
+lease = Table(
+    "lease",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("holder", String(80), primary_key=True),
+    Column("expires", Big, nullable=False),
+)
+
+condemned = Table(
+    "condemned",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("sweeper", String(80), nullable=False),
+    Column("expires", Big, nullable=False),
+)
+
+relay_cursor = Table(
+    "relay_cursor",
+    metadata,
+    Column("name", String(80), primary_key=True),
+    Column("seq", Big, nullable=False),
+    Column("position", Integer, nullable=False),
+)
+
+# Provenance (SEMANTICS 7): runs, operations and attempts are not artefacts; their rows refer to ids.
+run = Table(
+    "run",
+    metadata,
+    Column("key", Big, primary_key=True),
+    Column("id", String(80), nullable=False),
+    Column("pipeline", String(200), nullable=False),
+    Column("code", Big, ForeignKey("artefact.key")),
+    Column("actor", String(200), nullable=False),
+    Column("at", Big, nullable=False),
+    UniqueConstraint("id", name="run_id"),
+)
+
+operation = Table(
+    "operation",
+    metadata,
+    Column("key", Big, primary_key=True),
+    Column("run", Big, ForeignKey("run.key"), nullable=False),
+    Column("name", String(300), nullable=False),
+    Column("committed_by", Big),
+    UniqueConstraint("run", "name", name="operation_name"),
+)
+
+attempt = Table(
+    "attempt",
+    metadata,
+    Column("key", Big, primary_key=True),
+    Column("operation", Big, ForeignKey("operation.key"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("host", String(200), nullable=False),
+    Column("at", Big, nullable=False),
+    UniqueConstraint("operation", "number", name="attempt_number"),
+)
+
+operation_artefact = Table(
+    "operation_artefact",
+    metadata,
+    Column("operation", Big, ForeignKey("operation.key"), primary_key=True, autoincrement=False),
+    Column("direction", String(3), primary_key=True),
+    Column("name", String(200), primary_key=True),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("artefact", Big, ForeignKey("artefact.key"), nullable=False),
+    Index("operation_artefact_artefact", "artefact"),
+)
+
+# table -> the columns that make a row the same row: what triggers refuse to change, delete or insert again.
+APPEND_ONLY: dict[str, tuple[tuple[str, ...], ...]] = {
+    "artefact": (("id",), ("key",)),
+    "edge": (("child", "parent", "type"),),
+    "claim": (("owner", "number"),),
+    "alias_move": (("key",),),
+    "mark": (("key",),),
+    "artefact_payload": (("artefact", "name"),),
+    "batch_member": (("formula", "member"),),
+    "metric": (("subject", "name", "source"),),
+    "event": (("seq", "position"),),
+}

@@ -1,0 +1,186 @@
+"""Payloads as read-only files below a folder, `file:///folder`; each is complete and durable, or absent."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO
+
+from jeyn.errors import NotFound
+from jeyn.stores.payloads import reader, staging
+from jeyn.stores.payloads.failures import os_errors
+from jeyn.stores.payloads.protocol import StoredPayload, check_digest, check_range, corrupt, is_digest, missing
+from jeyn.stores.payloads.source import HashedFile, Source, claimed, consume, opened, size_of
+from jeyn.stores.payloads.writing import give_name, seal_moved, sync_folder, write_aside
+
+
+class FilePayloads:
+    """Keeps payloads as `sha256/ab/<digest>` below `root`, which the first write makes; reading writes nothing."""
+
+    def __init__(self, root: Path) -> None:
+        # Not resolve(): following links would change the url.
+        self.root = Path(os.path.abspath(root))  # noqa: PTH100
+        self.url = self.root.as_uri()
+        self._payloads = self.root / "sha256"
+        self._durable: set[Path] = set()
+
+    def __repr__(self) -> str:
+        return f"FilePayloads({str(self.root)!r})"
+
+    def __reduce__(self) -> tuple[type[FilePayloads], tuple[Path]]:
+        return FilePayloads, (self.root,)
+
+    def put(self, digest: str, source: Source, *, move: bool = False) -> bool:
+        source = claimed(check_digest(digest), source, move)
+        target, size = self._path(digest), size_of(source)
+        with os_errors(f"store payload '{digest}' in '{self.url}'"):
+            new = self._size(target) != size and self._add(digest, source, target, move)
+            # Also for what somebody else has just put there: their fsync may still be to come.
+            sync_folder(target.parent)
+        consume(source, move)
+        return new
+
+    def read(self, digest: str) -> bytes:
+        with self._reading(digest) as file, os_errors(f"read payload '{digest}' in '{self.url}'"):
+            data = file.readall()
+        if hashlib.sha256(data).hexdigest() != digest:
+            raise corrupt(digest, self.url)
+        return data
+
+    @contextmanager
+    def open(self, digest: str) -> Iterator[BinaryIO]:
+        with self._reading(digest) as file:
+
+            def fill(buffer: memoryview) -> int:
+                with os_errors(f"read payload '{digest}' in '{self.url}'"):
+                    return file.readinto(buffer) or 0
+
+            size = os.fstat(file.fileno()).st_size
+            with reader.verified(fill, size, digest, corrupt(digest, self.url)) as verified:
+                yield verified
+
+    def read_range(self, digest: str, start: int, length: int) -> bytes:
+        check_range(start, length)
+        with self._reading(digest) as file, os_errors(f"read payload '{digest}' in '{self.url}'"):
+            # A range may be asked for that is far longer than the payload.
+            end = min(start + length, os.fstat(file.fileno()).st_size)
+            return b"".join(_pread(file.fileno(), start, end))
+
+    def fetch(self, digest: str, path: Path) -> None:
+        reader.fetch(self, digest, path)
+
+    def size(self, digest: str) -> int:
+        size = self._size(self._path(check_digest(digest)))
+        if size is None:
+            raise missing(digest, self.url)
+        return size
+
+    def exists(self, digest: str) -> bool:
+        return self._size(self._path(check_digest(digest))) is not None
+
+    def list(self) -> Iterator[StoredPayload]:
+        with os_errors(f"list '{self.url}'"):
+            folders = sorted(self._payloads.iterdir()) if self._payloads.is_dir() else ()
+        for folder in folders:
+            yield from self._listed(folder)
+
+    def delete(self, digest: str) -> None:
+        with os_errors(f"delete payload '{digest}' in '{self.url}'"):
+            self._path(check_digest(digest)).unlink(missing_ok=True)
+
+    def staging(self) -> Path:
+        folder = self.root / "staging"
+        with os_errors(f"make '{folder}'"):
+            folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def sweep_staging(self, older_than_s: float) -> int:
+        return staging.sweep(self.root / "staging", older_than_s)
+
+    def local_path(self, digest: str) -> Path | None:
+        self.size(digest)
+        return self._path(digest)
+
+    def _path(self, digest: str) -> Path:
+        return self._payloads / digest[:2] / digest
+
+    def _size(self, path: Path) -> int | None:
+        with os_errors(f"look for '{path}'"):
+            try:
+                return path.stat().st_size
+            except FileNotFoundError:
+                return None
+
+    def _add(self, digest: str, source: Source, target: Path, move: bool) -> bool:
+        self._make(target.parent)
+        aside = self._aside(digest, source, move)
+        try:
+            return self._place(aside, target, size_of(source))
+        except BaseException:
+            if not isinstance(source, HashedFile) or aside != source.path:
+                aside.unlink(missing_ok=True)
+            raise
+
+    def _place(self, aside: Path, target: Path, size: int) -> bool:
+        if self._size(target) in (None, size):
+            return give_name(aside, target)
+        # What is there is broken, a disk's fault or a person's: good bytes heal it.
+        aside.replace(target)
+        return True
+
+    def _aside(self, digest: str, source: Source, move: bool) -> Path:
+        folder = self.staging()
+        if move and isinstance(source, HashedFile) and _lies_in(source.path, folder):
+            return seal_moved(source)
+        return write_aside(folder, digest, source)
+
+    def _make(self, folder: Path) -> None:
+        """Make a folder whose name survives a power cut, whoever made it; synced once per store and folder."""
+        if folder in self._durable and folder.is_dir():
+            return
+        if folder != self.root:
+            self._make(folder.parent)
+        absent = [path for path in (folder, *folder.parents) if not path.exists()]
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in absent or [folder]:
+            # The folder above the root may belong to somebody else, who made the root durable then.
+            with suppress(PermissionError):
+                sync_folder(path.parent)
+        self._durable.add(folder)
+
+    def _listed(self, folder: Path) -> Iterator[StoredPayload]:
+        with os_errors(f"list '{folder}'"):
+            entries = sorted(os.scandir(folder), key=lambda entry: entry.name) if folder.is_dir() else ()
+        for entry in entries:
+            try:
+                seen = entry.stat()
+            except FileNotFoundError:
+                continue  # deleted while it is being listed
+            if is_digest(entry.name):
+                yield StoredPayload(entry.name, seen.st_size, datetime.fromtimestamp(seen.st_mtime, UTC))
+
+    @contextmanager
+    def _reading(self, digest: str) -> Iterator[io.FileIO]:
+        with ExitStack() as stack:
+            try:
+                file = stack.enter_context(opened(self._path(check_digest(digest))))
+            except NotFound as exc:
+                raise missing(digest, self.url) from exc
+            yield file
+
+
+def _pread(descriptor: int, start: int, end: int) -> Iterator[bytes]:
+    """The bytes from `start` to `end`; one `pread` gives at most 2 GiB."""
+    while start < end and (part := os.pread(descriptor, end - start, start)):
+        yield part
+        start += len(part)
+
+
+def _lies_in(path: Path, folder: Path) -> bool:
+    """Whether a rename may take the file itself; a link's target would stay behind."""
+    return not path.is_symlink() and folder.resolve() in path.resolve().parents

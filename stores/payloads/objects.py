@@ -1,0 +1,216 @@
+"""Payloads in an object store through obstore: `s3://`, `gs://` and `az://`, one object each under the url's prefix."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import obstore
+from obstore.exceptions import AlreadyExistsError, BaseError, PermissionDeniedError, UnauthenticatedError
+from obstore.store import ObjectStore, from_url
+
+from jeyn.errors import JeynError, NotAllowed, NotFound, PayloadMissing, Unreachable, UsageError
+from jeyn.stores.payloads import reader, staging
+from jeyn.stores.payloads.protocol import StoredPayload, check_digest, check_range, corrupt, is_digest, missing
+from jeyn.stores.payloads.source import Source, claimed, consume, size_of, verified_chunks
+
+if TYPE_CHECKING:
+    from obstore import GetResult, ObjectMeta
+
+# One request with a condition; more than this goes up in parts, which take none.
+_ONE_REQUEST = 8 << 20
+_PARTS_AT_ONCE = 4
+_MOST_PARTS = 10_000
+# One request per piece, so that neither a time limit nor a broken connection costs more than a piece.
+_PIECE = 64 << 20
+_STREAMED = 1 << 20
+
+# allow_http: plain HTTP is used only for an endpoint that is given as http://, as local servers are.
+_CLIENT = {"allow_http": True, "connect_timeout": "10s", "read_timeout": "60s", "timeout": "15m"}
+_RETRY = {"max_retries": 6, "retry_timeout": timedelta(seconds=60)}
+_SET_UP = "check the network, the endpoint (AWS_ENDPOINT_URL) and the credentials (AWS_ACCESS_KEY_ID and the like)"
+_NO_BUCKET = ("NoSuchBucket", "ContainerNotFound", "The specified bucket does not exist")
+
+
+class ObjectPayloads:
+    """Keeps payloads in a bucket; endpoint and credentials come from the usual environment, or from `options`.
+
+    `options` are obstore's: `config=`, `client_options=`, `retry_config=`, `credential_provider=` or single keys of
+    the config such as `endpoint=`. They are not pickled.
+    """
+
+    def __init__(self, url: str, **options: Any) -> None:
+        self.url = url.rstrip("/")
+        self._store = _connected(self.url, options)
+
+    def __repr__(self) -> str:
+        return f"ObjectPayloads({self.url!r})"
+
+    def __reduce__(self) -> tuple[type[ObjectPayloads], tuple[str]]:
+        return ObjectPayloads, (self.url,)
+
+    def put(self, digest: str, source: Source, *, move: bool = False) -> bool:
+        source = claimed(check_digest(digest), source, move)
+        size = size_of(source)
+        new = self._put_small(digest, source) if size <= _ONE_REQUEST else self._put_large(digest, source, size)
+        consume(source, move)
+        return new
+
+    def read(self, digest: str) -> bytes:
+        data = b"".join(self._chunks(digest, self._piece(digest, 0)))
+        if hashlib.sha256(data).hexdigest() != digest:
+            raise corrupt(digest, self.url)
+        return data
+
+    @contextmanager
+    def open(self, digest: str) -> Iterator[BinaryIO]:
+        first = self._piece(digest, 0)
+        size = 0 if first is None else first.meta["size"]
+        fill = reader.filler(self._chunks(digest, first))
+        with reader.verified(fill, size, digest, corrupt(digest, self.url)) as verified:
+            yield verified
+
+    def read_range(self, digest: str, start: int, length: int) -> bytes:
+        check_range(start, length)
+        length = min(length, self.size(digest) - start)
+        if length <= 0:
+            return b""
+        with self._errors(f"read payload '{digest}'", digest):
+            return bytes(obstore.get_range(self._store, _key(digest), start=start, length=length))
+
+    def fetch(self, digest: str, path: Path) -> None:
+        reader.fetch(self, digest, path)
+
+    def size(self, digest: str) -> int:
+        with self._errors(f"look for payload '{digest}'", digest):
+            return obstore.head(self._store, _key(digest))["size"]
+
+    def exists(self, digest: str) -> bool:
+        return self._size(digest) is not None
+
+    def list(self) -> Iterator[StoredPayload]:
+        with self._errors("list payloads"):
+            pages = iter(obstore.list(self._store, prefix="sha256/"))
+        while page := self._next_page(pages):
+            for found in page:
+                name = found["path"].rpartition("/")[2]
+                if is_digest(name):
+                    yield StoredPayload(name, found["size"], found["last_modified"])
+
+    def delete(self, digest: str) -> None:
+        with suppress(PayloadMissing), self._errors(f"delete payload '{digest}'", digest):
+            obstore.delete(self._store, _key(digest))
+
+    def staging(self) -> Path:
+        return staging.private_folder()
+
+    def sweep_staging(self, older_than_s: float) -> int:
+        return staging.sweep(self.staging(), older_than_s)
+
+    def local_path(self, digest: str) -> Path | None:
+        self.size(digest)
+        return None
+
+    def _size(self, digest: str) -> int | None:
+        try:
+            return self.size(digest)
+        except PayloadMissing:
+            return None
+
+    def _put_small(self, digest: str, source: Source) -> bool:
+        data = b"".join(verified_chunks(digest, source))
+        with self._errors(f"store payload '{digest}'"):
+            try:
+                obstore.put(self._store, _key(digest), data, mode="create")
+                return True
+            except AlreadyExistsError:
+                if self.size(digest) == len(data):
+                    return False
+            # What is there is broken: good bytes heal it.
+            obstore.put(self._store, _key(digest), data, use_multipart=False)
+            return True
+
+    def _put_large(self, digest: str, source: Source, size: int) -> bool:
+        if self._size(digest) == size:
+            return False
+        part = max(_ONE_REQUEST, -(-size // _MOST_PARTS))
+        with self._errors(f"store payload '{digest}'"):
+            # An error raised by the chunks aborts the upload, so wrong bytes never get the name. Two at once send the
+            # same bytes twice, which harms nobody.
+            chunks = verified_chunks(digest, source)
+            obstore.put(self._store, _key(digest), chunks, chunk_size=part, max_concurrency=_PARTS_AT_ONCE)
+        return True
+
+    def _next_page(self, pages: Iterator[Sequence[ObjectMeta]]) -> Sequence[ObjectMeta]:
+        with self._errors("list payloads"):
+            return next(pages, ())
+
+    def _piece(self, digest: str, start: int) -> GetResult | None:
+        """The answer to one ranged request, its body still unread; None for an empty payload."""
+        try:
+            with self._errors(f"read payload '{digest}'", digest):
+                return obstore.get(self._store, _key(digest), options={"range": (start, start + _PIECE)})
+        except Unreachable:
+            # No range fits into nothing: servers answer 416 then.
+            if self.size(digest) == 0:
+                return None
+            raise
+
+    def _chunks(self, digest: str, first: GetResult | None) -> Iterator[bytes]:
+        piece, start = first, 0
+        while piece is not None:
+            stream, size = iter(piece.stream(min_chunk_size=_STREAMED)), piece.meta["size"]
+            while chunk := self._next(stream, digest):
+                yield chunk
+            start += _PIECE
+            piece = self._piece(digest, start) if start < size else None
+
+    def _next(self, stream: Iterator[bytes], digest: str) -> bytes:
+        with self._errors(f"read payload '{digest}'", digest):
+            return next(stream, b"")
+
+    @contextmanager
+    def _errors(self, doing: str, digest: str | None = None) -> Iterator[None]:
+        try:
+            yield
+        except JeynError:
+            raise
+        except (BaseError, OSError, ValueError) as exc:
+            raise _translated(exc, doing, self.url, digest) from exc
+
+
+def _key(digest: str) -> str:
+    return f"sha256/{check_digest(digest)[:2]}/{digest}"
+
+
+def _connected(url: str, options: dict[str, Any]) -> ObjectStore:
+    try:
+        client = _CLIENT | options.get("client_options", {})
+        retry = _RETRY | options.get("retry_config", {})
+        return from_url(url, **options | {"client_options": client, "retry_config": retry})
+    except (BaseError, OSError, ValueError, TypeError) as exc:
+        raise UsageError(f"cannot open '{url}': {_first_line(exc)}", hint=_SET_UP) from exc
+    except BaseException as exc:
+        # Some options that obstore does not know end in a Rust panic, which is no Exception.
+        if type(exc).__name__ != "PanicException":
+            raise
+        raise UsageError(f"cannot open '{url}' with {sorted(options)}: {exc}", hint=_SET_UP) from exc
+
+
+def _translated(exc: Exception, doing: str, url: str, digest: str | None) -> JeynError:
+    message = f"cannot {doing} in '{url}': {_first_line(exc)}"
+    if any(sign in str(exc) for sign in _NO_BUCKET):
+        return NotFound(message, hint="make the bucket, or check JEYN_PAYLOADS and the endpoint")
+    if isinstance(exc, FileNotFoundError):
+        return missing(digest, url) if digest else NotFound(message, hint="check that the bucket is there")
+    if isinstance(exc, (PermissionDeniedError, UnauthenticatedError)):
+        return NotAllowed(message, hint="check the credentials, and that they may get, put, list and delete there")
+    return Unreachable(message, hint=_SET_UP)
+
+
+def _first_line(exc: BaseException) -> str:
+    return str(exc).partition("\n")[0].partition("<?xml")[0].rstrip(" :-")

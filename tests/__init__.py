@@ -1,0 +1,1 @@
+"""Jeyn's tests; the folders mirror the rooms of the repository."""

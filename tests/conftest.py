@@ -1,0 +1,57 @@
+"""Fixtures that every room's tests share: a home, a PostgreSQL database, and the test equipment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.postgres_server import PostgresMissing, PostgresServer, running_postgres
+
+# Set where a missing server is a failure and never a skip, as in CI.
+REQUIRE_POSTGRES = "JEYN_REQUIRE_POSTGRES"
+# The folder of the test equipment; where it is set, a test that needs the equipment runs.
+EQUIPMENT = "JEYN_TEST_EQUIPMENT"
+LOCATIONS = ("JEYN_CATALOG", "JEYN_PAYLOADS", "JEYN_DATA")
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home that does not exist yet; settings from the environment and the working folder lead nowhere else."""
+    for name in LOCATIONS:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("JEYN_HOME", str(tmp_path / ".jeyn"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / ".jeyn"
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A PostgreSQL server for the whole session, started by the first test that asks."""
+    with ExitStack() as stack:
+        try:
+            server = stack.enter_context(running_postgres())
+        except PostgresMissing as error:
+            if os.environ.get(REQUIRE_POSTGRES):
+                pytest.fail(f"{REQUIRE_POSTGRES} is set, but {error}", pytrace=False)
+            pytest.skip(str(error))
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """The SQLAlchemy URL of an empty PostgreSQL database of the test's own."""
+    with postgres_server.new_database() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def equipment() -> Path:
+    """The folder of the test equipment."""
+    folder = os.environ.get(EQUIPMENT)
+    if not folder:
+        pytest.skip(f"{EQUIPMENT} names no folder with the test equipment")
+    return Path(folder)
