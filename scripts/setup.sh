@@ -31,14 +31,14 @@ version_of() { "$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/de
 supported() { case $1 in 3.11 | 3.12 | 3.13) ;; *) return 1 ;; esac; }
 
 choose_python() {
-  local candidate seen='no "python3"'
+  local candidate seen=
   for candidate in ${PYTHON:-python3 python3.13 python3.12 python3.11}; do
     version=$(version_of "$candidate") || continue
     python=$candidate
     supported "$version" && return
-    [ "$seen" != 'no "python3"' ] || seen="\"$candidate\" is Python $version"
+    seen=${seen:-"\"$candidate\" is Python $version"}
   done
-  stop "Jeyn needs Python 3.11, 3.12 or 3.13, and here is ${PYTHON:+\"$PYTHON\": }$seen." \
+  stop "Jeyn needs Python 3.11, 3.12 or 3.13, and ${seen:-"\"${PYTHON:-python3}\" does not run"}." \
     "Install one of them, or name one: make ${MAKE_GOAL:-test} PYTHON=/path/to/python3.12"
 }
 

@@ -23,7 +23,7 @@ _INT_BITS = 14_000  # under CPython's limit of 4300 digits for int <-> str
 _DEPTH = 100
 _FLOAT_TAGS = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
-# Byte-equal to RFC 8785 for what `_is_plain` lets through, at a fifth of the time.
+# Byte-equal to RFC 8785 for what `_is_plain` lets through, and several times faster.
 _plain_encoder = json.JSONEncoder(
     ensure_ascii=False, check_circular=False, allow_nan=False, sort_keys=True, separators=(",", ":")
 )

@@ -45,10 +45,10 @@ class ModelCheckpoint(Artefact):
         self.use_case = use_case
         self.input_catalog: type[DataCatalog] = use_case.input_catalog
         self.output_catalog: type[DataCatalog] = use_case.output_catalog
-        self.dataset: DatasetBatch | None = dataset
+        self._dataset = dataset
         self.model = model
         self.request: VersionRequest | None = request
-        self.parents: tuple[ModelCheckpoint | str, ...] = tuple(parents)
+        self._parents = tuple(parents)
         self._metrics = {name: float(value) for name, value in (metrics or {}).items()}
         self.stored: Record | None = None
         # Known now, so refused now: nothing should be trained on what the model cannot take.
@@ -67,6 +67,21 @@ class ModelCheckpoint(Artefact):
     def ref(self) -> str:
         saved = self._need_saved("reference")
         return saved.id if saved.number is None else f"checkpoint:{self.name}@{saved.number}"
+
+    @property
+    def dataset(self) -> DatasetBatch:
+        """The precise batch that it was trained on."""
+        if self.saved is None:
+            return self._dataset
+        found: DatasetBatch = self.saved.workspace.get(self.batch_id())
+        return found
+
+    @property
+    def parents(self) -> tuple[ModelCheckpoint | str, ...]:
+        """The checkpoints that it was made from, by fine-tuning, merging or otherwise."""
+        if self.saved is None:
+            return self._parents
+        return tuple(self.saved.workspace.get(id) for id in self.parent_ids())
 
     @property
     def metrics(self) -> Mapping[str, float]:
@@ -104,6 +119,15 @@ class ModelCheckpoint(Artefact):
     def batch_id(self) -> str:
         """The id of the batch that it was trained on."""
         return next(e.parent for e in self.record().parents if e.type is RelationshipType.batch_checkpoint)
+
+    @classmethod
+    def read(cls, use_case: MlUseCase, record: Record) -> ModelCheckpoint:
+        """A checkpoint from its stored record; what it was trained on is looked up when asked for."""
+        twin = object.__new__(cls)
+        twin.use_case, twin.model, twin.request = use_case, None, None
+        twin.input_catalog, twin.output_catalog = use_case.input_catalog, use_case.output_catalog
+        twin._metrics, twin.stored = {}, record
+        return twin
 
     def completed(
         self, *, serializer: Mapping[str, Any], payload: PayloadRef, parents: Sequence[Edge]

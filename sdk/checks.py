@@ -7,6 +7,7 @@ kind only. Patterns are RE2's (https://github.com/google/re2/wiki/Syntax): linea
 from __future__ import annotations
 
 import math
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -47,7 +48,7 @@ class Between(Check):
         _one_kind("between", [value for value in (low, high) if value is not None])
         if isinstance(low, bool) or isinstance(high, bool):
             raise UsageError("between() takes no bool", hint="use one_of(True) or one_of(False)")
-        if low is not None and high is not None and low > high:  # type: ignore[operator]  # of one kind
+        if low is not None and high is not None and low > high:
             raise UsageError(f'between() has low "{low}" above high "{high}"', hint="swap them")
         object.__setattr__(self, "low", low)
         object.__setattr__(self, "high", high)
@@ -85,7 +86,7 @@ class OneOf(Check):
         if not values:
             raise UsageError("one_of() has no value, so nothing can pass", hint="give the values that are allowed")
         _one_kind("one_of", values)
-        object.__setattr__(self, "values", tuple(sorted(set(values))))  # type: ignore[type-var]
+        object.__setattr__(self, "values", tuple(sorted(set(values))))
 
     def __str__(self) -> str:
         return f"one_of({', '.join(map(_show, self.values))})"
@@ -183,16 +184,16 @@ def not_null() -> NotNull:
 def check_from_json(data: Any) -> Check:
     """The check that `Check.to_json` wrote; raises `UsageError` for anything else."""
     if not isinstance(data, Mapping) or len(data) != 1:
-        raise UsageError(f"not a check: {repr(data)[:80]}", hint='write it as {"between": {"low": 0, "high": 1}}')
+        raise UsageError(f"not a check: {reprlib.repr(data)}", hint='write it as {"between": {"low": 0, "high": 1}}')
     ((name, arguments),) = data.items()
     expected = _ARGUMENTS.get(name)
     if expected is None or not isinstance(arguments, Mapping) or set(arguments) != expected:
-        raise UsageError(f"not a check: {repr(data)[:80]}", hint=f"checks are {', '.join(_ARGUMENTS)}")
+        raise UsageError(f"not a check: {reprlib.repr(data)}", hint=f"checks are {', '.join(_ARGUMENTS)}")
     if name == "between":
         return Between(_literal_from_json(arguments["low"]), _literal_from_json(arguments["high"]))
     if name == "one_of":
         if not isinstance(arguments["values"], list):
-            raise UsageError(f"not a list of values: {repr(arguments['values'])[:80]}", hint="write a JSON list")
+            raise UsageError(f"not a list of values: {reprlib.repr(arguments['values'])}", hint="write a JSON list")
         return OneOf(tuple(_literal_from_json(value) for value in arguments["values"]))
     if name == "matches":
         return Matches(arguments["pattern"])
@@ -254,7 +255,7 @@ def _literal(value: Any) -> Literal:
     if isinstance(value, datetime):
         return _utc(value)
     if not isinstance(value, int | float) or not _finite(value):
-        raise UsageError(f"a check cannot compare with {repr(value)[:80]}", hint="give numbers, texts or datetimes")
+        raise UsageError(f"a check cannot compare with {reprlib.repr(value)}", hint="give numbers, texts or datetimes")
     return int(value) if isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT_FLOAT else value
 
 
@@ -307,7 +308,9 @@ def _literal_to_json(value: Literal | None) -> Any:
 def _literal_from_json(data: Any) -> Any:
     if isinstance(data, Mapping):
         if set(data) != {"time"} or not isinstance(data["time"], str):
-            raise UsageError(f"not a value: {repr(data)[:80]}", hint='a time is {"time": "2026-01-31T12:00:00+00:00"}')
+            raise UsageError(
+                f"not a value: {reprlib.repr(data)}", hint='a time is {"time": "2026-01-31T12:00:00+00:00"}'
+            )
         return _time(data["time"])
     return data
 

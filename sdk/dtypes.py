@@ -101,8 +101,7 @@ def common(*dtypes: Dtypes) -> Dtypes | None:
 
 
 def _size(dtype: Dtypes) -> int:
-    digits = dtype.value.lstrip("uintfloa")
-    return int(digits) if digits.isdigit() else 0
+    return int("".join(filter(str.isdigit, dtype.value)) or 0)
 
 
 _FLOATS = {"halffloat": "float16", "float": "float32", "double": "float64"}

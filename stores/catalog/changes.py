@@ -9,14 +9,14 @@ from typing import Any, Literal
 from jeyn.sdk.artefact import Edge, Record
 from jeyn.sdk.version import Version
 
-Veto = Callable[[Version, Record, Version], None]
+Veto = Callable[[Version, Record, Version, Record], None]
 
 
 @dataclass(frozen=True)
 class VersionClaim:
     """A version to claim for an owner: a bump of `base` (default: the highest released), or `exact`.
 
-    `veto(base version, base record, new version)` raises when the bump is too small for the change.
+    `veto(base version, base record, new version, new record)` raises when the bump is too small for the change.
     """
 
     owner: str

@@ -70,9 +70,9 @@ def claim_next(tx: Transaction, key: int, new: NewArtefact, stamp: Mapping[str, 
         last = tx.connection.execute(_LAST_EPOCH, {"owner": wanted.owner}).scalar_one()
         numbered = Numbered(str((last or 0) + 1), (last or 0) + 1)
     else:
-        version = _next_version(tx, wanted)
+        version = _next_version(tx, wanted, new.record)
         numbered = Numbered(str(version), version.major, version.minor, version.patch, prerelease_text(version))
-    tx.connection.execute(insert(claim), vars(numbered) | {"owner": wanted.owner, "artefact": key} | stamp)
+    tx.connection.execute(insert(claim), {**vars(numbered), "owner": wanted.owner, "artefact": key, **stamp})
     return numbered.number
 
 
@@ -80,7 +80,7 @@ def prerelease_text(version: Version) -> str:
     return str(version).partition("-")[2]
 
 
-def _next_version(tx: Transaction, wanted: VersionClaim) -> Version:
+def _next_version(tx: Transaction, wanted: VersionClaim, record: Record) -> Version:
     base = wanted.base or _base(tx, wanted)
     if wanted.exact is not None:
         version = wanted.exact
@@ -98,7 +98,7 @@ def _next_version(tx: Transaction, wanted: VersionClaim) -> Version:
         held = tx.connection.execute(_HOLDER, {"owner": wanted.owner, "number": str(base)}).first()
         if held is None:
             raise NotFound(f"there is no {wanted.owner.partition(':')[2]}@{base} to build on", hint="jeyn ls")
-        wanted.veto(base, Record.from_document(held.document), version)
+        wanted.veto(base, Record.from_document(held.document), version, record)
     return version
 
 

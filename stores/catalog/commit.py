@@ -70,6 +70,8 @@ def commit(database: Database, changes: Sequence[Change], actor: str) -> list[Ou
 
     Raises `NotFound` for a parent that does not exist, `Conflict` and `Incompatible` as the changes say.
     """
+    if not changes:
+        return []
     with database.write() as tx:
         writer = _Writer(tx, actor)
         outcomes = [outcome for change in changes if (outcome := writer.apply(change)) is not None]

@@ -4,8 +4,8 @@
 
 Terms are separated by spaces and all must hold. `-term` and `field!=value` negate: they hold where the plain term does
 not, also for want of a value. A bare word is contained in the name. `name:dig*`, or `dig*` alone, is a glob in which
-only `*` is special; `field=value` and quoted values ("with \\" and \\\\ inside") are literal. `created<7d` means younger
-than seven days.
+only `*` is special; `field=value` and quoted values ("with \\" and \\\\ inside") are literal. `created<7d` means
+younger than seven days.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def parse(text: str) -> Filter:
         raise InvalidFilter(f"{_shown(text)} is not a filter", hint=f"give a text of at most {MAX_TEXT} characters")
     if "\0" in text or any("\ud800" <= c <= "\udfff" for c in text):
         raise InvalidFilter(f"{_shown(text)} has a NUL or a lone surrogate", hint="leave it out")
-    terms = tuple(_term(token) for token in _tokens(text))
+    terms = tuple(_term(token) for token in list(_tokens(text)))  # the list finds an open quote first
     if len(terms) > MAX_TERMS:
         raise InvalidFilter(f"{_shown(text)} has {len(terms)} terms", hint=f"use at most {MAX_TERMS}")
     return terms

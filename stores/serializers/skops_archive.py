@@ -62,7 +62,7 @@ def _nodes(state: Any) -> Iterator[_Node]:
 
 def _drop_addresses(nodes: list[_Node]) -> None:
     for node in nodes:
-        attributes = node.get("content")
+        attributes: Any = node.get("content")
         if node["__module__"] != _VECTORIZERS or not _is_node(attributes) or attributes["__loader__"] != "DictNode":
             continue
         for name in _ADDRESSES.intersection(attributes["content"]):

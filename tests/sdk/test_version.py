@@ -48,7 +48,8 @@ def test_order_is_semvers(left: str, right: str) -> None:
 
 
 def test_order_of_the_specifications_own_example() -> None:
-    rising = "1.0.0-alpha 1.0.0-alpha.1 1.0.0-alpha.beta 1.0.0-beta 1.0.0-beta.2 1.0.0-beta.11 1.0.0-rc.1 1.0.0".split()
+    prereleases = ["alpha", "alpha.1", "alpha.beta", "beta", "beta.2", "beta.11", "rc.1"]
+    rising = [f"1.0.0-{prerelease}" for prerelease in prereleases] + ["1.0.0"]
     assert [str(v) for v in sorted(map(Version.parse, reversed(rising)))] == rising
 
 

@@ -1,0 +1,66 @@
+"""A dict of numpy arrays as Arrow arrays: the first axis is the rows, further axes become lists of fixed size."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from jeyn.errors import DataInvalid
+from jeyn.sdk.validation.tables import Columns, Unreadable, read_column
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from jeyn.sdk.catalog import DataCatalog
+
+
+def array_columns(catalog: type[DataCatalog], arrays: Mapping[str, Any]) -> Columns:
+    """Each feature that the dict has; raises `DataInvalid` when the arrays have different numbers of rows."""
+    import numpy as np
+
+    found = {name: arrays[name] for name in catalog.features if name in arrays}
+    made = {name: value if isinstance(value, np.ndarray) else _as_array(value) for name, value in found.items()}
+    rows = {name: len(array) if array.ndim else 0 for name, array in made.items()}
+    if len(set(rows.values())) > 1:
+        told = ", ".join(f'"{name}" has {count}' for name, count in rows.items())
+        raise DataInvalid(f"the arrays differ in their rows: {told}", hint="the first axis of each is the rows")
+    return {name: _read(array) for name, array in made.items()}
+
+
+def _as_array(values: Any) -> npt.NDArray[Any]:
+    """A list may be ragged, and then it is an array of lists."""
+    import numpy as np
+
+    try:
+        return np.asarray(values)
+    except ValueError:
+        made = np.empty(len(values), dtype=object)
+        made[:] = values
+        return made
+
+
+def _read(array: npt.NDArray[Any]) -> object:
+    import pyarrow as pa
+
+    if array.ndim == 0:
+        return Unreadable("it is one value without rows")
+    if array.ndim > 1 and 0 in array.shape[1:]:
+        return Unreadable(f"its shape is {array.shape}")
+    flat = read_column(_native(array))
+    if isinstance(flat, Unreadable):
+        return flat
+    for size in reversed(array.shape[1:]):
+        flat = pa.FixedSizeListArray.from_arrays(flat, size)
+    return flat
+
+
+def _native(array: npt.NDArray[Any]) -> npt.NDArray[np.generic]:
+    """One contiguous axis in this machine's byte order; Arrow has no days, so they are told in microseconds."""
+    import numpy as np
+
+    # A masked array goes on as it is: its mask says what is null.
+    flat = array.reshape(-1) if isinstance(array, np.ma.MaskedArray) else np.ascontiguousarray(array).reshape(-1)
+    if flat.dtype.kind == "M" and flat.dtype != np.dtype("datetime64[ns]"):
+        return flat.astype("datetime64[us]")
+    return flat if flat.dtype.isnative else flat.astype(flat.dtype.newbyteorder("="))

@@ -1,0 +1,71 @@
+"""`Profiler`: validation and statistics of a stream of record batches in one pass, and `validate` for data at hand."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from jeyn.errors import UsageError
+from jeyn.sdk.validation.column import Column
+from jeyn.sdk.validation.report import ValidationReport
+from jeyn.sdk.validation.tables import Columns, Unreadable, batch_columns, batches_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from jeyn.sdk.catalog import DataCatalog
+
+
+class Profiler:
+    """Feed it batches with `update`, then ask for the `report()` and the `statistics()`, also in between.
+
+    Memory does not grow with the rows, but for features with a `unique()` check, whose values are kept.
+    """
+
+    def __init__(self, catalog: type[DataCatalog], *, statistics: bool = True) -> None:
+        self._catalog = catalog
+        self._rows = 0
+        self._with_statistics = statistics
+        self._columns = {
+            name: Column(name, feature, statistics=statistics) for name, feature in catalog.features.items()
+        }
+
+    def update(self, batch: pa.RecordBatch) -> None:
+        """Take the next rows."""
+        self.take(batch_columns(self._catalog, batch), batch.num_rows)
+
+    def take(self, columns: Columns, rows: int) -> None:
+        """Take the next rows as arrays by feature; the other columns of the data are of no interest."""
+        for name, column in self._columns.items():
+            array = columns.get(name)
+            if array is None:
+                column.missing()
+            elif isinstance(array, Unreadable):
+                column.unreadable(array.problem, rows, self._rows)
+            else:
+                column.update(array, self._rows)
+        self._rows += rows
+
+    def report(self) -> ValidationReport:
+        """What failed in the rows so far."""
+        failures = [failure for column in self._columns.values() for failure in column.failures()]
+        return ValidationReport(self._rows, tuple(failures))
+
+    def statistics(self) -> dict[str, dict[str, Any]]:
+        """{feature: {count, nulls, min, max, mean, std}} of the features seen, JSON-able.
+
+        `count` is the values that are not null, those within lists one by one; `nulls` the nulls, lists included. Times
+        are ISO 8601 in UTC, texts are cut after 200 characters, a mean of bools is the share that is true. `std` is the
+        sample standard deviation. NaN and infinities are in none of min, max, mean, std: they are counted under "nan"
+        and "infinite" where there are any. What does not apply is None.
+        """
+        if not self._with_statistics:
+            raise UsageError("this profiler only validates", hint="make it with statistics=True")
+        return {name: column.statistics() for name, column in self._columns.items() if column.seen}
+
+
+def validate(catalog: type[DataCatalog], data: Any) -> ValidationReport:
+    """Validate an Arrow table, batch or reader, a pandas or polars frame, or a dict of arrays, without statistics."""
+    profiler = Profiler(catalog, statistics=False)
+    for columns, rows in batches_of(catalog, data):
+        profiler.take(columns, rows)
+    return profiler.report()

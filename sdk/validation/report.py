@@ -1,0 +1,74 @@
+"""`ValidationReport`: what in some data does not match its catalog, with counts, rows and an example."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+MAX_ROWS = 5
+MAX_EXAMPLE = 80
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One check that one feature fails.
+
+    `check` is "present", "dtype", "shape", "not_null", or a declared check as in "between(0, 1)". `count` is the number
+    of values that fail, within lists too; `rows` are the first rows that hold one, from 0 over all batches.
+    """
+
+    feature: str
+    check: str
+    count: int
+    rows: tuple[int, ...] = ()
+    example: str = ""
+
+    def __str__(self) -> str:
+        text = f'feature "{self.feature}" fails {self.check}'
+        if self.count:
+            text += f": {self.count:,} value{'s' * (self.count != 1)}, first in row {', '.join(map(str, self.rows))}"
+        return f"{text}, {self.example}" if self.example else text
+
+
+@dataclass(frozen=True)
+class ValidationReport:
+    """All failures in `rows` rows of data; true when there are none."""
+
+    rows: int
+    failures: tuple[Failure, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        return not self.failures
+
+    def __bool__(self) -> bool:
+        return self.ok
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.failures)) or f"valid, {self.rows:,} rows"
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object: ok, rows, and the failures."""
+        return {"ok": self.ok, "rows": self.rows, "failures": [_to_json(failure) for failure in self.failures]}
+
+
+def _to_json(failure: Failure) -> dict[str, Any]:
+    return {**asdict(failure), "rows": list(failure.rows)}
+
+
+@dataclass
+class FailureLog:
+    """Gathers the failures of one feature over many batches."""
+
+    feature: str
+    found: dict[str, Failure] = field(default_factory=dict)
+
+    def add(self, check: str, count: int, rows: list[int], example: str = "") -> None:
+        before = self.found.get(check, Failure(self.feature, check, 0))
+        all_rows = tuple(dict.fromkeys([*before.rows, *rows]))[:MAX_ROWS]
+        kept = before.example or shortened(example)
+        self.found[check] = Failure(self.feature, check, before.count + count, all_rows, kept)
+
+
+def shortened(text: str) -> str:
+    return text if len(text) <= MAX_EXAMPLE else f"{text[: MAX_EXAMPLE - 1]}…"

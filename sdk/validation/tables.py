@@ -1,0 +1,86 @@
+"""Whatever data is given, as batches of named Arrow arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from jeyn.errors import UsageError
+
+if TYPE_CHECKING:
+    from jeyn.sdk.catalog import DataCatalog
+
+Columns = dict[str, Any]  # pa.Array or Unreadable, by feature
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """Stands for a column that Arrow cannot hold."""
+
+    problem: str
+
+
+def batches_of(catalog: type[DataCatalog], data: Any) -> Iterator[tuple[Columns, int]]:
+    """The columns that the catalog names and the number of rows, batch by batch; raises `UsageError` for other data."""
+    import pyarrow as pa
+
+    if isinstance(data, pa.RecordBatch):
+        yield batch_columns(catalog, data), data.num_rows
+    elif type(data).__module__.partition(".")[0] == "pandas" and hasattr(data, "columns"):
+        from jeyn.sdk.validation.pandas import frame_columns
+
+        yield frame_columns(catalog, data), len(data)
+    elif isinstance(data, Mapping):
+        from jeyn.sdk.validation.numpy import array_columns
+
+        columns = array_columns(catalog, data)
+        yield columns, _rows(columns)
+    else:
+        batches = list(_arrow_batches(data)) if isinstance(data, pa.Table) else _arrow_batches(data)
+        if isinstance(batches, list) and not batches:
+            batches = [pa.RecordBatch.from_pylist([], schema=data.schema)]
+        for batch in batches:
+            yield batch_columns(catalog, batch), batch.num_rows
+
+
+def batch_columns(catalog: type[DataCatalog], batch: Any) -> Columns:
+    """The columns of a record batch that the catalog names."""
+    found: Columns = {}
+    for name in catalog.features:
+        places = batch.schema.get_all_field_indices(name)
+        if places:
+            found[name] = batch.column(places[0]) if len(places) == 1 else Unreadable("several columns have this name")
+    return found
+
+
+def read_column(values: Any) -> Any:
+    """One Arrow array of a pandas series or a numpy array of one axis."""
+    import pyarrow as pa
+
+    try:
+        array = pa.array(values)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError) as exc:
+        return Unreadable(str(exc).partition("\n")[0])
+    return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
+
+
+def _arrow_batches(data: Any) -> Iterator[Any]:
+    import pyarrow as pa
+
+    if isinstance(data, pa.Table):
+        return iter(data.to_batches())
+    if isinstance(data, pa.RecordBatchReader):
+        return iter(data)
+    if hasattr(data, "to_arrow"):
+        return _arrow_batches(data.to_arrow())
+    if hasattr(data, "__arrow_c_stream__"):
+        return iter(pa.RecordBatchReader.from_stream(data))
+    raise UsageError(
+        f'a "{type(data).__name__}" cannot be validated',
+        hint="give an Arrow table, batch or reader, a pandas or polars frame, or a dict of numpy arrays",
+    )
+
+
+def _rows(columns: Columns) -> int:
+    return max((len(column) for column in columns.values() if not isinstance(column, Unreadable)), default=0)

@@ -1,0 +1,122 @@
+"""Leases on payload bytes, and condemnations: how saving and sweeping stay out of each other's way (SEMANTICS 28).
+
+Whoever puts bytes leases their digest first. A sweep condemns a digest only in a transaction that finds neither a
+reference nor a lease. Both take the same lock, so one of them sees the other.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Sequence
+
+from sqlalchemy import CompoundSelect, Connection, bindparam, delete, insert, select, text
+
+from jeyn.errors import Busy
+from jeyn.stores.catalog.database import Database
+from jeyn.stores.catalog.reader import is_marked
+from jeyn.stores.catalog.tables import artefact_payload, condemned, lease
+
+LEASE_SECONDS = 3600
+CONDEMNED_SECONDS = 300
+WAIT_SECONDS = 2 * CONDEMNED_SECONDS
+_LOCK = {"take": "SELECT pg_advisory_xact_lock_shared(:key)", "condemn": "SELECT pg_advisory_xact_lock(:key)"}
+_KEY = 0x6C656173  # "leas"
+
+_CONDEMNED = select(condemned.c.digest, condemned.c.expires).where(
+    condemned.c.digest.in_(bindparam("digests", expanding=True))
+)
+
+
+class Leases:
+    """The leases of one holder: a process that saves, or an attempt."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.holder = uuid.uuid4().hex
+        self._held: set[str] = set()
+
+    def take(self, digests: Sequence[str]) -> None:
+        """Lease bare hex digests; waits while a sweep is deleting one. Raises `Busy` when that takes too long."""
+        deadline = time.monotonic() + WAIT_SECONDS
+        while not self._try(digests):
+            if time.monotonic() > deadline:
+                raise Busy("a sweep keeps the payload that is being saved", hint="wait for `jeyn gc` to end")
+            time.sleep(0.05)
+        self._held.update(digests)
+
+    def renew(self) -> None:
+        """The heartbeat of whoever works longer than a lease lasts."""
+        if self._held:
+            self._try(sorted(self._held))
+
+    def release(self) -> None:
+        """Give all back, once references protect the bytes or nobody wants them."""
+        if self._held:
+            with self.database.write_soft() as connection:
+                connection.execute(delete(lease).where(lease.c.holder == self.holder))
+            self._held.clear()
+
+    def _try(self, digests: Sequence[str]) -> bool:
+        now = _now()
+        with self.database.write_soft() as connection:
+            _lock(connection, self.database, "take")
+            found = connection.execute(_CONDEMNED, {"digests": list(digests)}).all()
+            if any(row.expires > now for row in found):
+                return False
+            gone = [row.digest for row in found]
+            if gone:
+                # Its sweeper is dead: it stops deleting well before its condemnation expires.
+                connection.execute(delete(condemned).where(condemned.c.digest.in_(gone)))
+            connection.execute(delete(lease).where(lease.c.holder == self.holder, lease.c.digest.in_(digests)))
+            rows = [{"digest": d, "holder": self.holder, "expires": now + LEASE_SECONDS * 10**6} for d in set(digests)]
+            connection.execute(insert(lease), rows)
+        return True
+
+
+def condemn(database: Database, digests: Sequence[str], sweeper: str) -> list[str]:
+    """Condemn those digests that nothing refers to and nobody leases; what is returned may be deleted now."""
+    now = _now()
+    with database.exclusive() as connection:
+        _lock(connection, database, "condemn")
+        connection.execute(delete(lease).where(lease.c.expires <= now))
+        taken = set(connection.execute(_taken(digests)).scalars())
+        free = [digest for digest in dict.fromkeys(digests) if digest not in taken]
+        connection.execute(delete(condemned).where(condemned.c.digest.in_(free)))
+        if free:
+            expires = now + CONDEMNED_SECONDS * 10**6
+            rows = [{"digest": digest, "sweeper": sweeper, "expires": expires} for digest in free]
+            connection.execute(insert(condemned), rows)
+    return free
+
+
+def absolve(database: Database, digests: Sequence[str], sweeper: str) -> None:
+    """The bytes are deleted: whoever waits may upload them again."""
+    with database.write_soft() as connection:
+        connection.execute(
+            delete(condemned).where(condemned.c.sweeper == sweeper, condemned.c.digest.in_(list(digests)))
+        )
+
+
+def _taken(digests: Sequence[str]) -> CompoundSelect[tuple[str]]:
+    referenced = select(artefact_payload.c.digest).where(
+        artefact_payload.c.digest.in_(digests),
+        ~artefact_payload.c.external,
+        ~is_marked(artefact_payload.c.artefact, "tombstone"),
+    )
+    leased = select(lease.c.digest).where(lease.c.digest.in_(digests))
+    other = select(condemned.c.digest).where(condemned.c.digest.in_(digests), condemned.c.expires > _now())
+    return referenced.union(leased, other)
+
+
+def leased_digests(connection: Connection) -> set[str]:
+    return set(connection.execute(select(lease.c.digest).where(lease.c.expires > _now())).scalars())
+
+
+def _lock(connection: Connection, database: Database, verb: str) -> None:
+    if not database.is_sqlite:
+        connection.execute(text(_LOCK[verb]), {"key": _KEY})
+
+
+def _now() -> int:
+    return time.time_ns() // 1000

@@ -1,0 +1,330 @@
+"""Reading the catalog: rows of artefacts, claims, aliases and marks, each method one short read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from sqlalchemy import Row, Select, bindparam, exists, func, select
+from sqlalchemy.sql.elements import ColumnElement
+
+from jeyn.sdk.artefact import Record
+from jeyn.stores.catalog.database import Database
+from jeyn.stores.catalog.tables import (
+    alias_move,
+    artefact,
+    artefact_payload,
+    batch_member,
+    claim,
+    edge,
+    event,
+    mark,
+)
+
+
+@dataclass(frozen=True)
+class ArtefactRow:
+    """A stored artefact: its record as written, and what stands beside it. `at` is microseconds, UTC."""
+
+    key: int
+    id: str
+    type: str
+    schema: str
+    name: str
+    document: str
+    facts: Mapping[str, Any]
+    quarantined: bool
+    actor: str
+    at: int
+
+    @cached_property
+    def record(self) -> Record:
+        return Record.from_document(self.document)
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """A number and the artefact that holds it."""
+
+    number: str
+    id: str
+
+
+@dataclass(frozen=True)
+class Moved:
+    """One step in an alias's history; `id` is None where it was taken away."""
+
+    alias: str
+    id: str | None
+    verb: str
+    reason: str
+    actor: str
+    at: int
+    seq: int
+
+
+@dataclass(frozen=True)
+class Marked:
+    """One step in an artefact's marks."""
+
+    kind: str
+    value: str
+    present: bool
+    reason: str
+    actor: str
+    at: int
+    seq: int
+
+
+@dataclass(frozen=True)
+class Event:
+    """One row of the outbox: (seq, position) is its place in the order of commits."""
+
+    seq: int
+    position: int
+    kind: str
+    subject: str
+    data: Mapping[str, Any]
+    actor: str
+    at: int
+
+
+def is_marked(key: ColumnElement[int] | Any, kind: str) -> ColumnElement[bool]:
+    """Whether the newest `kind` mark of an artefact says that it is on."""
+    newest = select(func.max(mark.c.key)).where(mark.c.artefact == key, mark.c.kind == kind).scalar_subquery()
+    return exists().where(mark.c.key == newest, mark.c.present)
+
+
+_ROW = select(
+    artefact.c.key,
+    artefact.c.id,
+    artefact.c.type,
+    artefact.c.schema,
+    artefact.c.name,
+    artefact.c.document,
+    artefact.c.facts,
+    artefact.c.quarantined,
+    artefact.c.actor,
+    artefact.c.at,
+)
+_BY_ID = _ROW.where(artefact.c.id == bindparam("id"))
+_BY_KEYS = _ROW.where(artefact.c.key.in_(bindparam("keys", expanding=True)))
+_CLAIMS = (
+    select(claim.c.number, artefact.c.id)
+    .join(artefact, artefact.c.key == claim.c.artefact)
+    .where(claim.c.owner == bindparam("owner"), ~is_marked(claim.c.artefact, "tombstone"))
+    .order_by(claim.c.major, claim.c.minor, claim.c.patch, claim.c.seq)
+)
+_HIGHEST = (
+    _CLAIMS.where(claim.c.prerelease == "")
+    .order_by(None)
+    .order_by(claim.c.major.desc(), claim.c.minor.desc(), claim.c.patch.desc())
+    .limit(1)
+)
+_CLAIM = (
+    select(claim.c.number, artefact.c.id)
+    .join(artefact, artefact.c.key == claim.c.artefact)
+    .where(claim.c.owner == bindparam("owner"), claim.c.number == bindparam("number"))
+)
+_NUMBERS = select(claim.c.number).where(claim.c.artefact == bindparam("key"))
+_ALIAS_HISTORY = (
+    select(
+        alias_move.c.alias,
+        artefact.c.id,
+        alias_move.c.verb,
+        alias_move.c.reason,
+        alias_move.c.actor,
+        alias_move.c.at,
+        alias_move.c.seq,
+    )
+    .outerjoin(artefact, artefact.c.key == alias_move.c.artefact)
+    .order_by(alias_move.c.key.desc())
+)
+_MARKS = (
+    select(mark.c.kind, mark.c.value, mark.c.present, mark.c.reason, mark.c.actor, mark.c.at, mark.c.seq)
+    .join(artefact, artefact.c.key == mark.c.artefact)
+    .where(artefact.c.id == bindparam("id"))
+    .order_by(mark.c.key)
+)
+
+
+class Reader:
+    """Reads of one catalog. What an attempt has staged is laid over these by `StagedReader`."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    def row(self, id: str) -> ArtefactRow | None:
+        """The artefact with this whole id (`sha256:` and 64 hex digits)."""
+        found = self._all(_BY_ID, id=id[7:])
+        return _row(found[0]) if found else None
+
+    def rows(self, keys: Sequence[int]) -> list[ArtefactRow]:
+        """The artefacts with these internal keys, in their order."""
+        found: dict[int, ArtefactRow] = {}
+        for start in range(0, len(keys), 500):
+            found |= {r.key: _row(r) for r in self._all(_BY_KEYS, keys=list(keys[start : start + 500]))}
+        return [found[key] for key in keys if key in found]
+
+    def ids_from(self, prefix: str, limit: int = 10) -> list[str]:
+        """Ids whose hex digits begin with `prefix`."""
+        query = select(artefact.c.id).where(artefact.c.id >= prefix, artefact.c.id < prefix + "g").limit(limit)
+        return [f"sha256:{id}" for (id,) in self._all(query)]
+
+    def claims(self, owner: str) -> list[Claimed]:
+        """All numbers of an owner, lowest first; those whose payloads were buried are no candidates."""
+        return [Claimed(number, f"sha256:{id}") for number, id in self._all(_CLAIMS, owner=owner)]
+
+    def highest(self, owner: str) -> Claimed | None:
+        """The highest released version, or the last epoch."""
+        found = self._all(_HIGHEST, owner=owner)
+        return Claimed(found[0].number, f"sha256:{found[0].id}") if found else None
+
+    def claimed(self, owner: str, number: str) -> str | None:
+        """The id that holds this number."""
+        found = self._all(_CLAIM, owner=owner, number=number)
+        return f"sha256:{found[0].id}" if found else None
+
+    def numbers(self, key: int) -> list[str]:
+        """The numbers that an artefact holds."""
+        return [number for (number,) in self._all(_NUMBERS, key=key)]
+
+    def alias(self, owner: str, alias: str, as_of: int | None = None) -> Moved | None:
+        """Where an alias points, now or at a commit; None where it never existed by then."""
+        history = self.alias_history(owner, alias, as_of, limit=1)
+        return history[0] if history else None
+
+    def alias_history(
+        self, owner: str, alias: str | None = None, as_of: int | None = None, limit: int | None = None
+    ) -> list[Moved]:
+        """The moves of an owner's alias (or of all of them), newest first."""
+        query = _ALIAS_HISTORY.where(alias_move.c.owner == owner)
+        if alias is not None:
+            query = query.where(alias_move.c.alias == alias)
+        if as_of is not None:
+            query = query.where(alias_move.c.seq <= as_of)
+        found = self._all(query.limit(limit) if limit else query)
+        return [Moved(r.alias, f"sha256:{r.id}" if r.id else None, *r[2:]) for r in found]
+
+    def aliases_of(self, key: int) -> list[tuple[str, str]]:
+        """(owner, alias) of all aliases that point at an artefact now."""
+        later = alias_move.alias("later")
+        query = select(alias_move.c.owner, alias_move.c.alias).where(
+            alias_move.c.artefact == key,
+            ~exists().where(
+                later.c.owner == alias_move.c.owner,
+                later.c.alias == alias_move.c.alias,
+                later.c.key > alias_move.c.key,
+            ),
+        )
+        return [(owner, alias) for owner, alias in self._all(query)]
+
+    def current_aliases(self) -> list[tuple[str, str, int]]:
+        """(owner, alias, artefact key) of every alias that points somewhere now."""
+        newest = select(func.max(alias_move.c.key)).group_by(alias_move.c.owner, alias_move.c.alias)
+        query = select(alias_move.c.owner, alias_move.c.alias, alias_move.c.artefact).where(
+            alias_move.c.key.in_(newest), alias_move.c.artefact.is_not(None)
+        )
+        return [(owner, alias, key) for owner, alias, key in self._all(query)]
+
+    def marks(self, id: str) -> list[Marked]:
+        """All marks of an artefact, oldest first."""
+        return [Marked(*r) for r in self._all(_MARKS, id=id[7:])]
+
+    def marked(self, kind: str) -> list[tuple[int, str]]:
+        """(artefact key, value) of all marks of this kind that are on now."""
+        newest = select(func.max(mark.c.key)).where(mark.c.kind == kind).group_by(mark.c.artefact, mark.c.value)
+        query = select(mark.c.artefact, mark.c.value).where(mark.c.key.in_(newest), mark.c.present)
+        return [(key, value) for key, value in self._all(query)]
+
+    def is_buried(self, id: str) -> bool:
+        """Whether the payloads were swept, and not restored since."""
+        query = select(artefact.c.key).where(artefact.c.id == id[7:], is_marked(artefact.c.key, "tombstone"))
+        return bool(self._all(query))
+
+    def names(self, type: str | None = None) -> list[tuple[str, str]]:
+        """(type, name) of what can be named, for "did you mean"."""
+        types = [type] if type else ["dataset_formula", "use_case"]
+        query = select(artefact.c.type, artefact.c.name).where(artefact.c.type.in_(types)).distinct().limit(10_000)
+        return [(kind, name) for kind, name in self._all(query)]
+
+    def members(self, formula: str) -> dict[str, str]:
+        """The members that batches of a formula have claimed, and by which batch."""
+        holder, formulas = artefact.alias("holder"), artefact.alias("formula")
+        query = (
+            select(batch_member.c.member, holder.c.id)
+            .join(formulas, formulas.c.key == batch_member.c.formula)
+            .join(holder, holder.c.key == batch_member.c.batch)
+            .where(formulas.c.id == formula[7:])
+        )
+        return {member: f"sha256:{id}" for member, id in self._all(query)}
+
+    def external_payloads(self, key: int) -> set[str]:
+        """The digests that an artefact refers to at their source instead of in the payload store."""
+        query = select(artefact_payload.c.digest).where(
+            artefact_payload.c.artefact == key, artefact_payload.c.external
+        )
+        return {f"sha256:{digest}" for (digest,) in self._all(query)}
+
+    def children(self, id: str, type: int) -> list[int]:
+        """The keys of the direct children by one kind of edge, oldest first."""
+        query = (
+            select(edge.c.child)
+            .join(artefact, artefact.c.key == edge.c.parent)
+            .where(artefact.c.id == id[7:], edge.c.type == type)
+            .order_by(edge.c.child)
+        )
+        return [key for (key,) in self._all(query)]
+
+    def seq_at(self, at: int) -> int:
+        """The last commit at or before a time (µs, UTC); 0 before the first."""
+        query = select(func.max(event.c.seq)).where(event.c.at <= at)
+        found: int | None = self._all(query)[0][0]
+        return found or 0
+
+    def events(self, after: tuple[int, int] = (0, -1), limit: int = 1000) -> list[Event]:
+        """The outbox in the order of commits, beyond a cursor."""
+        seq, position = after
+        query = (
+            select(event)
+            .where((event.c.seq > seq) | ((event.c.seq == seq) & (event.c.position > position)))
+            .order_by(event.c.seq, event.c.position)
+            .limit(limit)
+        )
+        return [
+            Event(r.seq, r.position, r.kind, r.subject, json.loads(r.data), r.actor, r.at) for r in self._all(query)
+        ]
+
+    def _all(self, query: Select[Any], **parameters: Any) -> Sequence[Row[Any]]:
+        with self.database.read() as connection:
+            return connection.execute(query, parameters).all()
+
+
+def _row(found: Row[Any]) -> ArtefactRow:
+    return ArtefactRow(
+        found.key,
+        f"sha256:{found.id}",
+        found.type,
+        found.schema,
+        found.name,
+        found.document,
+        json.loads(found.facts),
+        found.quarantined,
+        found.actor,
+        found.at,
+    )
+
+
+def owner_of(kind: str, name: str) -> str:
+    """Whose numbers and aliases these are: `formula:digits`, `checkpoint:reader`, `batch:<formula hex>`."""
+    return f"{kind}:{name.removeprefix('sha256:')}"
+
+
+def sort_versions(found: Iterable[Claimed]) -> list[Claimed]:
+    """By semver, which the database's order of prereleases is not."""
+    from jeyn.sdk.version import Version
+
+    return sorted(found, key=lambda claimed: Version.parse(claimed.number))

@@ -1,0 +1,143 @@
+"""Reading what a saved artefact holds: rows, models and values, each byte checked against its digest."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jeyn.errors import NotFound, PayloadMissing, UsageError
+from jeyn.sdk.artefact import Artefact, PayloadRef
+from jeyn.sdk.checkpoint import ModelCheckpoint
+from jeyn.sdk.datasets.batch import DatasetBatch, GenericBatch, UnionBatch
+from jeyn.sdk.value import Value
+from jeyn.stores.payloads import hash_file
+from jeyn.stores.payloads.failures import os_errors
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from jeyn.stores.workspace import Workspace
+
+LOAD_ROWS = 1 << 20
+
+
+def load(workspace: Workspace, artefact: Artefact) -> Any:
+    """A batch as a table (a generic one as its object), a checkpoint as its model, a value as itself."""
+    match artefact:
+        case GenericBatch():
+            return _model(workspace, artefact, artefact.record().body["serializer"])
+        case DatasetBatch():
+            return _table(workspace, artefact)
+        case ModelCheckpoint():
+            return _model(workspace, artefact, artefact.serializer)
+        case Value():
+            from jeyn.stores.serializers import decode_value
+
+            return decode_value(artefact.format, _bytes(workspace, artefact, artefact.payload), workspace.serializers)
+    raise UsageError(f"a {artefact.type} has no content to load", hint="show it instead")
+
+
+def iter_batches(workspace: Workspace, batch: DatasetBatch, rows: int) -> Iterator[pa.RecordBatch]:
+    """The rows of a batch in order, at most `rows` at a time."""
+    if isinstance(batch, GenericBatch):
+        raise UsageError("a generic batch has no rows", hint="load() gives its object")
+    if isinstance(batch, UnionBatch):
+        yield from _union(workspace, batch, rows)
+        return
+    from jeyn.stores.sources.formats import read_batches
+
+    for payload in batch.record().payloads:
+        with local_file(workspace, batch, payload) as path:
+            yield from read_batches(payload.name, path, batch.output_catalog, rows)
+
+
+def _union(workspace: Workspace, batch: UnionBatch, rows: int) -> Iterator[pa.RecordBatch]:
+    import pyarrow as pa
+
+    for part in batch.record().body["kwargs"]["parts"]:
+        for piece in iter_batches(workspace, workspace.bound(part), rows):
+            table = batch.output_catalog.conform(pa.Table.from_batches([piece]))
+            yield from table.combine_chunks().to_batches()
+
+
+def _table(workspace: Workspace, batch: DatasetBatch) -> pa.Table:
+    import pyarrow as pa
+
+    pieces = [pa.Table.from_batches([piece]) for piece in iter_batches(workspace, batch, LOAD_ROWS)]
+    if not pieces:
+        return batch.output_catalog.to_arrow().empty_table().replace_schema_metadata(None)
+    # An optional feature may be in some files only.
+    return pa.concat_tables(pieces, promote_options="default")
+
+
+def _model(workspace: Workspace, artefact: Artefact, serializer: Any) -> Any:
+    found = workspace.serializers.by_id(serializer["id"], serializer["version"])
+    return found.from_bytes(_bytes(workspace, artefact, artefact.record().payloads[0]))
+
+
+def _bytes(workspace: Workspace, artefact: Artefact, payload: PayloadRef) -> bytes:
+    try:
+        return workspace.payloads.read(payload.digest[7:])
+    except PayloadMissing as exc:
+        raise _gone(workspace, artefact, payload) from exc
+
+
+@contextmanager
+def local_file(workspace: Workspace, artefact: Artefact, payload: PayloadRef) -> Iterator[Path]:
+    """A payload as a local file whose digest was just checked. Raises `Corrupt` or `PayloadMissing`."""
+    digest = payload.digest[7:]
+    try:
+        direct = workspace.payloads.local_path(digest)
+        if direct is not None:
+            with workspace.payloads.open(digest):
+                pass  # leaving the block has read and checked all of it
+            yield direct
+            return
+        with _scratch(workspace) as folder:
+            workspace.payloads.fetch(digest, folder / "payload")
+            yield folder / "payload"
+            return
+    except PayloadMissing as exc:
+        if payload.digest not in artefact.facts.get("referenced", {}):
+            raise _gone(workspace, artefact, payload) from exc
+    with _from_source(workspace, artefact, payload) as path:
+        yield path
+
+
+@contextmanager
+def _from_source(workspace: Workspace, artefact: Artefact, payload: PayloadRef) -> Iterator[Path]:
+    from jeyn.errors import Corrupt
+
+    version = artefact.facts["referenced"][payload.digest]
+    with _scratch(workspace) as folder:
+        path = folder / "payload"
+        with workspace.data_root.open(payload.name, version=version) as source, path.open("wb") as target:
+            while chunk := source.read(1 << 20):
+                with os_errors(f'copying "{payload.name}"'):
+                    target.write(chunk)
+        if hash_file(path).digest.removeprefix("sha256:") != payload.digest[7:]:
+            raise Corrupt(
+                f'"{payload.name}" is not what batch {artefact.ref} was made of',
+                hint="restore the file at its source, or save a new batch",
+            )
+        yield path
+
+
+@contextmanager
+def _scratch(workspace: Workspace) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(dir=workspace.payloads.staging(), prefix="read-") as folder:
+        yield Path(folder)
+
+
+def _gone(workspace: Workspace, artefact: Artefact, payload: PayloadRef) -> PayloadMissing:
+    what = f'the bytes "{payload.name}" of {artefact.ref}'
+    try:
+        buried = workspace.reader.is_buried(artefact.id)
+    except NotFound:
+        buried = False
+    if buried:
+        return PayloadMissing(f"{what} were swept by gc", hint="save the same content again, or import it")
+    return PayloadMissing(f"{what} are missing from {workspace.payloads.url}", hint="run `jeyn fsck`")

@@ -1,0 +1,209 @@
+"""`dataset_store`: formulas, and the batches made with them."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING
+
+from jeyn.errors import DataInvalid, NoData, UsageError
+from jeyn.sdk.artefact import Edge, Record
+from jeyn.sdk.catalog import DataCatalog
+from jeyn.sdk.datasets import CompositeFormula, DatasetFormula, FileBatch, GenericBatch, ModelFormula, TableBatch
+from jeyn.sdk.datasets.arrays import as_table
+from jeyn.sdk.datasets.batch import DatasetBatch
+from jeyn.sdk.reference import Reference
+from jeyn.sdk.relationship import RelationshipType
+from jeyn.sdk.serializer import is_unsafe
+from jeyn.sdk.version import Version
+from jeyn.stores.catalog.changes import NewArtefact, VersionClaim
+from jeyn.stores.catalog.reader import owner_of
+from jeyn.stores.contract import check_bump
+from jeyn.stores.drafts import Draft, conformed, keep_files, keep_table
+from jeyn.stores.new_batches import new_batch
+
+if TYPE_CHECKING:
+    from jeyn.stores.workspace import Workspace
+
+
+class DatasetStore:
+    """The datasets of one workspace."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
+
+    def get_formula(self, ref: str | Reference, versions: str | None = None) -> DatasetFormula:
+        """A formula by reference, or by name and a range of versions. Raises `NotFound`."""
+        text = f"{ref}@{versions}" if versions else ref
+        found: DatasetFormula = self.workspace.get(text, kind="formula")
+        return found
+
+    def get_fromula(self, ref: str | Reference, versions: str | None = None) -> DatasetFormula:
+        """The original's misspelt name; use `get_formula`."""
+        warnings.warn("get_fromula is spelt get_formula", DeprecationWarning, stacklevel=2)
+        return self.get_formula(ref, versions)
+
+    def save_formula(self, formula: DatasetFormula) -> DatasetFormula:
+        """Keep a formula. The same version with another recipe or catalog is refused (`VersionTaken`), and so is a
+        version too close to the last one for what changed (`BumpTooSmall`)."""
+        if formula.saved is not None:
+            return formula
+        complete = self._complete(formula)
+        claim = VersionClaim(owner_of("formula", formula.name), "exact", exact=formula.version, veto=_veto)
+        new = NewArtefact(
+            complete.record(),
+            {"description": formula.description} if formula.description else {},
+            edges=self._source_edges(formula),
+            claim=claim,
+            event="jeyn.formula.saved",
+        )
+        outcome = self.workspace.commit([new])[0]
+        return complete.bound(self.workspace.saved(outcome))
+
+    def get_batch(self, ref: str | Reference) -> DatasetBatch:
+        """A batch by reference, such as `digits@^1/latest` or `sha256:…`. Raises `NotFound`."""
+        found: DatasetBatch = self.workspace.get(ref, kind="batch")
+        return found
+
+    def get_batch_from_id(self, id: str) -> DatasetBatch:
+        """A batch by its whole id or a unique beginning of it."""
+        return self.get_batch(id if id.startswith("sha256:") else f"sha256:{id}")
+
+    def get_formula_batches(self, formula: DatasetFormula | str) -> list[DatasetBatch]:
+        """All batches of one formula version that have an epoch, first to last."""
+        saved = self._formula(formula)
+        claims = self.workspace.reader.claims(owner_of("batch", saved.id))
+        return [self.workspace.bound(claimed.id) for claimed in claims]
+
+    def get_latest_formula_batch(self, formula: DatasetFormula | str) -> DatasetBatch:
+        """The batch with the highest epoch. Raises `NoData` when there is none."""
+        saved = self._formula(formula)
+        last = self.workspace.reader.highest(owner_of("batch", saved.id))
+        if last is None:
+            raise NoData(f'"{saved.ref}" has no batch yet', hint="save_batch(formula.get_new_batch())")
+        found: DatasetBatch = self.workspace.bound(last.id)
+        return found
+
+    def save_batch(self, batch: DatasetBatch) -> DatasetBatch:
+        """Keep a batch and claim its epoch. With nothing new, the latest batch (`is_new` is False).
+
+        Raises `NoData` when there was never any, and `DataInvalid` when the data fails its checks: then the batch is
+        in quarantine, to be looked at by its id.
+        """
+        if batch.saved is not None:
+            return batch
+        formula = self.save_formula(batch.formula)
+        drafts: list[Draft | None] = []
+
+        def build(writer: Workspace) -> list[NewArtefact]:
+            draft = self._draft(writer, formula, batch)
+            drafts.append(draft)
+            return [draft.change()] if draft and not draft.problem else []
+
+        outcomes = self.workspace.save(build)
+        draft = drafts[-1]
+        if draft is None:
+            return self._nothing_new(formula)
+        if draft.problem:
+            self._quarantine(draft)
+        saved: DatasetBatch = self.workspace.bound(outcomes[0].id, is_new=outcomes[0].is_new)
+        return saved
+
+    def _draft(self, writer: Workspace, formula: DatasetFormula, batch: DatasetBatch) -> Draft | None:
+        if batch.request is not None:
+            return new_batch(writer, formula, batch.request.after)
+        sources = [self.save_batch(source).id for source in batch.sources]
+        edges = tuple(Edge(RelationshipType.source_batch, id) for id in sources)
+        match batch:
+            case TableBatch():
+                rows = conformed(formula, as_table(batch.table))
+                return keep_table(writer, formula, rows, Draft(formula, "table", parents=edges))
+            case FileBatch():
+                files = [(path.name, path) for path in batch.paths]
+                if len({name for name, _ in files}) < len(files):
+                    raise UsageError("two files of the batch have one name", hint="rename one of them")
+                return keep_files(writer, formula, files, Draft(formula, "files", parents=edges))
+            case GenericBatch():
+                return _generic(writer, formula, batch, edges)
+        raise UsageError(f"a {type(batch).__name__} cannot be saved", hint="make it with formula.new_table(...)")
+
+    def _nothing_new(self, formula: DatasetFormula) -> DatasetBatch:
+        last = self.workspace.reader.highest(owner_of("batch", formula.id))
+        if last is None:
+            where = getattr(formula, "source", None) or getattr(formula, "query", None)
+            raise NoData(
+                f'"{formula.ref}" has never had any data (nothing in "{where}")',
+                hint=f"the data root is {self.workspace.settings.data}; data: in jeyn.yaml or JEYN_DATA moves it",
+            )
+        found: DatasetBatch = self.workspace.bound(last.id)
+        return found
+
+    def _quarantine(self, draft: Draft) -> None:
+        """On its own commit, also inside an attempt: no epoch, no claim, reachable by id only (SEMANTICS 14)."""
+        self.workspace.outside.save(lambda _writer: [draft.change()])
+        id = draft.record().id
+        raise DataInvalid(
+            f'the new batch of "{draft.formula.ref}" fails its checks: {draft.problem}',
+            hint=f"look at it with `jeyn show {id[:19]}`; mend the data, then save again",
+            refs=[id],
+        )
+
+    def _formula(self, formula: DatasetFormula | str) -> DatasetFormula:
+        if isinstance(formula, str):
+            return self.get_formula(formula)
+        if formula.saved is not None:
+            return formula
+        return self.get_formula(f"{formula.name}@{formula.version}")
+
+    def _complete(self, formula: DatasetFormula) -> DatasetFormula:
+        """Derive the catalog of a composite or model formula, or check the one that was given."""
+        if isinstance(formula, CompositeFormula):
+            derived = DataCatalog.join([self.get_formula(ref).output_catalog for ref in formula.formulas])
+        elif isinstance(formula, ModelFormula):
+            derived = self._model_catalog(formula)
+        else:
+            return formula
+        if formula._output_catalog is None:
+            return formula.completed(derived)
+        derived.check_satisfies(formula._output_catalog, what=f'what "{formula.name}" is made of')
+        return formula
+
+    def _model_catalog(self, formula: ModelFormula) -> type[DataCatalog]:
+        source = self.get_formula(formula.source)
+        checkpoint = self.workspace.get(formula.checkpoint, kind="checkpoint")
+        source.output_catalog.check_satisfies(checkpoint.input_catalog, what=source.ref)
+        derived: type[DataCatalog] = checkpoint.output_catalog
+        return derived + source.output_catalog.only(*formula.keep) if formula.keep else derived
+
+    def _source_edges(self, formula: DatasetFormula) -> tuple[Edge, ...]:
+        """What the recipe means today; its ranges and aliases are what defines it."""
+        if isinstance(formula, CompositeFormula):
+            ids = [self.get_formula(ref).id for ref in formula.formulas]
+            return tuple(Edge(RelationshipType.source_formula, id) for id in dict.fromkeys(ids))
+        if isinstance(formula, ModelFormula):
+            checkpoint = self.workspace.row(formula.checkpoint, kind="checkpoint")
+            return (
+                Edge(RelationshipType.source_formula, self.get_formula(formula.source).id),
+                Edge(RelationshipType.checkpoint_formula, checkpoint.id),
+            )
+        return ()
+
+
+def _generic(writer: Workspace, formula: DatasetFormula, batch: GenericBatch, edges: tuple[Edge, ...]) -> Draft:
+    serializer = writer.serializers.for_object(batch.value)
+    payload = writer.keep(serializer.to_bytes(batch.value), "object")
+    written_by = {"id": serializer.id, "version": serializer.version, "unsafe": is_unsafe(serializer)}
+    return Draft(
+        formula,
+        "generic",
+        payloads=(payload,),
+        parents=edges,
+        body={"kwargs": batch.kwargs, "serializer": written_by},
+        facts={"unsafe": is_unsafe(serializer)},
+    )
+
+
+def _veto(base: Version, old: Record, new_version: Version, new: Record) -> None:
+    """A new minor of a formula may add features; anything else is a major."""
+    change = DataCatalog.from_json(old.body["output_catalog"]).diff(DataCatalog.from_json(new.body["output_catalog"]))
+    check_bump(f"{new.name}@{base}", base, new_version, [change.bump("output", version=base)], [str(change)])
+

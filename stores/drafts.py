@@ -1,0 +1,146 @@
+"""A batch in the making: its rows profiled and its bytes kept, before anything is committed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jeyn.errors import DataInvalid
+from jeyn.sdk.artefact import Artefact, Edge, PayloadRef, Record
+from jeyn.sdk.relationship import RelationshipType
+from jeyn.sdk.validation.profile import Profiler
+from jeyn.stores.catalog.changes import EpochClaim, NewArtefact
+from jeyn.stores.catalog.reader import owner_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from jeyn.sdk.datasets import DatasetFormula
+    from jeyn.stores.workspace import Workspace
+
+READ_ROWS = 65_536
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What a new batch will be. `problem` is why it goes to quarantine instead of getting an epoch."""
+
+    formula: DatasetFormula
+    kind: str
+    payloads: tuple[PayloadRef, ...] = ()
+    parents: tuple[Edge, ...] = ()
+    body: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    members: tuple[tuple[str, str], ...] = ()
+    external: frozenset[str] = frozenset()
+    problem: str = ""
+
+    def record(self) -> Record:
+        return Record(
+            "dataset_batch/1",
+            self.formula.name,
+            {"kind": self.kind, **self.body},
+            (Edge(RelationshipType.formula_batch, self.formula.id), *self.parents),
+            self.payloads,
+        )
+
+    def change(self) -> NewArtefact:
+        if self.problem:
+            facts = {**self.facts, "problem": self.problem}
+            event = "jeyn.batch.quarantined"
+            return NewArtefact(self.record(), facts, external=self.external, quarantined=True, event=event)
+        return NewArtefact(
+            self.record(),
+            self.facts,
+            claim=EpochClaim(owner_of("batch", self.formula.id)),
+            members=self.members,
+            formula=self.formula.id,
+            external=self.external,
+            event="jeyn.batch.saved",
+        )
+
+
+def profiled(draft: Draft, batches: Iterable[pa.RecordBatch]) -> Draft:
+    """The draft with statistics, from one pass over its rows; failed checks become its problem."""
+    profiler = Profiler(draft.formula.output_catalog)
+    try:
+        for batch in batches:
+            profiler.update(batch)
+    except DataInvalid as exc:
+        return replace(draft, problem=exc.message)
+    report = profiler.report()
+    facts = {**draft.facts, "rows": report.rows, "statistics": json.loads(json.dumps(profiler.statistics()))}
+    return replace(draft, facts=facts, problem="" if report.ok else str(report))
+
+
+def keep_table(writer: Workspace, formula: DatasetFormula, batches: Iterable[pa.RecordBatch], draft: Draft) -> Draft:
+    """Write rows as one Parquet payload while they are profiled; data that fails its checks is kept as it came."""
+    from jeyn.stores.serializers.parquet import open_parquet_writer
+
+    path = writer.payloads.staging() / f"table-{writer.leases.holder}.parquet"
+    opened: list[Any] = []
+
+    def written() -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            if not opened:
+                opened.append(open_parquet_writer(path, batch.schema))
+            opened[0].write(batch)
+            yield batch
+
+    try:
+        done = profiled(draft, written())
+        if not opened:
+            opened.append(open_parquet_writer(path, formula.output_catalog.to_arrow().remove_metadata()))
+        opened[0].close()
+        return replace(done, payloads=(writer.keep(path, "data.parquet", move=True),))
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def conformed(formula: DatasetFormula, table: pa.Table) -> Iterator[pa.RecordBatch]:
+    """The formula's features of a table in batches, cast to the catalog where that loses nothing."""
+    catalog = formula.output_catalog
+    try:
+        fitting = catalog.conform(table)
+    except DataInvalid:
+        # Kept as it came, so that the quarantined batch shows what was wrong.
+        names = [name for name in table.column_names if name in catalog.features]
+        fitting = table.select(names)
+    yield from fitting.combine_chunks().to_batches(max_chunksize=READ_ROWS)
+
+
+def keep_files(writer: Workspace, formula: DatasetFormula, files: Sequence[tuple[str, Path]], draft: Draft) -> Draft:
+    """Copy local files into the payload store and profile them from there, so both see the same bytes."""
+    payloads = tuple(writer.keep(path, name) for name, path in files)
+    draft = replace(draft, payloads=payloads)
+    return profiled(draft, rows_of(writer, formula, draft))
+
+
+def rows_of(writer: Workspace, formula: DatasetFormula, draft: Draft) -> Iterator[pa.RecordBatch]:
+    from jeyn.stores.contents import local_file
+    from jeyn.stores.sources.formats import read_batches
+
+    unsaved = _UnsavedBatch(draft)
+    for payload in draft.payloads:
+        with local_file(writer, unsaved, payload) as path:
+            yield from read_batches(payload.name, path, formula.output_catalog, READ_ROWS)
+
+
+class _UnsavedBatch(Artefact):
+    """Stands for the batch that is not saved yet, where reading asks for its facts and name."""
+
+    type = "dataset_batch"
+
+    def __init__(self, draft: Draft) -> None:
+        self.draft = draft
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        return self.draft.facts
+
+    @property
+    def ref(self) -> str:
+        return f"a new batch of {self.draft.formula.name}"

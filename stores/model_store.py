@@ -1,0 +1,243 @@
+"""`model_store`: use cases, checkpoints, serializers, evaluations, and which checkpoint is blessed."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from jeyn.errors import Conflict, NotFound, UsageError
+from jeyn.sdk.artefact import Edge, Record
+from jeyn.sdk.catalog import DataCatalog
+from jeyn.sdk.checkpoint import ModelCheckpoint, VersionRequest
+from jeyn.sdk.evaluation import Evaluation, SerializerArtefact
+from jeyn.sdk.reference import Reference
+from jeyn.sdk.relationship import RelationshipType
+from jeyn.sdk.serializer import ModelSerializer, is_unsafe
+from jeyn.sdk.use_case import MlUseCase
+from jeyn.sdk.version import Version
+from jeyn.stores.catalog.changes import AliasMove, Change, Mark, NewArtefact, VersionClaim
+from jeyn.stores.catalog.reader import owner_of
+from jeyn.stores.contract import check_bump
+
+if TYPE_CHECKING:
+    from jeyn.sdk.datasets.batch import DatasetBatch
+    from jeyn.stores.workspace import Workspace
+
+BLESSED = "blessed"
+_log = logging.getLogger("jeyn.model_store")
+_Default = TypeVar("_Default")
+
+
+class ModelStore:
+    """The models of one workspace. A saved version cannot be overridden."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
+
+    def register_serializer(
+        self,
+        cls_or_name: type | str,
+        serializer: ModelSerializer,
+        backward_compatibility_class_names: Sequence[str] = (),
+    ) -> None:
+        """Teach this process how to keep a class of models, by class or by its full name."""
+        self.workspace.serializers.register(cls_or_name, serializer, tuple(backward_compatibility_class_names))
+
+    def save_use_case(self, use_case: MlUseCase) -> MlUseCase:
+        """Keep a use case, and its catalogs as the contract of the next checkpoint."""
+        outcome = self.workspace.save(lambda writer: _use_case_changes(writer, use_case))[0]
+        saved: MlUseCase = self.workspace.bound(outcome.id, is_new=outcome.is_new)
+        return saved
+
+    def get_use_case(self, name: str) -> MlUseCase:
+        """A use case by name, with the catalogs that were last given to it. Raises `NotFound`."""
+        found: MlUseCase = self.workspace.get(name, kind="usecase")
+        return found
+
+    @overload
+    def get_checkpoint(self, ref: str | Reference) -> ModelCheckpoint: ...
+    @overload
+    def get_checkpoint(self, ref: str | Reference, default: _Default) -> ModelCheckpoint | _Default: ...
+    def get_checkpoint(self, ref: str | Reference, *default: Any, **named: Any) -> Any:
+        """A checkpoint by reference; `default` is what to give when there is none yet. Raises `NotFound` without."""
+        fallback = (*default, *named.values())
+        try:
+            return self.workspace.get(ref, kind="checkpoint")
+        except NotFound:
+            if not fallback:
+                raise
+            return fallback[0]
+
+    def get_latest_use_case_checkpoint(self, use_case: MlUseCase | str) -> ModelCheckpoint:
+        """The checkpoint with the highest released version: never the newest by the clock."""
+        name = use_case if isinstance(use_case, str) else use_case.name
+        return self.get_checkpoint(f"{name.removeprefix('usecase:')}@latest")
+
+    def load(self, ref: str | Reference) -> Any:
+        """The model that a reference means."""
+        return self.get_checkpoint(ref).load()
+
+    def save_checkpoint(self, checkpoint: ModelCheckpoint) -> ModelCheckpoint:
+        """Keep a model and claim its version. Content that has a version already keeps it.
+
+        Raises `BumpTooSmall` when the catalogs changed by more than was asked for, `VersionTaken`, `NotSerializable`.
+        """
+        if checkpoint.saved is not None:
+            return checkpoint
+        batch = self.workspace.dataset_store.save_batch(checkpoint.dataset)
+        batch.output_catalog.check_satisfies(checkpoint.input_catalog, what=batch.ref)
+        parents = [self._checkpoint_id(parent) for parent in checkpoint.parents]
+
+        def build(writer: Workspace) -> list[Change]:
+            serializer = writer.serializers.for_object(checkpoint.model)
+            payload = writer.keep(serializer.to_bytes(checkpoint.model), "model")
+            return self._checkpoint_changes(writer, checkpoint, serializer, payload, batch.id, parents)
+
+        outcome = self.workspace.save(build)[-1]
+        saved: ModelCheckpoint = self.workspace.bound(outcome.id, is_new=outcome.is_new)
+        return saved
+
+    def save_evaluation(
+        self, checkpoint: ModelCheckpoint | str, batch: DatasetBatch | str | None, metrics: Mapping[str, float]
+    ) -> Evaluation:
+        """Keep what a checkpoint scored on a batch (SEMANTICS 6)."""
+        if isinstance(checkpoint, str):
+            checkpoint = self.get_checkpoint(checkpoint)
+        if isinstance(batch, str):
+            batch = self.workspace.dataset_store.get_batch(batch)
+        evaluation = Evaluation(checkpoint.name, checkpoint.id, batch.id if batch else None, metrics)
+        new = NewArtefact(evaluation.record(), metrics=evaluation.metrics, event="jeyn.evaluation.saved")
+        outcome = self.workspace.commit([new])[0]
+        return evaluation.bound(self.workspace.saved(outcome))
+
+    def bless(
+        self,
+        checkpoint: ModelCheckpoint | str,
+        reason: str = "",
+        *,
+        over: ModelCheckpoint | str | None = None,
+        again: bool = False,
+    ) -> ModelCheckpoint:
+        """Move the use case's `blessed` alias to a checkpoint; doing so twice is one move.
+
+        `over` is the checkpoint that it was compared with: `AliasMoved` if another was blessed since. A checkpoint
+        that `rollback` withdrew needs `again=True`.
+        """
+        saved = self._saved(checkpoint)
+        changes: list[Change] = []
+        if self._is_withdrawn(saved.id):
+            if not again:
+                return self._refuse_withdrawn(saved)
+            changes.append(Mark(saved.id, "withdrawn", present=False, reason=reason))
+        expected = None if over is None else self._checkpoint_id(over)
+        changes.append(
+            AliasMove(
+                owner_of("checkpoint", saved.name), BLESSED, saved.id, "bless", reason, expected, "jeyn.checkpoint.blessed"
+            )
+        )
+        self.workspace.commit(changes)
+        return saved
+
+    def rollback(self, use_case: MlUseCase | str, reason: str = "") -> ModelCheckpoint | None:
+        """Withdraw the blessed checkpoint and bless the one before it; None when there was none before."""
+        name = (use_case if isinstance(use_case, str) else use_case.name).removeprefix("usecase:")
+        owner = owner_of("checkpoint", name)
+        history = self.workspace.reader.alias_history(owner, BLESSED)
+        if not history or history[0].id is None:
+            raise NotFound(f'"{name}" has no blessed checkpoint to withdraw', hint=f"jeyn bless {name}@VERSION")
+        current = history[0].id
+        gone = {current}
+        before = next(
+            (m.id for m in history if m.id and m.id not in gone and not self._is_withdrawn(m.id)), None
+        )
+        self.workspace.commit(
+            [
+                Mark(current, "withdrawn", reason=reason),
+                AliasMove(owner, BLESSED, before, "rollback", reason, current, "jeyn.checkpoint.rolled_back"),
+            ]
+        )
+        return self.workspace.bound(before) if before else None
+
+    def _saved(self, checkpoint: ModelCheckpoint | str) -> ModelCheckpoint:
+        return self.get_checkpoint(checkpoint) if isinstance(checkpoint, str) else self.save_checkpoint(checkpoint)
+
+    def _checkpoint_id(self, checkpoint: ModelCheckpoint | str) -> str:
+        return self.get_checkpoint(checkpoint).id if isinstance(checkpoint, str) else checkpoint.id
+
+    def _is_withdrawn(self, id: str) -> bool:
+        marks = [mark.present for mark in self.workspace.reader.marks(id) if mark.kind == "withdrawn"]
+        return bool(marks and marks[-1])
+
+    def _refuse_withdrawn(self, checkpoint: ModelCheckpoint) -> ModelCheckpoint:
+        message = f'"{checkpoint.ref}" was withdrawn by a rollback'
+        if not self.workspace.is_attempt:
+            raise Conflict(message, hint="bless it with again=True if that was a mistake", refs=[checkpoint.id])
+        _log.warning("%s, so it is not blessed again", message)
+        return checkpoint
+
+    def _checkpoint_changes(
+        self,
+        writer: Workspace,
+        checkpoint: ModelCheckpoint,
+        serializer: ModelSerializer,
+        payload: Any,
+        batch_id: str,
+        parents: Sequence[str],
+    ) -> list[Change]:
+        written_by = SerializerArtefact(serializer.id, serializer.version, is_unsafe(serializer)).record()
+        use_case = _use_case_changes(writer, checkpoint.use_case)
+        record = checkpoint.completed(
+            serializer={"id": serializer.id, "version": serializer.version, "unsafe": is_unsafe(serializer)},
+            payload=payload,
+            parents=[
+                Edge(RelationshipType.use_case_checkpoint, checkpoint.use_case.record().id),
+                Edge(RelationshipType.batch_checkpoint, batch_id),
+                Edge(RelationshipType.serializer_checkpoint, written_by.id),
+                *(Edge(RelationshipType.checkpoint_parent, parent) for parent in parents),
+            ],
+        ).record()
+        new = NewArtefact(
+            record,
+            facts={"metrics": dict(checkpoint.metrics), "unsafe": is_unsafe(serializer)},
+            metrics=checkpoint.metrics,
+            claim=_version_claim(owner_of("checkpoint", checkpoint.name), checkpoint.request),
+            event="jeyn.checkpoint.saved",
+        )
+        return [*use_case, NewArtefact(written_by), new]
+
+
+def _use_case_changes(workspace: Workspace, use_case: MlUseCase) -> list[Change]:
+    record = use_case.record()
+    contract = json.dumps(
+        {
+            "input_catalog": use_case.input_catalog.to_json(),
+            "output_catalog": use_case.output_catalog.to_json(),
+            "description": use_case.description,
+        },
+        sort_keys=True,
+    )
+    marks = [mark.value for mark in workspace.reader.marks(record.id) if mark.kind == "contract"]
+    changes: list[Change] = [NewArtefact(record, event="jeyn.usecase.saved")]
+    if not marks or marks[-1] != contract:
+        changes.append(Mark(record.id, "contract", contract))
+    return changes
+
+
+def _version_claim(owner: str, request: VersionRequest | None) -> VersionClaim:
+    if request is None:
+        raise UsageError("this checkpoint asks for no version", hint="make it with use_case.update_minor(...)")
+    return VersionClaim(owner, request.level, request.exact, request.base, _veto)
+
+
+def _veto(base: Version, old: Record, new_version: Version, new: Record) -> None:
+    """The next checkpoint may need fewer inputs and give more outputs in a minor; anything else is a major."""
+    changes = [
+        DataCatalog.from_json(old.body[role]).diff(DataCatalog.from_json(new.body[role]))
+        for role in ("input_catalog", "output_catalog")
+    ]
+    needed = [changes[0].bump("input", version=base), changes[1].bump("output", version=base)]
+    check_bump(f"{new.name}@{base}", base, new_version, needed, [str(change) for change in changes])
+
+

@@ -1,0 +1,162 @@
+"""Carrying out `get_new_batch()`: what each kind of formula takes as new, as a draft (SEMANTICS 13 to 16)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from jeyn.errors import NoData, NotFound, UsageError
+from jeyn.sdk.artefact import Edge, PayloadRef
+from jeyn.sdk.datasets import CompositeFormula, DatasetFormula, ModelFormula, SqlFormula, StreamingFormula
+from jeyn.sdk.relationship import RelationshipType
+from jeyn.stores.catalog.reader import owner_of
+from jeyn.stores.drafts import READ_ROWS, Draft, conformed, keep_files, keep_table, profiled, rows_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from jeyn.sdk.datasets.batch import DatasetBatch
+    from jeyn.stores.workspace import Workspace
+
+
+def new_batch(writer: Workspace, formula: DatasetFormula, after: str | None) -> Draft | None:
+    """What no earlier batch of `formula` has, its bytes kept; None when there is nothing new."""
+    match formula:
+        case StreamingFormula():
+            return _streaming(writer, formula, after)
+        case SqlFormula():
+            return _sql(writer, formula, after)
+        case CompositeFormula():
+            return _composite(writer, formula)
+        case ModelFormula():
+            return _model(writer, formula)
+    raise UsageError(f'"{formula.name}" makes its batches by code', hint="formula.new_table(...), then save_batch")
+
+
+def _streaming(writer: Workspace, formula: StreamingFormula, after: str | None) -> Draft | None:
+    root = writer.data_root
+    seen = dict(writer.reader.members(formula.id))
+    inherited = {m: batch for m, batch in _members_until(writer, after).items() if m not in seen}
+    seen |= inherited
+    fresh: dict[str, Any] = {}
+    for file in root.list(formula.source):
+        digest = root.digest(file, writer.stat_cache)
+        if digest not in seen and digest not in fresh:
+            fresh[digest] = file
+    if not fresh:
+        return None
+    members = (*((digest, "") for digest in fresh), *inherited.items())
+    draft = Draft(formula, "files", members=members)
+    if root.is_local:
+        paths = [(file.path, root.local_path(file.path)) for file in fresh.values()]
+        kept = keep_files(writer, formula, [(name, path) for name, path in paths if path], draft)
+        # A file may have changed since it was listed; what was kept is what counts.
+        return replace(kept, members=(*((p.digest, "") for p in kept.payloads), *inherited.items()))
+    return _referenced(writer, formula, fresh, draft)
+
+
+def _referenced(writer: Workspace, formula: DatasetFormula, fresh: dict[str, Any], draft: Draft) -> Draft:
+    payloads = tuple(PayloadRef(file.path, digest, file.size) for digest, file in fresh.items())
+    facts = {"referenced": {digest: file.version for digest, file in fresh.items()}}
+    draft = replace(draft, payloads=payloads, facts=facts, external=frozenset(fresh))
+    return profiled(draft, rows_of(writer, formula, draft))
+
+
+def _members_until(writer: Workspace, after: str | None) -> dict[str, str]:
+    """The files that the batch named by `after`, and those before it, have."""
+    if after is None:
+        return {}
+    batch = writer.get(after, kind="batch")
+    epochs = {c.id: int(c.number) for c in writer.reader.claims(owner_of("batch", batch.formula.id))}
+    members = writer.reader.members(batch.formula.id)
+    return {m: id for m, id in members.items() if epochs.get(id, 0) <= batch.epoch}
+
+
+def _sql(writer: Workspace, formula: SqlFormula, after: str | None) -> Draft | None:
+    from jeyn.stores.sources.sql import new_rows
+
+    earlier = _earlier_batches(writer, formula, after)
+    start = earlier[-1].record().body["window"]["end"] if earlier else None
+
+    def rows() -> Iterator[pa.RecordBatch]:
+        for batch in earlier:
+            yield from batch.iter_batches(READ_ROWS)
+
+    found = new_rows(
+        writer.settings.database(formula.database),
+        formula.query,
+        formula.watermark,
+        formula.output_catalog,
+        start=start,
+        late=formula.late,
+        earlier=rows,
+    )
+    if found is None:
+        return None
+    window = {"start": found.start, "end": found.end}
+    # Late rows alone do not move the watermark: the window is told apart by its place among the batches.
+    member = f"start:{found.start}" if found.start != found.end else f"late:{found.start}:{len(earlier)}"
+    draft = Draft(formula, "table", body={"window": window}, members=((member, ""),))
+    return keep_table(writer, formula, conformed(formula, found.table), draft)
+
+
+def _earlier_batches(writer: Workspace, formula: DatasetFormula, after: str | None) -> list[DatasetBatch]:
+    own = [writer.bound(c.id) for c in writer.reader.claims(owner_of("batch", formula.id))]
+    if after is None:
+        return own
+    last = writer.get(after, kind="batch")
+    before = [writer.bound(c.id) for c in writer.reader.claims(owner_of("batch", last.formula.id))]
+    return [batch for batch in before if batch.epoch <= last.epoch] + own
+
+
+def _composite(writer: Workspace, formula: CompositeFormula) -> Draft | None:
+    parts = [_latest(writer, ref, formula.name) for ref in formula.formulas]
+    for part in parts:
+        part.output_catalog.check_satisfies(formula.output_catalog, what=part.ref)
+    edges = tuple(Edge(RelationshipType.source_batch, id) for id in dict.fromkeys(part.id for part in parts))
+    draft = Draft(formula, "union", parents=edges, body={"kwargs": {"parts": [part.id for part in parts]}})
+    if writer.reader.row(draft.record().id) is not None:
+        return None
+
+    def rows() -> Iterator[pa.RecordBatch]:
+        import pyarrow as pa
+
+        for part in parts:
+            for piece in part.iter_batches(READ_ROWS):
+                yield from conformed(formula, pa.Table.from_batches([piece]))
+
+    return profiled(draft, rows())
+
+
+def _latest(writer: Workspace, formula: str, whose: str) -> DatasetBatch:
+    """The latest batch of a formula reference; raises `NoData` when it has none."""
+    try:
+        found: DatasetBatch = writer.get(f"{formula}/latest" if "@" in formula else f"{formula}@latest/latest", "batch")
+    except NotFound as exc:
+        raise NoData(f'"{formula}", a source of "{whose}", has no batch', hint=exc.hint) from exc
+    return found
+
+
+def _model(writer: Workspace, formula: ModelFormula) -> Draft | None:
+    from jeyn.stores.apply_model import apply_model
+
+    source = _latest(writer, formula.source, formula.name)
+    checkpoint = writer.get(formula.checkpoint, kind="checkpoint")
+    source.output_catalog.check_satisfies(checkpoint.input_catalog, what=source.ref)
+    edges = (Edge(RelationshipType.source_batch, source.id), Edge(RelationshipType.derived_from, checkpoint.id))
+    if _made_before(writer, formula, edges):
+        return None
+    draft = Draft(formula, "table", parents=edges)
+    return keep_table(writer, formula, apply_model(formula, checkpoint, source), draft)
+
+
+def _made_before(writer: Workspace, formula: DatasetFormula, edges: tuple[Edge, ...]) -> bool:
+    """Whether the last batch came from exactly these: nothing would differ."""
+    last = writer.reader.highest(owner_of("batch", formula.id))
+    row = writer.reader.row(last.id) if last else None
+    return row is not None and {e for e in row.record.parents if e.type is not RelationshipType.formula_batch} == set(
+        edges
+    )
+
+
