@@ -16,7 +16,7 @@ import json
 import sys
 from collections.abc import Mapping
 from types import FunctionType, MappingProxyType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from jeyn.errors import CatalogMismatch, DataInvalid, Invalid, UsageError
 from jeyn.sdk.compatibility import CatalogDiff, Satisfaction, satisfies
@@ -282,3 +282,6 @@ def _rebuild(name: str, data: dict[str, Any]) -> type[DataCatalog]:
 
 # A class can be pickled by its content in no other way, and `only()` makes classes that no module declares.
 copyreg.pickle(CatalogType, _reduce)
+
+# For classes with an attribute called `type`, where the builtin is out of sight.
+CatalogClass: TypeAlias = type[DataCatalog]

@@ -12,7 +12,7 @@ from jeyn.sdk.relationship import RelationshipType
 from jeyn.sdk.version import Version
 
 if TYPE_CHECKING:
-    from jeyn.sdk.catalog import DataCatalog
+    from jeyn.sdk.catalog import CatalogClass
     from jeyn.sdk.datasets.batch import DatasetBatch
     from jeyn.sdk.use_case import MlUseCase
 
@@ -43,8 +43,8 @@ class ModelCheckpoint(Artefact):
         metrics: Mapping[str, float] | None = None,
     ) -> None:
         self.use_case = use_case
-        self.input_catalog: type[DataCatalog] = use_case.input_catalog
-        self.output_catalog: type[DataCatalog] = use_case.output_catalog
+        self.input_catalog: CatalogClass = use_case.input_catalog
+        self.output_catalog: CatalogClass = use_case.output_catalog
         self._dataset = dataset
         self.model = model
         self.request: VersionRequest | None = request

@@ -186,7 +186,9 @@ def _without_words(feature: Feature) -> Feature:
 
 
 def _show(value: object) -> str:
-    if isinstance(value, tuple) and value and isinstance(value[0], Check):
+    if value == ():
+        return "none"
+    if isinstance(value, tuple) and isinstance(value[0], Check):
         return " ".join(map(str, value))
     return str(getattr(value, "value", value)) or '""'
 

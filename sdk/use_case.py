@@ -11,7 +11,7 @@ from jeyn.sdk.reference import valid_name
 from jeyn.sdk.version import Version
 
 if TYPE_CHECKING:
-    from jeyn.sdk.catalog import DataCatalog
+    from jeyn.sdk.catalog import CatalogClass
     from jeyn.sdk.datasets.batch import DatasetBatch
 
 
@@ -29,8 +29,8 @@ class MlUseCase(Artefact):
         self,
         name: str,
         *,
-        input_catalog: type[DataCatalog],
-        output_catalog: type[DataCatalog],
+        input_catalog: CatalogClass,
+        output_catalog: CatalogClass,
         description: str = "",
     ) -> None:
         self.name = valid_name(name)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from jeyn.errors import UsageError
@@ -63,6 +64,9 @@ class Attempt(Workspace):
         self.discard()
         return done
 
+    def unclaimed_ancestors(self, ids: Sequence[str]) -> list[Change]:
+        return self.staged.ancestors(ids)
+
     def discard(self) -> None:
         """Forget what was staged and let go of its payloads."""
         self.staged.clear()
@@ -89,6 +93,16 @@ class Staged:
         self.moves: list[tuple[str, Moved]] = []
         self.marks: dict[str, list[Marked]] = {}
         self.members: dict[str, dict[str, str]] = {}
+
+    def ancestors(self, ids: Sequence[str]) -> list[Change]:
+        """The staged artefacts that these come from, parents first, without their claims."""
+        wanted = set(ids)
+        found: list[Change] = []
+        for change in reversed(self.changes):
+            if isinstance(change, NewArtefact) and change.record.id in wanted:
+                wanted.update(edge.parent for edge in (*change.record.parents, *change.edges))
+                found.append(replace(change, claim=None, members=()))
+        return found[::-1]
 
     def add(self, change: Change, actor: str) -> Outcome | None:
         now = time.time_ns() // 1000

@@ -66,9 +66,11 @@ def _union(workspace: Workspace, batch: UnionBatch, rows: int) -> Iterator[pa.Re
 def _table(workspace: Workspace, batch: DatasetBatch) -> pa.Table:
     import pyarrow as pa
 
+    from jeyn.stores.drafts import plain_schema
+
     pieces = [pa.Table.from_batches([piece]) for piece in iter_batches(workspace, batch, LOAD_ROWS)]
     if not pieces:
-        return batch.output_catalog.to_arrow().empty_table().replace_schema_metadata(None)
+        return plain_schema(batch.output_catalog).empty_table()
     # An optional feature may be in some files only.
     return pa.concat_tables(pieces, promote_options="default")
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from jeyn.errors import DataInvalid, NoData, UsageError
 from jeyn.sdk.artefact import Edge, Record
 from jeyn.sdk.catalog import DataCatalog
+from jeyn.sdk.compatibility import join
 from jeyn.sdk.datasets import CompositeFormula, DatasetFormula, FileBatch, GenericBatch, ModelFormula, TableBatch
 from jeyn.sdk.datasets.arrays import as_table
 from jeyn.sdk.datasets.batch import DatasetBatch
@@ -139,8 +140,10 @@ class DatasetStore:
 
     def _quarantine(self, draft: Draft) -> None:
         """On its own commit, also inside an attempt: no epoch, no claim, reachable by id only (SEMANTICS 14)."""
-        self.workspace.outside.save(lambda _writer: [draft.change()])
-        id = draft.record().id
+        record = draft.record()
+        parents = self.workspace.unclaimed_ancestors([edge.parent for edge in record.parents])
+        self.workspace.outside.save(lambda _writer: [*parents, draft.change()])
+        id = record.id
         raise DataInvalid(
             f'the new batch of "{draft.formula.ref}" fails its checks: {draft.problem}',
             hint=f"look at it with `jeyn show {id[:19]}`; mend the data, then save again",
@@ -157,7 +160,7 @@ class DatasetStore:
     def _complete(self, formula: DatasetFormula) -> DatasetFormula:
         """Derive the catalog of a composite or model formula, or check the one that was given."""
         if isinstance(formula, CompositeFormula):
-            derived = DataCatalog.join([self.get_formula(ref).output_catalog for ref in formula.formulas])
+            derived = join([self.get_formula(ref).output_catalog for ref in formula.formulas])
         elif isinstance(formula, ModelFormula):
             derived = self._model_catalog(formula)
         else:

@@ -18,6 +18,7 @@ from jeyn.stores.catalog.reader import owner_of
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from jeyn.sdk.catalog import CatalogClass
     from jeyn.sdk.datasets import DatasetFormula
     from jeyn.stores.workspace import Workspace
 
@@ -93,11 +94,18 @@ def keep_table(writer: Workspace, formula: DatasetFormula, batches: Iterable[pa.
     try:
         done = profiled(draft, written())
         if not opened:
-            opened.append(open_parquet_writer(path, formula.output_catalog.to_arrow().remove_metadata()))
+            opened.append(open_parquet_writer(path, plain_schema(formula.output_catalog)))
         opened[0].close()
         return replace(done, payloads=(writer.keep(path, "data.parquet", move=True),))
     finally:
         path.unlink(missing_ok=True)
+
+
+def plain_schema(catalog: CatalogClass) -> pa.Schema:
+    """The catalog's columns and types, without what only Jeyn reads."""
+    import pyarrow as pa
+
+    return pa.schema([pa.field(field.name, field.type) for field in catalog.to_arrow()])
 
 
 def conformed(formula: DatasetFormula, table: pa.Table) -> Iterator[pa.RecordBatch]:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from jeyn.stores.lineage import Lineage
     from jeyn.stores.model_store import ModelStore
     from jeyn.stores.serializers import SerializerTable
-    from jeyn.stores.sources.files import DataRoot
+    from jeyn.stores.sources.root import DataRoot
     from jeyn.stores.sources.stat_cache import StatCache
 
 TRIES = 20
@@ -93,11 +93,16 @@ class Workspace:
     def serializers(self) -> SerializerTable:
         from jeyn.stores.serializers import default_table
 
-        return default_table()
+        table = default_table()
+        if self.settings.serializers:
+            from jeyn.stores.serializers.configured import register_configured
+
+            register_configured(table, self.settings.serializers, self.settings.root)
+        return table
 
     @cached_property
     def data_root(self) -> DataRoot:
-        from jeyn.stores.sources import open_root
+        from jeyn.stores.sources.open import open_root
 
         return open_root(self.settings.data)
 
@@ -123,6 +128,10 @@ class Workspace:
     def outside(self) -> Workspace:
         """Where commits happen at once, also from inside an attempt: for quarantine."""
         return self
+
+    def unclaimed_ancestors(self, ids: Sequence[str]) -> list[Change]:
+        """What an attempt has staged of these and what they come from, for a commit ahead of its own."""
+        return []
 
     # Reading.
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import torch
 
-    from jeyn.sdk.catalog import DataCatalog
+    from jeyn.sdk.catalog import CatalogClass
     from jeyn.sdk.datasets.formula import DatasetFormula
 
 
@@ -60,7 +60,7 @@ class DatasetBatch(Artefact):
         return self.formula.name
 
     @property
-    def output_catalog(self) -> type[DataCatalog]:
+    def output_catalog(self) -> CatalogClass:
         return self.formula.output_catalog
 
     @property

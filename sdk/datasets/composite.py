@@ -11,7 +11,7 @@ from jeyn.sdk.datasets.formula import DatasetFormula
 from jeyn.sdk.reference import Reference
 
 if TYPE_CHECKING:
-    from jeyn.sdk.catalog import DataCatalog
+    from jeyn.sdk.catalog import CatalogClass
     from jeyn.sdk.version import Version
 
 
@@ -30,7 +30,7 @@ class CompositeFormula(DatasetFormula):
         *,
         version: str | Version,
         formulas: Sequence[str | DatasetFormula],
-        output_catalog: type[DataCatalog] | None = None,
+        output_catalog: CatalogClass | None = None,
         description: str = "",
     ) -> None:
         self._declare(name, version, output_catalog, description)

@@ -14,7 +14,7 @@ from jeyn.sdk.version_range import VersionRange
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from jeyn.sdk.catalog import DataCatalog
+    from jeyn.sdk.catalog import CatalogClass
     from jeyn.sdk.datasets.batch import DatasetBatch, FileBatch, GenericBatch, TableBatch
 
 
@@ -34,7 +34,7 @@ class DatasetFormula(Artefact):
         name: str,
         *,
         version: str | Version,
-        output_catalog: type[DataCatalog],
+        output_catalog: CatalogClass,
         description: str = "",
         parameters: Mapping[str, Any] | None = None,
     ) -> None:
@@ -42,7 +42,7 @@ class DatasetFormula(Artefact):
         self.parameters = dict(parameters or {})
 
     def _declare(
-        self, name: str, version: str | Version, output_catalog: type[DataCatalog] | None, description: str
+        self, name: str, version: str | Version, output_catalog: CatalogClass | None, description: str
     ) -> None:
         self.name = valid_name(name)
         self.version = Version.of(version)
@@ -50,7 +50,7 @@ class DatasetFormula(Artefact):
         self._output_catalog = output_catalog
 
     @property
-    def output_catalog(self) -> type[DataCatalog]:
+    def output_catalog(self) -> CatalogClass:
         """The schema of every batch. A derived one is known once the formula is saved."""
         if self._output_catalog is None:
             raise Unsaved(f'the catalog of "{self.name}" is derived when it is saved', hint="save_formula(...) first")
@@ -70,7 +70,7 @@ class DatasetFormula(Artefact):
             },
         )
 
-    def completed(self, output_catalog: type[DataCatalog]) -> DatasetFormula:
+    def completed(self, output_catalog: CatalogClass) -> DatasetFormula:
         """This formula with its derived catalog filled in."""
         twin = object.__new__(type(self))
         twin.__dict__.update(self.__dict__, _output_catalog=output_catalog)

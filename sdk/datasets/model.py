@@ -16,7 +16,7 @@ from jeyn.sdk.reference import Reference
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from jeyn.sdk.catalog import DataCatalog
+    from jeyn.sdk.catalog import CatalogClass
     from jeyn.sdk.version import Version
 
 # The only method names that a formula read back from a catalog may call on a model.
@@ -42,7 +42,7 @@ class ModelFormula(DatasetFormula):
         checkpoint: str | Artefact,
         apply: str | Callable[[Any, pa.Table], Any] = "predict",
         keep: Sequence[str] = (),
-        output_catalog: type[DataCatalog] | None = None,
+        output_catalog: CatalogClass | None = None,
         description: str = "",
     ) -> None:
         self._declare(name, version, output_catalog, description)

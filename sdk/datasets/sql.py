@@ -10,7 +10,7 @@ from jeyn.sdk.datasets.formula import DatasetFormula
 from jeyn.sdk.datasets.streaming import batch_reference
 
 if TYPE_CHECKING:
-    from jeyn.sdk.catalog import DataCatalog
+    from jeyn.sdk.catalog import CatalogClass
     from jeyn.sdk.version import Version
 
 
@@ -29,7 +29,7 @@ class SqlFormula(DatasetFormula):
         name: str,
         *,
         version: str | Version,
-        output_catalog: type[DataCatalog],
+        output_catalog: CatalogClass,
         query: str,
         watermark: str,
         database: str = "default",

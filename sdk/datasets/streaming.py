@@ -10,7 +10,7 @@ from jeyn.sdk.datasets.batch import DatasetBatch
 from jeyn.sdk.datasets.formula import DatasetFormula
 
 if TYPE_CHECKING:
-    from jeyn.sdk.catalog import DataCatalog
+    from jeyn.sdk.catalog import CatalogClass
     from jeyn.sdk.version import Version
 
 
@@ -25,7 +25,7 @@ class StreamingFormula(DatasetFormula):
         name: str,
         *,
         version: str | Version,
-        output_catalog: type[DataCatalog],
+        output_catalog: CatalogClass,
         source: str,
         after: str | DatasetBatch | None = None,
         description: str = "",

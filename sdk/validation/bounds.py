@@ -40,7 +40,7 @@ def in_dtype(value: Any, dtype: Dtypes) -> Any:
     if dtype not in _FLOAT:
         return value
     try:
-        return struct.unpack(_FLOAT[dtype], struct.pack(_FLOAT[dtype], value))[0]
+        return struct.unpack(_FLOAT[dtype], struct.pack(_FLOAT[dtype], float(value)))[0]
     except OverflowError:
         return math.copysign(math.inf, value)
 

@@ -30,7 +30,7 @@ class Column:
         self.feature = feature
         self.log = FailureLog(name)
         self.statistics_wanted = statistics
-        self.seen = False
+        self.absent = False
         self.nulls = 0
         self.count = 0
         self.extent = Extent()
@@ -40,17 +40,18 @@ class Column:
 
     def missing(self) -> None:
         """The feature is in no column of a batch."""
+        self.absent = True
         if not self.feature.optional:
             self.log.add("present", 0, [], "it is required")
 
     def unreadable(self, problem: str, rows: int, offset: int) -> None:
         """The column could not be read as one type, so none of its checks can run."""
-        self.seen = True
+        self.absent = False
         self.log.add("dtype", rows, _first(rows, offset), f"expected {self._type}: {problem}")
 
     def update(self, array: pa.Array, offset: int) -> None:
         """The next rows, which begin at row `offset` of the whole."""
-        self.seen = True
+        self.absent = False
         problem = misfit(array.type, self.feature)
         if problem is not None:
             example = f"expected {self._type}, got {array.type}"

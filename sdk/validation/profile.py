@@ -51,7 +51,7 @@ class Profiler:
         return ValidationReport(self._rows, tuple(failures))
 
     def statistics(self) -> dict[str, dict[str, Any]]:
-        """{feature: {count, nulls, min, max, mean, std}} of the features seen, JSON-able.
+        """{feature: {count, nulls, min, max, mean, std}} of the features that are there, JSON-able.
 
         `count` is the values that are not null, those within lists one by one; `nulls` the nulls, lists included. Times
         are ISO 8601 in UTC, texts are cut after 200 characters, a mean of bools is the share that is true. `std` is the
@@ -60,7 +60,7 @@ class Profiler:
         """
         if not self._with_statistics:
             raise UsageError("this profiler only validates", hint="make it with statistics=True")
-        return {name: column.statistics() for name, column in self._columns.items() if column.seen}
+        return {name: column.statistics() for name, column in self._columns.items() if not column.absent}
 
 
 def validate(catalog: type[DataCatalog], data: Any) -> ValidationReport:

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 MAX_ROWS = 5
-MAX_EXAMPLE = 80
+MAX_EXAMPLE = 160
 
 
 @dataclass(frozen=True)

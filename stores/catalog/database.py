@@ -47,6 +47,12 @@ class Transaction:
     seq: int
     at: int
 
+    def roll_back(self) -> None:
+        """Undo everything, the tick included."""
+        transaction = self.connection.get_transaction()
+        if transaction is not None:
+            transaction.rollback()
+
 
 class Database:
     """One catalog database by URL. Thread-safe; connections are opened lazily and dropped when a process forks."""

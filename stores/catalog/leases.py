@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import CompoundSelect, Connection, bindparam, delete, insert, select, text
 
@@ -80,7 +81,7 @@ def condemn(database: Database, digests: Sequence[str], sweeper: str) -> list[st
     with database.exclusive() as connection:
         _lock(connection, database, "condemn")
         connection.execute(delete(lease).where(lease.c.expires <= now))
-        taken = set(connection.execute(_taken(digests)).scalars())
+        taken: set[str] = set(connection.execute(_taken(digests)).scalars())
         free = [digest for digest in dict.fromkeys(digests) if digest not in taken]
         connection.execute(delete(condemned).where(condemned.c.digest.in_(free)))
         if free:
@@ -98,7 +99,7 @@ def absolve(database: Database, digests: Sequence[str], sweeper: str) -> None:
         )
 
 
-def _taken(digests: Sequence[str]) -> CompoundSelect[tuple[str]]:
+def _taken(digests: Sequence[str]) -> CompoundSelect[Any]:
     referenced = select(artefact_payload.c.digest).where(
         artefact_payload.c.digest.in_(digests),
         ~artefact_payload.c.external,

@@ -94,8 +94,13 @@ class Event:
 
 def is_marked(key: ColumnElement[int] | Any, kind: str) -> ColumnElement[bool]:
     """Whether the newest `kind` mark of an artefact says that it is on."""
-    newest = select(func.max(mark.c.key)).where(mark.c.artefact == key, mark.c.kind == kind).scalar_subquery()
-    return exists().where(mark.c.key == newest, mark.c.present)
+    newest, later = mark.alias(), mark.alias()
+    return exists().where(
+        newest.c.artefact == key,
+        newest.c.kind == kind,
+        newest.c.present,
+        ~exists().where(later.c.artefact == newest.c.artefact, later.c.kind == kind, later.c.key > newest.c.key),
+    )
 
 
 _ROW = select(
@@ -298,7 +303,7 @@ class Reader:
             Event(r.seq, r.position, r.kind, r.subject, json.loads(r.data), r.actor, r.at) for r in self._all(query)
         ]
 
-    def _all(self, query: Select[Any], **parameters: Any) -> Sequence[Row[Any]]:
+    def _all(self, query: Select[Any], **parameters: Any) -> Sequence[Any]:
         with self.database.read() as connection:
             return connection.execute(query, parameters).all()
 

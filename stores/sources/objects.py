@@ -22,7 +22,7 @@ from jeyn.stores.sources.stat_cache import StatCache
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
-    from obstore import ObjectMeta
+    from obstore import GetOptions, ObjectMeta
 
 # One request per piece; large enough that the requests cost little beside the bytes.
 _PIECE = 8 << 20
@@ -88,12 +88,12 @@ class ObjectRoot:
 
     def piece(self, path: str, meta: ObjectMeta, start: int, end: int) -> memoryview:
         """The bytes from `start` to `end` of exactly that version of an object, not empty."""
-        options: dict[str, Any] = {"range": (start, end)}
+        options: GetOptions = {"range": (start, end)}
         if meta["e_tag"]:
             options["if_match"] = meta["e_tag"]
         with self._errors(f"read '{path}'", path):
             try:
-                answer = obstore.get(self._store, path, options=options)  # type: ignore[call-overload]
+                answer = obstore.get(self._store, path, options=options)
                 data = memoryview(answer.bytes())
             except PreconditionError as exc:
                 raise changed(path, _version(meta), _version(obstore.head(self._store, path))) from exc

@@ -1,5 +1,7 @@
 """Artefacts, edges, claims, histories, payload references, metrics, events and leases."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -24,7 +26,7 @@ PROTECTED = {
 }
 
 
-def _who_and_when() -> list[sa.Column]:
+def _who_and_when() -> list[sa.Column[Any]]:
     return [
         sa.Column("actor", sa.String(200), nullable=False),
         sa.Column("at", Big, nullable=False),
@@ -32,7 +34,7 @@ def _who_and_when() -> list[sa.Column]:
     ]
 
 
-def _part_of_key(name: str, type_: sa.types.TypeEngine, *args: object) -> sa.Column:
+def _part_of_key(name: str, type_: Any, *args: Any) -> sa.Column[Any]:
     return sa.Column(name, type_, *args, primary_key=True, autoincrement=False)
 
 

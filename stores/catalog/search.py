@@ -1,0 +1,366 @@
+"""The filter language as SQL: every value is a parameter, and the same statements run on SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+import json
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Float, Select, and_, bindparam, case, cast, exists, false, func, or_, select, true
+from sqlalchemy.dialects.postgresql import JSON
+from sqlalchemy.sql.selectable import ScalarSelect
+from sqlalchemy.types import Text
+
+from jeyn.sdk.reference import Alias, Exact, Latest, Range, Selector
+from jeyn.sdk.relationship import RelationshipType
+from jeyn.sdk.version_range import Comparator, VersionRange
+from jeyn.stores.catalog.closure import Direction, reached
+from jeyn.stores.catalog.database import Database
+from jeyn.stores.catalog.reader import is_marked
+from jeyn.stores.catalog.tables import alias_move, artefact, claim, edge, mark, metric
+from jeyn.stores.search.grammar import Filter, Term, like_pattern
+
+Condition = ColumnElement[bool]
+Pick = Any
+
+_COMPARE: Mapping[str, Callable[[Any, Any], Condition]] = {
+    "=": operator.eq,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+# An age is compared: younger than seven days is later than seven days ago.
+_FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "="}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_ENOUGH = 4000
+
+
+@dataclass(frozen=True)
+class Order:
+    """By "created", "name" or "metrics.<name>"; a metric's order leaves out what does not have it."""
+
+    field: str
+    descending: bool
+
+
+@dataclass(frozen=True)
+class Query:
+    """A parsed search: `roots` are the keys that the terms `upstream:` and `downstream:` mean, in their order.
+
+    `now` is microseconds, UTC. `walks` says which of these terms are left to `leads_to`.
+    """
+
+    terms: Filter
+    roots: Sequence[Sequence[int]]
+    now: int
+    order: Order
+    stepped: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True)
+class Match:
+    """A found row; `sort` is its value in the order asked for."""
+
+    key: int
+    sort: int | float | str
+    facts: str
+
+
+def find(database: Database, query: Query, limit: int, after: tuple[Any, int] | None = None) -> list[Match]:
+    """The first `limit` matches beyond a (sort value, key)."""
+    with database.read() as connection:
+        rows = connection.execute(_statement(query, database.dialect, limit, after)).all()
+    return [Match(row.key, row.sort, row.facts) for row in rows]
+
+
+def is_small(database: Database, direction: Direction, roots: Sequence[int], enough: int = _ENOUGH) -> bool:
+    """Whether the closure has no more than `enough` nodes; the walk stops there."""
+    some = select(reached(direction).c.key).limit(enough + 1).subquery()
+    with database.read() as connection:
+        count: int = connection.execute(select(func.count()).select_from(some), {"roots": list(roots)}).scalar_one()
+    return count <= enough
+
+
+def leads_to(database: Database, key: int, direction: Direction, roots: Sequence[int]) -> bool:
+    """Whether a walk from `key` in this direction meets one of `roots`; it stops as soon as it does.
+
+    A parent is always saved before its child, so its key is smaller: what lies beyond the roots is never visited, and
+    SQLite takes the nodes nearest to them first.
+    """
+    near, far = (edge.c.child, edge.c.parent) if direction == "up" else (edge.c.parent, edge.c.child)
+    inside = (far >= min(roots)) if direction == "up" else (far <= max(roots))
+    base = select(far.label("key")).where(near == key, inside).cte("walked", recursive=True)
+    step = select(far).join(base, near == base.c.key).where(inside)
+    if database.is_sqlite:
+        step = step.order_by(far if direction == "up" else far.desc())  # the recursion's queue, not a sort
+    walked = base.union(step)
+    query = select(walked.c.key).where(walked.c.key.in_(bindparam("roots", expanding=True))).limit(1)
+    with database.read() as connection:
+        return connection.execute(query, {"roots": list(roots)}).first() is not None
+
+
+def formula_keys(database: Database, kinds: Sequence[str]) -> list[int]:
+    """The keys of all formulas of these kinds, in the order of saving."""
+    kind = _text(artefact.c.document, ("body", "recipe", "kind"), database.dialect)
+    query = select(artefact.c.key).where(artefact.c.type == "dataset_formula", kind.in_(kinds))
+    with database.read() as connection:
+        return list(connection.execute(query.order_by(artefact.c.key)).scalars())
+
+
+def matching(database: Database, kind: str, name: str, selector: Selector | None, epoch: int | None) -> list[int]:
+    """The keys of all artefacts that a reference with a range may mean; for batches all epochs, or the one given."""
+    owned = "checkpoint" if kind == "checkpoint" else "formula"
+    chosen = select(claim.c.artefact).where(claim.c.owner == f"{owned}:{name}")
+    match selector:
+        case Range(versions):
+            chosen = chosen.where(in_range(versions))
+        case Exact(version):
+            chosen = chosen.where(claim.c.number == str(version))
+        case Alias() | Latest() | None:
+            raise AssertionError("only versions name several artefacts")
+    query = chosen
+    if kind == "batch":
+        number = claim.c.owner.startswith("batch:") if epoch is None else _is_epoch(operator.eq, epoch)
+        of_formula = select(edge.c.child).where(
+            edge.c.type == RelationshipType.formula_batch.value, edge.c.parent.in_(chosen)
+        )
+        query = select(claim.c.artefact).where(number, claim.c.artefact.in_(of_formula))
+    with database.read() as connection:
+        return sorted(set(connection.execute(query).scalars()))
+
+
+def in_range(versions: VersionRange) -> Condition:
+    """`VersionRange.contains` over the claim table."""
+    release = and_(claim.c.prerelease == "", *(_bound(comparator) for comparator in versions.comparators))
+    named = [comparator.floor for comparator in versions.comparators if comparator.prerelease]
+    if not named:
+        return release
+    # A prerelease counts only beside a comparator that names one of the same core; SQL cannot order prereleases.
+    return or_(release, *(_prereleases(floor.major, floor.minor, floor.patch) for floor in named))
+
+
+def _prereleases(major: int, minor: int, patch: int) -> Condition:
+    core = and_(claim.c.major == major, claim.c.minor == minor, claim.c.patch == patch)
+    return and_(claim.c.prerelease != "", core)
+
+
+def _bound(comparator: Comparator) -> Condition:
+    """What a release must be for one comparator: with x for a release, x < 1.2.0-rc.1 is x < 1.2.0."""
+    op, parts, floor = comparator.operator, comparator.parts, comparator.floor
+    core = (floor.major, floor.minor, floor.patch)
+    is_whole, is_named = len(parts) == 3, bool(comparator.prerelease)
+    if op == ">=":
+        return _versions(operator.ge, core)
+    if op == "<":
+        return _versions(operator.lt, core)
+    if op == ">":
+        if not is_whole:
+            return _versions(operator.ge, _above(parts, len(parts)))
+        return _versions(operator.ge if is_named else operator.gt, core)
+    if op == "<=":
+        if not is_whole:
+            return _versions(operator.lt, _above(parts, len(parts)))
+        return _versions(operator.lt if is_named else operator.le, core)
+    if op == "" and is_whole:
+        return false() if is_named else _versions(operator.eq, core)
+    fixed = (1 if parts[0] else 2) if op == "^" else 2
+    return and_(_versions(operator.ge, core), _versions(operator.lt, _above(parts, min(len(parts), fixed))))
+
+
+def _above(parts: Sequence[int], fixed: int) -> tuple[int, int, int]:
+    """The first version whose leading `fixed` parts are above these."""
+    raised = (*parts[: fixed - 1], parts[fixed - 1] + 1, 0, 0)
+    return raised[0], raised[1], raised[2]
+
+
+def _versions(compare: Callable[[Any, Any], Condition], core: tuple[int, int, int]) -> Condition:
+    """Three integers compared in order, spelled out: not every SQLite compares rows."""
+    columns = (claim.c.major, claim.c.minor, claim.c.patch)
+    if compare is operator.eq:
+        return and_(*(column == part for column, part in zip(columns, core, strict=True)))
+    strict = operator.gt if compare in (operator.gt, operator.ge) else operator.lt
+    major, minor, patch = columns
+    return or_(
+        strict(major, core[0]),
+        and_(major == core[0], strict(minor, core[1])),
+        and_(major == core[0], minor == core[1], compare(patch, core[2])),
+    )
+
+
+def _statement(query: Query, dialect: str, limit: int, after: tuple[Any, int] | None) -> Select[Any]:
+    sort, present = _sort(query.order)
+    conditions = [*_conditions(query, dialect), present]
+    if after is not None:
+        value, key = after
+        beyond = operator.lt if query.order.descending else operator.gt
+        conditions.append(or_(beyond(sort, value), and_(sort == value, beyond(artefact.c.key, key))))
+    ends = (sort.desc(), artefact.c.key.desc()) if query.order.descending else (sort.asc(), artefact.c.key.asc())
+    found = select(artefact.c.key, sort.label("sort"), artefact.c.facts).where(*conditions)
+    return found.order_by(*ends).limit(limit)
+
+
+def _sort(order: Order) -> tuple[ColumnElement[Any], Condition]:
+    if order.field == "created":
+        return artefact.c.at, true()
+    if order.field == "name":
+        return artefact.c.name, true()
+    value = _metric(order.field.removeprefix("metrics."))
+    return value, value.is_not(None)
+
+
+def _conditions(query: Query, dialect: str) -> list[Condition]:
+    asked = {term.value for term in query.terms if term.field == "is"}
+    conditions: list[Condition] = []
+    if "quarantined" not in asked:
+        conditions.append(~_is_quarantined())
+    if "tombstoned" not in asked:
+        conditions.append(~is_marked(artefact.c.key, "tombstone"))
+    roots = iter(query.roots)
+    for position, term in enumerate(query.terms):
+        keys = next(roots) if term.field in ("upstream", "downstream") else ()
+        if position in query.stepped:
+            continue
+        condition = _condition(term, keys, query.now, dialect, position)
+        conditions.append(~func.coalesce(condition, false()) if term.negated else condition)
+    return conditions
+
+
+def _condition(term: Term, roots: Sequence[int], now: int, dialect: str, position: int) -> Condition:
+    group, _, rest = term.field.partition(".")
+    match group:
+        case "type" | "name" | "actor":
+            return _compared_text(artefact.c[group], term)
+        case "kind":
+            recipe = _text(artefact.c.document, ("body", "recipe", "kind"), dialect)
+            return _compared_text(func.coalesce(recipe, _text(artefact.c.document, ("body", "kind"), dialect)), term)
+        case "created":
+            return _created(term, now)
+        case "is":
+            return _is(str(term.value), dialect)
+        case "tag":
+            return artefact.c.key.in_(_tagged(term))
+        case "alias":
+            return artefact.c.key.in_(_aliased(term))
+        case "version":
+            assert isinstance(term.value, VersionRange)
+            return _has_version(term.value)
+        case "epoch":
+            return artefact.c.key.in_(select(claim.c.artefact).where(_is_epoch(_COMPARE[term.op], term.value)))
+        case "metrics":
+            return _has_metric(rest, term)
+        case "stats":
+            feature, _, statistic = rest.rpartition(".")
+            value = _statistic(feature, statistic, dialect)
+            return _COMPARE[term.op](value, term.value)
+        case _:
+            assert group in ("upstream", "downstream")
+            # What has it upstream is what a walk down from it reaches.
+            direction: Direction = "down" if group == "upstream" else "up"
+            walk = reached(direction, roots=f"roots_{position}", name=f"reached_{position}")
+            return artefact.c.key.in_(select(walk.c.key).params({f"roots_{position}": list(roots)}))
+
+
+def _compared_text(column: ColumnElement[Any], term: Term) -> Condition:
+    text = str(term.value)
+    if term.op == "glob":
+        return column.ilike(like_pattern(text), escape="\\")
+    if term.op == "contains":
+        return column.ilike(f"%{like_pattern(text.replace('*', chr(0))).replace(chr(0), '*')}%", escape="\\")
+    return column == text
+
+
+def _created(term: Term, now: int) -> Condition:
+    if isinstance(term.value, timedelta):
+        moment = now - term.value // timedelta(microseconds=1)
+        return _COMPARE[_FLIPPED[term.op]](artefact.c.at, moment)
+    assert isinstance(term.value, datetime)
+    return _COMPARE[term.op](artefact.c.at, (term.value - _EPOCH) // timedelta(microseconds=1))
+
+
+def _is(what: str, dialect: str) -> Condition:
+    if what == "quarantined":
+        return _is_quarantined()
+    if what == "tombstoned":
+        return is_marked(artefact.c.key, "tombstone")
+    checkpoint = _text(artefact.c.document, ("body", "serializer", "unsafe"), dialect)
+    return func.coalesce(checkpoint, _text(artefact.c.document, ("body", "unsafe"), dialect)).in_(("1", "true"))
+
+
+def _is_quarantined() -> Condition:
+    # Content that was quarantined once and was saved well later has a claim.
+    return and_(artefact.c.quarantined, ~exists().where(claim.c.artefact == artefact.c.key))
+
+
+def _tagged(term: Term) -> Pick:
+    later = mark.alias("later")
+    same = (later.c.artefact == mark.c.artefact, later.c.kind == "tag", later.c.value == mark.c.value)
+    return select(mark.c.artefact).where(
+        mark.c.kind == "tag",
+        _compared_text(mark.c.value, term),
+        mark.c.present,
+        ~exists().where(*same, later.c.key > mark.c.key),
+    )
+
+
+def _aliased(term: Term) -> Pick:
+    later = alias_move.alias("later")
+    same = (later.c.owner == alias_move.c.owner, later.c.alias == alias_move.c.alias)
+    return select(alias_move.c.artefact).where(
+        _compared_text(alias_move.c.alias, term),
+        alias_move.c.artefact.is_not(None),
+        ~exists().where(*same, later.c.key > alias_move.c.key),
+    )
+
+
+def _has_version(versions: VersionRange) -> Condition:
+    """A formula or checkpoint at such a version, or a batch of a formula at one."""
+    held = select(claim.c.artefact).where(~claim.c.owner.startswith("batch:"), in_range(versions))
+    batches = select(edge.c.child).where(edge.c.type == RelationshipType.formula_batch.value, edge.c.parent.in_(held))
+    return or_(
+        artefact.c.key.in_(held), and_(artefact.c.type == "dataset_batch", artefact.c.key.in_(batches))
+    )
+
+
+def _is_epoch(compare: Callable[[Any, Any], Condition], epoch: Any) -> Condition:
+    return and_(claim.c.owner.startswith("batch:"), compare(claim.c.major, epoch))
+
+
+def _metric(name: str) -> ScalarSelect[float]:
+    """The newest evaluation that has the metric is the highest source; training metrics have the lowest."""
+    newest = select(metric.c.value).where(metric.c.subject == artefact.c.key, metric.c.name == name)
+    return newest.order_by(metric.c.source.desc()).limit(1).scalar_subquery()
+
+
+def _has_metric(name: str, term: Term) -> Condition:
+    compare = _COMPARE[term.op]
+    # The first half finds candidates by the index on values, the second asks whether that value is the newest.
+    some = select(metric.c.subject).where(metric.c.name == name, compare(metric.c.value, term.value))
+    return and_(artefact.c.key.in_(some), compare(_metric(name), term.value))
+
+
+def _statistic(feature: str, statistic: str, dialect: str) -> ColumnElement[Any]:
+    """A number of `facts.statistics`; other types (a time's minimum is text) are no numbers and match nothing."""
+    path = ("statistics", feature, statistic)
+    if dialect == "postgresql":
+        text = _text(artefact.c.facts, path, dialect)
+        return case((text.op("~")(r"^-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?$"), cast(text, Float)), else_=None)
+    where = _path(path)
+    kind = func.json_type(artefact.c.facts, where)
+    number = case((kind.in_(("integer", "real")), func.json_extract(artefact.c.facts, where)), else_=None)
+    return case((func.json_valid(artefact.c.facts) == 1, number), else_=None)
+
+
+def _text(column: ColumnElement[Any], path: Sequence[str], dialect: str) -> ColumnElement[Any]:
+    """A value inside stored JSON, as text."""
+    if dialect == "postgresql":
+        return func.json_extract_path_text(cast(column, JSON), *path)
+    return cast(func.json_extract(column, _path(path)), Text)
+
+
+def _path(parts: Sequence[str]) -> str:
+    """SQLite compares a quoted part with the text as it was written, escapes included, as json.dumps writes it."""
+    return "$" + "".join(f".{json.dumps(part)}" for part in parts)

@@ -1,0 +1,215 @@
+"""Lineage: what an artefact came from, or what came from it, as a graph to walk, print, draw and send."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import Any
+
+from jeyn.errors import NotFound
+from jeyn.sdk.relationship import RelationshipType
+from jeyn.stores.catalog import closure
+from jeyn.stores.catalog.closure import Direction
+from jeyn.stores.catalog.nodes import Node, OperationTrace, nodes, operations_of
+from jeyn.stores.catalog.reader import Reader
+from jeyn.stores.lineage_svg import draw
+
+__all__ = ["Lineage", "Node", "OperationTrace", "trace_downstream", "trace_upstream"]
+
+VIA = "via"
+WIDTH = 100
+MAX_LINES = 400
+MIN_LABEL = 24
+
+
+def trace_upstream(reader: Reader, id: str, depth: int | None = None, types: Sequence[str] = ()) -> Lineage:
+    """What the artefact with this whole id came from; raises `NotFound`."""
+    return _trace(reader, id, "up", depth, types)
+
+
+def trace_downstream(reader: Reader, id: str, depth: int | None = None, types: Sequence[str] = ()) -> Lineage:
+    """What came from the artefact with this whole id; raises `NotFound`."""
+    return _trace(reader, id, "down", depth, types)
+
+
+def _trace(reader: Reader, id: str, direction: Direction, depth: int | None, types: Sequence[str]) -> Lineage:
+    row = reader.row(id)
+    if row is None:
+        raise NotFound(f'no artefact has the id "{id}"', hint="jeyn ls shows what there is", refs=[id])
+    return Lineage(reader, row.key, direction, depth, tuple(types))
+
+
+class Lineage:
+    """The nodes that a walk found, the root left out, in the order of saving; rows are read when first asked for.
+
+    With `types` only those are nodes, and an edge that leads through others is named "via".
+    """
+
+    def __init__(
+        self, reader: Reader, key: int, direction: Direction, depth: int | None = None, types: Sequence[str] = ()
+    ) -> None:
+        self._database = reader.database
+        self._key = key
+        self._depth = depth
+        self._types = tuple(types)
+        self.direction: Direction = direction
+
+    def __iter__(self) -> Iterator[Node]:
+        return iter(self._nodes.values())
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def __contains__(self, what: object) -> bool:
+        """By node, id or reference."""
+        return what in self._names or any(what == node for node in self)
+
+    def __repr__(self) -> str:
+        return f"<Lineage {'up' if self.direction == 'up' else 'down'}stream of {self.root.ref}: {len(self)} artefacts>"
+
+    @cached_property
+    def root(self) -> Node:
+        """Where the walk began."""
+        return nodes(self._database, [self._key])[self._key]
+
+    @cached_property
+    def ids(self) -> list[str]:
+        """The ids of the nodes, in the order of saving."""
+        if self._depth is not None or "_nodes" in self.__dict__:
+            return [node.id for node in self]
+        return closure.closure_ids(self._database, self.direction, self._key, self._types)
+
+    @cached_property
+    def edges(self) -> list[tuple[str, str, str]]:
+        """(parent id, child id, type) between the nodes and the root."""
+        id = {key: node.id for key, node in self._nodes.items()} | {self._key: self.root.id}
+        return [(id[parent], id[child], kind) for parent, child, kind in self._edges]
+
+    @cached_property
+    def operations(self) -> list[OperationTrace]:
+        """The operations of runs that a node or the root went into or came out of."""
+        return operations_of(self._database, [*self._keys, self._key])
+
+    @cached_property
+    def _keys(self) -> list[int]:
+        return closure.walk(self._database, self.direction, [self._key], self._depth, self._types)
+
+    @cached_property
+    def _nodes(self) -> dict[int, Node]:
+        return nodes(self._database, self._keys)
+
+    @cached_property
+    def _names(self) -> frozenset[str]:
+        return frozenset(name for node in self for name in (node.id, node.ref))
+
+    @cached_property
+    def _edges(self) -> list[tuple[int, int, str]]:
+        passed = self._keys
+        if self._types:
+            passed = closure.walk(self._database, self.direction, [self._key], self._depth)
+        found = closure.edges_among(self._database, {*passed, self._key})
+        named = [(parent, child, _edge_name(kind)) for parent, child, kind in found]
+        return _contracted(named, {*self._keys, self._key}) if self._types else named
+
+    @cached_property
+    def _next(self) -> dict[int, list[tuple[int, str]]]:
+        """One step away from the root: (key, type of edge), in the order of saving."""
+        steps: dict[int, list[tuple[int, str]]] = {}
+        for parent, child, kind in self._edges:
+            here, there = (child, parent) if self.direction == "up" else (parent, child)
+            steps.setdefault(here, []).append((there, kind))
+        return {here: sorted(there) for here, there in steps.items()}
+
+    def __str__(self) -> str:
+        return self.tree()
+
+    def tree(self, width: int = WIDTH) -> str:
+        """The graph as a tree, at most `width` characters wide; what several paths reach is shown once."""
+        lines = [_clip(self.root.ref, width)]
+        seen = {self._key}
+        stack = _entries(self._next.get(self._key, []), "")
+        while stack:
+            if len(lines) >= MAX_LINES:
+                left = len(self._keys) - len(seen) + 1
+                lines.append(f"… and {left} more: ask for a depth, or for JSON")
+                break
+            key, kind, prefix, is_last = stack.pop()
+            shown = f"{prefix}{'└── ' if is_last else '├── '}{self._nodes[key].ref}  ({kind})"
+            inner = prefix + ("    " if is_last else "│   ")
+            if key in seen:
+                shown += " ↑ shown above"
+            else:
+                seen.add(key)
+                deeper = self._next.get(key, [])
+                if len(inner) + MIN_LABEL > width and deeper:
+                    shown += " …"
+                else:
+                    stack.extend(_entries(deeper, inner))
+            lines.append(_clip(shown, width))
+        return "\n".join(lines)
+
+    def to_json(self) -> dict[str, Any]:
+        """{"root", "direction", "nodes", "edges", "operations"}, all of plain values."""
+        return {
+            "root": _json(self.root),
+            "direction": self.direction + "stream",
+            "nodes": [_json(node) for node in self],
+            "edges": [{"parent": parent, "child": child, "type": kind} for parent, child, kind in self.edges],
+            "operations": [
+                {"run": o.run, "name": o.name, "inputs": list(o.inputs), "outputs": list(o.outputs)}
+                for o in self.operations
+            ],
+        }
+
+    def svg(self) -> str:
+        """A self-contained picture in layers, parents on the left."""
+        return draw({**self._nodes, self._key: self.root}, self._edges, self._key)
+
+    def _repr_html_(self) -> str:
+        return self.svg()
+
+
+def _entries(steps: Sequence[tuple[int, str]], prefix: str) -> list[tuple[int, str, str, bool]]:
+    """For a stack: the first step on top."""
+    last = len(steps) - 1
+    return [(key, kind, prefix, n == last) for n, (key, kind) in reversed(list(enumerate(steps)))]
+
+
+def _contracted(edges: Sequence[tuple[int, int, str]], shown: set[int]) -> list[tuple[int, int, str]]:
+    """The edges between shown nodes; a path through hidden ones becomes one edge."""
+    parents: dict[int, list[int]] = {}
+    found = {(parent, child, kind) for parent, child, kind in edges if parent in shown and child in shown}
+    for parent, child, _ in edges:
+        parents.setdefault(child, []).append(parent)
+    for child in shown:
+        seen: set[int] = set()
+        stack = [parent for parent in parents.get(child, []) if parent not in shown]
+        while stack:
+            hidden = stack.pop()
+            for parent in parents.get(hidden, []):
+                if parent in shown:
+                    found.add((parent, child, VIA))
+                elif parent not in seen:
+                    seen.add(parent)
+                    stack.append(parent)
+    return sorted(found)
+
+
+def _edge_name(kind: int) -> str:
+    # A newer Jeyn may have written an edge that this one has no name for; it is traversed all the same.
+    return RelationshipType(kind).name if kind in RelationshipType._value2member_map_ else f"relationship_{kind}"
+
+
+def _clip(line: str, width: int) -> str:
+    return line if len(line) <= width else line[: width - 1] + "…"
+
+
+def _json(node: Node) -> dict[str, Any]:
+    return {
+        "id": node.id,
+        "type": node.type,
+        "name": node.name,
+        "ref": node.ref,
+        "number": node.number,
+        "at": node.at,
+    }

@@ -1,0 +1,232 @@
+"""`new_rows`: the rows of a query that no earlier batch has, by a watermark column (SEMANTICS 13)."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, TypeAlias
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from sqlalchemy import Connection, TextClause, text
+
+from jeyn.errors import DataInvalid, UsageError
+from jeyn.sdk.catalog import DataCatalog
+from jeyn.sdk.feature import Feature
+from jeyn.sdk.validation.bounds import integer_range
+from jeyn.stores.sources.source_database import snapshot
+from jeyn.stores.sources.sql_values import as_column, as_time
+from jeyn.stores.sources.watermark import Watermark
+
+_ROWS = 8192
+
+Catalog: TypeAlias = type[DataCatalog]
+Earlier: TypeAlias = Callable[[], Iterable[pa.RecordBatch]]
+
+
+@dataclass(frozen=True)
+class NewRows:
+    """Rows to make a batch of: where the batch before ended (None for the first), where this one ends, and the rows."""
+
+    start: str | None
+    end: str
+    table: pa.Table
+
+
+def new_rows(
+    url: str,
+    query: str,
+    watermark: str,
+    catalog: Catalog,
+    *,
+    start: str | None,
+    late: float | None,
+    earlier: Earlier,
+) -> NewRows | None:
+    """The rows beyond `start`, and those at it (or up to `late` before it) that `earlier` does not hold; None if none.
+
+    `start` is the `end` of the batch before. `late` is in the watermark's own unit, seconds for times. `earlier`
+    gives the rows of the batches so far; it is called only when there are rows to compare with them, which is by
+    content: a row that is there twice is new once if earlier batches hold it once. Rows come in the order of their
+    watermark, then of all columns. Raises `UsageError`, `DataInvalid`, `Unreachable`, `NotAllowed`.
+    """
+    _check(watermark, catalog, late)
+    since = None if start is None else _Since(watermark, catalog, Watermark.parse(start), late or 0.0, earlier)
+    with snapshot(url) as connection:
+        question = _Question(connection, query, watermark, catalog)
+        tables, end = [], since.start if since else None
+        for columns, rows in question.answers(since.low if since else None):
+            marks = [Watermark.of(row[columns.index(watermark)]) for row in rows]
+            table = _table(columns, rows, catalog)
+            tables.append(since.new_of(table, marks) if since else table)
+            end = marks[-1] if end is None or marks[-1].is_after(end) else end
+    return _result(start, since, end, tables, catalog)
+
+
+def _check(watermark: str, catalog: Catalog, late: float | None) -> None:
+    feature = catalog.features.get(watermark)
+    if feature is None or feature.shape != (-1,):
+        hint = f'add it to the features of "{catalog.name}", one value for each row'
+        raise UsageError(f'the watermark "{watermark}" is no feature of the catalog', hint=hint)
+    if late is not None and not 0 <= late < math.inf:
+        raise UsageError(f"late={late} is no length", hint="give how far back to look, 0 or more")
+
+
+def _result(
+    start: str | None, since: _Since | None, end: Watermark | None, tables: list[pa.Table], catalog: Catalog
+) -> NewRows | None:
+    table = pa.concat_tables(tables) if tables else None
+    if end is None or table is None or not table.num_rows:
+        return None
+    if since and end == since.start:
+        end = end.again()
+    return NewRows(start, str(end), catalog.conform(table.unify_dictionaries()))
+
+
+@dataclass(frozen=True)
+class _Question:
+    """The wrapped query in one snapshot."""
+
+    connection: Connection
+    query: str
+    watermark: str
+    catalog: Catalog
+
+    def answers(self, low: Watermark | None) -> Iterator[tuple[list[str], Sequence[Sequence[Any]]]]:
+        """The names of the columns and some rows at a time, ordered, from `low` on."""
+        columns = self._columns()
+        mark = self._mark(columns[self.watermark])
+        where = "" if low is None else f" WHERE {mark} >= :low OR {self._quoted(self.watermark)} IS NULL"
+        order = ", ".join([mark, *(self._sorted(name) for name in columns)])
+        statement = self._text(f"{where} ORDER BY {order}")
+        if low is not None:
+            statement = statement.bindparams(low=low.value)
+        result = self.connection.execution_options(yield_per=_ROWS).execute(statement)
+        for rows in result.partitions():
+            yield list(columns), rows
+
+    def _columns(self) -> dict[str, Any]:
+        """The columns by name, each with the driver's code for its type; raises `UsageError`, `DataInvalid`."""
+        with self.connection.execute(self._text(" LIMIT 0")) as result:
+            description = list(result.cursor.description) if result.cursor else []
+        names = [str(column[0]) for column in description]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise UsageError(f'the query gives the column "{twice[0]}" twice', hint="name one of them with AS")
+        required = {name for name, feature in self.catalog.features.items() if not feature.optional}
+        absent = sorted((required | {self.watermark}) - set(names))
+        if absent:
+            raise DataInvalid(f'the query gives no column "{absent[0]}"', hint=f"its columns are {names}")
+        return {name: column[1] for name, column in zip(names, description, strict=True)}
+
+    def _text(self, rest: str) -> TextClause:
+        # A line of its own: the query may end with a comment. Its colons are its own too, and no parameters.
+        query = self.query.strip().rstrip(";").replace(":", "\\:")
+        return text(f"SELECT * FROM (\n{query}\n) AS jeyn_rows{rest}")  # noqa: S608 (the query is the user's own; values are bound)
+
+    def _quoted(self, name: str) -> str:
+        return self.connection.dialect.identifier_preparer.quote_identifier(name).replace(":", "\\:")
+
+    def _mark(self, type_code: Any) -> str:
+        """The watermark, of which texts are compared by their characters: a locale's order changes with its version."""
+        column = self._quoted(self.watermark)
+        if self._is_sqlite:
+            return f"{column} COLLATE BINARY"
+        return f'{column} COLLATE "C"' if type_code in _POSTGRES_TEXTS else column
+
+    def _sorted(self, name: str) -> str:
+        column = self._quoted(name)
+        # Not every type of PostgreSQL has an order of its own: JSON has none.
+        return f"{column} COLLATE BINARY" if self._is_sqlite else f'CAST({column} AS text) COLLATE "C"'
+
+    @property
+    def _is_sqlite(self) -> bool:
+        return self.connection.dialect.name == "sqlite"
+
+
+# text, varchar, bpchar and name; other types have no collation to choose.
+_POSTGRES_TEXTS = (25, 1043, 1042, 19)
+
+
+@dataclass(frozen=True)
+class _Since:
+    """Where the last batch ended, and which of the rows up to there are in none yet."""
+
+    watermark: str
+    catalog: Catalog
+    start: Watermark
+    late: float
+    earlier: Earlier
+
+    @cached_property
+    def low(self) -> Watermark:
+        feature = self.catalog.features[self.watermark]
+        return self.start.earlier_by(self.late, feature) if self.late else replace(self.start, round=0)
+
+    def new_of(self, table: pa.Table, marks: Sequence[Watermark]) -> pa.Table:
+        """The rows of `table` that are new; `marks` are their watermarks."""
+        beyond = [mark.is_after(self.start) for mark in marks]
+        count = beyond.index(True) if True in beyond else len(beyond)
+        if not count:
+            return table
+        candidates = zip(_contents(table.slice(0, count)), marks, strict=False)
+        return table.filter(pa.array([self._is_new(content, mark) for content, mark in candidates] + beyond[count:]))
+
+    def _is_new(self, content: bytes, mark: Watermark) -> bool:
+        if self._too_late(mark):
+            return False
+        if self._seen[content]:
+            self._seen[content] -= 1
+            return False
+        return True
+
+    def _too_late(self, mark: Watermark) -> bool:
+        """The database compared texts and days; here they are times."""
+        if not self.late or mark.kind not in ("string", "date"):
+            return False
+        behind = as_time(self.start.value) - as_time(mark.value)
+        return behind.total_seconds() > self.late
+
+    @cached_property
+    def _seen(self) -> Counter[bytes]:
+        """How many rows of each content the earlier batches hold, from `low` on."""
+        feature, seen = self.catalog.features[self.watermark], Counter[bytes]()
+        low = _comparable(as_column(self.watermark, [_within(self.low.value, feature)], feature))[0]
+        for batch in self.earlier():
+            table = self.catalog.conform(pa.Table.from_batches([batch]))
+            near = pc.greater_equal(_comparable(table.column(self.watermark)), low)
+            seen.update(_contents(table.filter(near)))
+        return seen
+
+
+def _within(value: Any, feature: Feature) -> Any:
+    """The lowest value not below `value` that the feature can hold, or a lower one."""
+    if not feature.dtype.is_integer:
+        return value
+    low, _ = integer_range(feature.dtype)
+    return max(math.floor(value), low)
+
+
+def _comparable(column: Any) -> Any:
+    if pa.types.is_dictionary(column.type):
+        return column.cast(pa.string())
+    return column.cast(pa.float32()) if pa.types.is_float16(column.type) else column
+
+
+def _table(columns: list[str], rows: Sequence[Sequence[Any]], catalog: Catalog) -> pa.Table:
+    places = {name: columns.index(name) for name in catalog.features if name in columns}
+    return pa.table(
+        {name: as_column(name, [row[at] for row in rows], catalog.features[name]) for name, at in places.items()}
+    )
+
+
+def _contents(table: pa.Table) -> Iterator[bytes]:
+    """For each row a digest of its values; two rows with equal digests are equal, NaN included."""
+    names = sorted(table.column_names)
+    for row in zip(*(_comparable(table.column(name)).to_pylist() for name in names), strict=True):
+        present = [(name, value) for name, value in zip(names, row, strict=True) if value is not None]
+        yield hashlib.sha256(repr(present).encode()).digest()

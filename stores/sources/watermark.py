@@ -1,0 +1,127 @@
+"""`Watermark`: how far the rows of a query have been read, as text that gives back exactly the same value."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any, TypeAlias
+
+from jeyn.errors import DataInvalid, Invalid, UsageError
+from jeyn.sdk.dtypes import Dtypes
+from jeyn.sdk.feature import Feature
+from jeyn.stores.sources.sql_values import as_time
+
+Value: TypeAlias = int | float | Decimal | str | date | datetime
+
+_WRITTEN = re.compile(r"(?P<kind>[a-z]+)(?:\.(?P<round>\d+))?:(?P<text>.*)", re.DOTALL)
+_NUMBERS = ("int", "float", "decimal")
+
+
+@dataclass(frozen=True)
+class Watermark:
+    """A value of the watermark column, and how many batches ended with it before.
+
+    Written as "int:42", "float:0.1", "decimal:1.50", "string:abc", "date:2024-01-01", "timestamp:2024-01-01T00:00:00"
+    or "timestamptz:2024-01-01T00:00:00+00:00". A batch of nothing but late rows ends where it began; it is told apart
+    by its round: "int.1:42".
+    """
+
+    kind: str
+    value: Value
+    round: int = 0
+
+    @classmethod
+    def of(cls, value: Any) -> Watermark:
+        """Of a value that a database gave; raises `DataInvalid` for a null and what has no order."""
+        if value is None:
+            raise DataInvalid(
+                "a row has a null as its watermark", hint="leave such rows out of the query, or fill them"
+            )
+        kind = _KINDS.get(type(value))
+        if kind is None:
+            hint = "order by a number, a date, a timestamp or a string"
+            raise UsageError(f"a {type(value).__name__} such as {value!r} cannot be a watermark", hint=hint)
+        if kind in ("float", "decimal") and not math.isfinite(value):
+            raise DataInvalid(f'the watermark of a row is "{value}"', hint="leave such rows out of the query")
+        return cls("timestamptz" if kind == "timestamp" and value.tzinfo else kind, value)
+
+    @classmethod
+    def parse(cls, text: str) -> Watermark:
+        """Of the text that `str` gave; raises `Invalid`."""
+        found = _WRITTEN.fullmatch(text)
+        try:
+            if found is None:
+                raise ValueError("no tag")
+            return cls(found["kind"], _PARSERS[found["kind"]](found["text"]), int(found["round"] or 0))
+        except (KeyError, ValueError, ArithmeticError) as exc:
+            raise Invalid(f'"{text}" is no watermark', hint='one is written "int:42"') from exc
+
+    def __str__(self) -> str:
+        text = self.value.isoformat() if isinstance(self.value, date) else str(self.value)
+        return f"{self.kind}{f'.{self.round}' if self.round else ''}:{text}"
+
+    def compares_with(self, other: Watermark) -> bool:
+        return self.kind == other.kind or (self.kind in _NUMBERS and other.kind in _NUMBERS)
+
+    def is_after(self, other: Watermark) -> bool:
+        """Whether it is further than `other`; raises `DataInvalid` when the column has changed its type."""
+        if not self.compares_with(other):
+            hint = "make a new version of the formula when the type of its watermark changes"
+            raise DataInvalid(f'the watermarks "{other}" and "{self}" cannot be compared', hint=hint)
+        return bool(self.value > other.value)  # type: ignore[operator]
+
+    def again(self) -> Watermark:
+        """The end of a batch that began here and came no further."""
+        return Watermark(self.kind, self.value, self.round + 1)
+
+    def earlier_by(self, late: float, feature: Feature) -> Watermark:
+        """`late` units (seconds for times) or a little more before; raises `UsageError` for a string that is no time."""
+        try:
+            return Watermark(self.kind, _STEPS[self.kind](self.value, late, feature))
+        except (OverflowError, ArithmeticError) as exc:
+            raise UsageError(
+                f'"{late}" before the watermark "{self}" is out of range', hint="give a smaller late="
+            ) from exc
+
+
+def _string_earlier(value: str, late: float, feature: Feature) -> str:
+    """A text that comes before those of all times within `late` seconds; the day more is for the zones they are in."""
+    if feature.dtype is not Dtypes.TIMESTAMP:
+        raise UsageError(f'late={late} has no meaning for the watermark "{value}"', hint="leave late= out for strings")
+    return (as_time(value) - timedelta(seconds=late, days=1)).date().isoformat()
+
+
+def _int_earlier(value: int, late: float, feature: Feature) -> int:
+    return math.ceil(Fraction(value) - Fraction(late))
+
+
+_KINDS: dict[type, str] = {
+    int: "int",
+    float: "float",
+    Decimal: "decimal",
+    str: "string",
+    date: "date",
+    datetime: "timestamp",
+}
+_PARSERS: dict[str, Any] = {
+    "int": int,
+    "float": float,
+    "decimal": Decimal,
+    "string": str,
+    "date": date.fromisoformat,
+    "timestamp": datetime.fromisoformat,
+    "timestamptz": datetime.fromisoformat,
+}
+_STEPS: dict[str, Any] = {
+    "int": _int_earlier,
+    "float": lambda value, late, feature: value - late,
+    "decimal": lambda value, late, feature: value - Decimal(late),
+    "string": _string_earlier,
+    "date": lambda value, late, feature: (as_time(value) - timedelta(seconds=late)).date(),
+    "timestamp": lambda value, late, feature: value - timedelta(seconds=late),
+    "timestamptz": lambda value, late, feature: value - timedelta(seconds=late),
+}
