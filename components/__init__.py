@@ -1,0 +1,1 @@
+"""Dapr component files, one folder per cloud."""

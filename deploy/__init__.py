@@ -1,0 +1,1 @@
+"""Serving what pipelines made: executors, gateways and Dapr apps."""

@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from jeyn.errors import UsageError
+from jeyn.errors import Busy, UsageError
 from jeyn.sdk.version import Version
 from jeyn.stores.binding import unsaved_row
 from jeyn.stores.catalog.changes import AliasMove, Change, Claim, EpochClaim, Fence, Mark, NewArtefact, Outcome
 from jeyn.stores.catalog.commit import commit
 from jeyn.stores.catalog.reader import ArtefactRow, Claimed, Marked, Moved, Reader
-from jeyn.stores.workspace import Workspace
+from jeyn.stores.workspace import SHARED, Workspace
 
 PENDING = 2**62  # the order of what is not committed yet: after everything that is
 
@@ -33,8 +33,8 @@ class Attempt(Workspace):
 
     def __init__(self, outside: Workspace, operation: int | None = None, attempt: int | None = None) -> None:
         super().__init__(outside.settings)
-        shared = ("database", "payloads", "serializers", "data_root", "stat_cache", "_formulas")
-        for name in shared:
+        outside._open_shared()
+        for name in (*SHARED, "data_root"):
             if name in outside.__dict__:
                 self.__dict__[name] = outside.__dict__[name]
         self._outside = outside
@@ -54,6 +54,8 @@ class Attempt(Workspace):
 
         Raises `AttemptLost` when another attempt of the operation was first; nothing is written then.
         """
+        if not self.still_kept():
+            raise Busy("a sweep took bytes of this attempt while it worked", hint="run it again; renew leases in time")
         changes = list(self.staged.changes)
         operation, attempt = self.fence
         if operation is not None and attempt is not None:

@@ -34,9 +34,7 @@ def load(workspace: Workspace, artefact: Artefact) -> Any:
         case ModelCheckpoint():
             return _model(workspace, artefact, artefact.serializer)
         case Value():
-            from jeyn.stores.serializers import decode_value
-
-            return decode_value(artefact.format, _bytes(workspace, artefact, artefact.payload), workspace.serializers)
+            return _value(workspace, artefact)
     raise UsageError(f"a {artefact.type} has no content to load", hint="show it instead")
 
 
@@ -78,6 +76,20 @@ def _table(workspace: Workspace, batch: DatasetBatch) -> pa.Table:
 def _model(workspace: Workspace, artefact: Artefact, serializer: Any) -> Any:
     found = workspace.serializers.by_id(serializer["id"], serializer["version"])
     return found.from_bytes(_bytes(workspace, artefact, artefact.record().payloads[0]))
+
+
+def _value(workspace: Workspace, artefact: Value) -> Any:
+    from jeyn.stores.serializers import decode_value
+
+    if artefact.format != "file/1":
+        return decode_value(artefact.format, _bytes(workspace, artefact, artefact.payload), workspace.serializers)
+    # A file is read where it lies; a remote one is fetched to a place that outlives this call.
+    with local_file(workspace, artefact, artefact.payload) as path:
+        if workspace.payloads.local_path(artefact.payload.digest[7:]) == path:
+            return decode_value(artefact.format, path, workspace.serializers)
+        kept = workspace.payloads.staging() / f"file-{artefact.payload.digest[7:]}"
+        path.replace(kept)
+        return decode_value(artefact.format, kept, workspace.serializers)
 
 
 def _bytes(workspace: Workspace, artefact: Artefact, payload: PayloadRef) -> bytes:

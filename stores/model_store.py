@@ -88,7 +88,7 @@ class ModelStore:
             return checkpoint
         batch = self.workspace.dataset_store.save_batch(checkpoint.dataset)
         batch.output_catalog.check_satisfies(checkpoint.input_catalog, what=batch.ref)
-        parents = [self._checkpoint_id(parent) for parent in checkpoint.parents]
+        parents = list(dict.fromkeys(self._checkpoint_id(parent) for parent in checkpoint.parents))
 
         def build(writer: Workspace) -> list[Change]:
             serializer = writer.serializers.for_object(checkpoint.model)

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from jeyn.stores.sources.stat_cache import StatCache
 
 TRIES = 20
+# What every twin of a workspace must have in common with it.
+SHARED = ("database", "payloads", "serializers", "stat_cache", "_formulas")
 
 
 class Workspace:
@@ -72,6 +74,8 @@ class Workspace:
         """Close the database connections; the next use opens new ones."""
         if "database" in self.__dict__:
             self.database.dispose()
+        if "stat_cache" in self.__dict__:
+            self.stat_cache.close()
 
     # What it is made of, each opened when first used.
 
@@ -243,6 +247,12 @@ class Workspace:
         self.payloads.put(digest[7:], source, move=move)
         return PayloadRef(name, digest, size)
 
+    def still_kept(self) -> bool:
+        """Whether what was kept is there to be committed: leases that lapsed are renewed, and their bytes looked for."""
+        if not self.leases.lapsed:
+            return True
+        return self.leases.renew() and all(self.payloads.exists(digest) for digest in self.leases.held)
+
     @property
     def leases(self) -> Leases:
         """The leases of this thread of work; each save has its own."""
@@ -262,7 +272,9 @@ class Workspace:
         try:
             for _ in range(TRIES):
                 try:
-                    return writer.commit(build(writer))
+                    changes = build(writer)
+                    if writer.still_kept():
+                        return writer.commit(changes)
                 except (MembersTaken, PayloadsCondemned):
                     continue
         finally:
@@ -271,10 +283,16 @@ class Workspace:
 
     def _writer(self) -> Workspace:
         """This workspace with leases of its own, so that threads do not end each other's."""
+        self._open_shared()
         twin = object.__new__(type(self))
         twin.__dict__.update(self.__dict__)
         twin.__dict__.pop("_leases", None)
         return twin
+
+    def _open_shared(self) -> None:
+        """A twin that opened its own would leave it open, and would not see what a memory:// store holds."""
+        for part in SHARED:
+            getattr(self, part)
 
     def _end_save(self) -> None:
         if "_leases" in self.__dict__:

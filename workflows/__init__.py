@@ -1,0 +1,1 @@
+"""Running pipelines: the plan, the runner and the engines."""

@@ -199,7 +199,8 @@ class Column:
         duplicates = self._duplicates() if self.kept else None
         if duplicates is not None:
             found[duplicates.check] = duplicates
-        return list(found.values())
+        order = ["present", "dtype", "shape", "not_null", *map(str, self.feature.checks)]
+        return sorted(found.values(), key=lambda failure: order.index(failure.check))
 
     def _duplicates(self) -> Failure | None:
         import numpy as np

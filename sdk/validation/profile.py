@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING, Any
 from jeyn.errors import UsageError
 from jeyn.sdk.validation.column import Column
 from jeyn.sdk.validation.report import ValidationReport
-from jeyn.sdk.validation.tables import Columns, Unreadable, batch_columns, batches_of
+from jeyn.sdk.validation.tables import Columns, Unreadable, batches_of
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from jeyn.sdk.catalog import DataCatalog
 
 
@@ -29,9 +27,10 @@ class Profiler:
             name: Column(name, feature, statistics=statistics) for name, feature in catalog.features.items()
         }
 
-    def update(self, batch: pa.RecordBatch) -> None:
-        """Take the next rows."""
-        self.take(batch_columns(self._catalog, batch), batch.num_rows)
+    def update(self, data: Any) -> None:
+        """Take the next rows: a record batch, or whatever `validate` takes."""
+        for columns, rows in batches_of(self._catalog, data):
+            self.take(columns, rows)
 
     def take(self, columns: Columns, rows: int) -> None:
         """Take the next rows as arrays by feature; the other columns of the data are of no interest."""
@@ -66,6 +65,5 @@ class Profiler:
 def validate(catalog: type[DataCatalog], data: Any) -> ValidationReport:
     """Validate an Arrow table, batch or reader, a pandas or polars frame, or a dict of arrays, without statistics."""
     profiler = Profiler(catalog, statistics=False)
-    for columns, rows in batches_of(catalog, data):
-        profiler.take(columns, rows)
+    profiler.update(data)
     return profiler.report()

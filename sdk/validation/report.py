@@ -64,10 +64,14 @@ class FailureLog:
     found: dict[str, Failure] = field(default_factory=dict)
 
     def add(self, check: str, count: int, rows: list[int], example: str = "") -> None:
-        before = self.found.get(check, Failure(self.feature, check, 0))
-        all_rows = tuple(dict.fromkeys([*before.rows, *rows]))[:MAX_ROWS]
-        kept = before.example or shortened(example)
-        self.found[check] = Failure(self.feature, check, before.count + count, all_rows, kept)
+        """Rows come sorted, the first ones; the example is that of the first of them."""
+        found = Failure(self.feature, check, count, tuple(rows), shortened(example))
+        before = self.found.get(check, found)
+        if before is not found:
+            first = min(before, found, key=lambda failure: failure.rows[:1])
+            all_rows = tuple(sorted({*before.rows, *rows}))[:MAX_ROWS]
+            found = Failure(self.feature, check, before.count + count, all_rows, first.example)
+        self.found[check] = found
 
 
 def shortened(text: str) -> str:

@@ -84,14 +84,17 @@ def closure_ids(
     return [f"sha256:{id}" for id in text.split(",")] if text else []
 
 
-def reached(direction: Direction, rel_types: Sequence[int] = (), roots: str = "roots", name: str = "reached") -> CTE:
-    """The recursive query, with one column `key`, from the artefacts in the parameter `roots`."""
+def reached(
+    direction: Direction, rel_types: Sequence[int] = (), roots: Sequence[int] | None = None, name: str = "reached"
+) -> CTE:
+    """The recursive query, with one column `key`, from `roots`, or from those given as the parameter "roots"."""
     near, far = (edge.c.child, edge.c.parent) if direction == "up" else (edge.c.parent, edge.c.child)
 
     def step(query: Select[Any]) -> Select[Any]:
         return query.where(edge.c.type.in_([int(each) for each in rel_types])) if rel_types else query
 
-    first = select(far.label("key")).where(near.in_(bindparam(roots, expanding=True)))
+    start = bindparam("roots", expanding=True) if roots is None else bindparam(None, list(roots), expanding=True)
+    first = select(far.label("key")).where(near.in_(start))
     base = step(first).cte(name, recursive=True)
     return base.union(step(select(far).join(base, near == base.c.key)))
 

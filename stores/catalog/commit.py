@@ -220,7 +220,7 @@ class _Writer:
         self.run(
             insert(metric),
             [
-                {"subject": subject, "name": name, "source": key, "value": value}
+                {"subject": subject, "name": name, "source": key, "value": value if value == value else None}
                 for subject in subjects
                 for name, value in new.metrics.items()
             ],

@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import CompoundSelect, Connection, bindparam, delete, insert, select, text
 
 from jeyn.errors import Busy
+from jeyn.stores.catalog.closure import chunks
 from jeyn.stores.catalog.database import Database
 from jeyn.stores.catalog.reader import is_marked
 from jeyn.stores.catalog.tables import artefact_payload, condemned, lease
@@ -21,6 +22,8 @@ from jeyn.stores.catalog.tables import artefact_payload, condemned, lease
 LEASE_SECONDS = 3600
 CONDEMNED_SECONDS = 300
 WAIT_SECONDS = 2 * CONDEMNED_SECONDS
+# A commit may wait for its turn, so a lease counts as lapsed while it still has this long.
+LAPSE_SECONDS = 600
 _LOCK = {"take": "SELECT pg_advisory_xact_lock_shared(:key)", "condemn": "SELECT pg_advisory_xact_lock(:key)"}
 _KEY = 0x6C656173  # "leas"
 
@@ -36,6 +39,17 @@ class Leases:
         self.database = database
         self.holder = uuid.uuid4().hex
         self._held: set[str] = set()
+        self._until = 0
+
+    @property
+    def held(self) -> frozenset[str]:
+        """The digests that were leased and not given back."""
+        return frozenset(self._held)
+
+    @property
+    def lapsed(self) -> bool:
+        """Whether a sweep may by now have taken what is held: nobody renewed it in time."""
+        return bool(self._held) and _now() > self._until - LAPSE_SECONDS * 10**6
 
     def take(self, digests: Sequence[str]) -> None:
         """Lease bare hex digests; waits while a sweep is deleting one. Raises `Busy` when that takes too long."""
@@ -44,12 +58,17 @@ class Leases:
             if time.monotonic() > deadline:
                 raise Busy("a sweep keeps the payload that is being saved", hint="wait for `jeyn gc` to end")
             time.sleep(0.05)
+        until = _now() + LEASE_SECONDS * 10**6
+        self._until = min(self._until, until) if self._held else until
         self._held.update(digests)
 
-    def renew(self) -> None:
-        """The heartbeat of whoever works longer than a lease lasts."""
-        if self._held:
-            self._try(sorted(self._held))
+    def renew(self) -> bool:
+        """The heartbeat of whoever works longer than a lease lasts; False when a sweep is taking what lapsed."""
+        until = _now() + LEASE_SECONDS * 10**6
+        if self._held and not all(self._try(chunk) for chunk in chunks(sorted(self._held))):
+            return False
+        self._until = until
+        return True
 
     def release(self) -> None:
         """Give all back, once references protect the bytes or nobody wants them."""
@@ -59,9 +78,11 @@ class Leases:
             self._held.clear()
 
     def _try(self, digests: Sequence[str]) -> bool:
-        now = _now()
+        if not digests:
+            return True
         with self.database.write_soft() as connection:
             _lock(connection, self.database, "take")
+            now = _now()
             found = connection.execute(_CONDEMNED, {"digests": list(digests)}).all()
             if any(row.expires > now for row in found):
                 return False
@@ -77,9 +98,9 @@ class Leases:
 
 def condemn(database: Database, digests: Sequence[str], sweeper: str) -> list[str]:
     """Condemn those digests that nothing refers to and nobody leases; what is returned may be deleted now."""
-    now = _now()
     with database.exclusive() as connection:
         _lock(connection, database, "condemn")
+        now = _now()
         connection.execute(delete(lease).where(lease.c.expires <= now))
         taken: set[str] = set(connection.execute(_taken(digests)).scalars())
         free = [digest for digest in dict.fromkeys(digests) if digest not in taken]

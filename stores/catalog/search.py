@@ -4,12 +4,28 @@ from __future__ import annotations
 
 import json
 import operator
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, Float, Select, and_, bindparam, case, cast, exists, false, func, or_, select, true
+from sqlalchemy import (
+    ColumnElement,
+    Float,
+    Select,
+    and_,
+    bindparam,
+    case,
+    cast,
+    exists,
+    false,
+    func,
+    or_,
+    select,
+    text,
+    true,
+)
 from sqlalchemy.dialects.postgresql import JSON
 from sqlalchemy.sql.selectable import ScalarSelect
 from sqlalchemy.types import Text
@@ -21,7 +37,9 @@ from jeyn.stores.catalog.closure import Direction, reached
 from jeyn.stores.catalog.database import Database
 from jeyn.stores.catalog.reader import is_marked
 from jeyn.stores.catalog.tables import alias_move, artefact, claim, edge, mark, metric
-from jeyn.stores.search.grammar import Filter, Term, like_pattern
+
+if TYPE_CHECKING:  # the grammar's package imports this module
+    from jeyn.stores.search.grammar import Filter, Term
 
 Condition = ColumnElement[bool]
 Pick = Any
@@ -49,16 +67,16 @@ class Order:
 
 @dataclass(frozen=True)
 class Query:
-    """A parsed search: `roots` are the keys that the terms `upstream:` and `downstream:` mean, in their order.
+    """A parsed search: `roots` are the keys that the terms `upstream:` and `downstream:` mean, by position.
 
-    `now` is microseconds, UTC. `walks` says which of these terms are left to `leads_to`.
+    `now` is microseconds, UTC. The terms at the positions `left_out` are checked by the caller.
     """
 
     terms: Filter
-    roots: Sequence[Sequence[int]]
+    roots: Mapping[int, Sequence[int]]
     now: int
     order: Order
-    stepped: frozenset[int] = frozenset()
+    left_out: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -91,16 +109,27 @@ def leads_to(database: Database, key: int, direction: Direction, roots: Sequence
     A parent is always saved before its child, so its key is smaller: what lies beyond the roots is never visited, and
     SQLite takes the nodes nearest to them first.
     """
-    near, far = (edge.c.child, edge.c.parent) if direction == "up" else (edge.c.parent, edge.c.child)
-    inside = (far >= min(roots)) if direction == "up" else (far <= max(roots))
-    base = select(far.label("key")).where(near == key, inside).cte("walked", recursive=True)
-    step = select(far).join(base, near == base.c.key).where(inside)
-    if database.is_sqlite:
-        step = step.order_by(far if direction == "up" else far.desc())  # the recursion's queue, not a sort
-    walked = base.union(step)
-    query = select(walked.c.key).where(walked.c.key.in_(bindparam("roots", expanding=True))).limit(1)
+    limit = min(roots) if direction == "up" else max(roots)
+    order = _NEAREST_FIRST[direction] if database.is_sqlite else ""
+    query = text(_GUIDED[direction].format(order=order)).bindparams(bindparam("roots", expanding=True))
     with database.read() as connection:
-        return connection.execute(query, {"roots": list(roots)}).first() is not None
+        return connection.execute(query, {"key": key, "end": limit, "roots": list(roots)}).first() is not None
+
+
+# As text, because the ORDER BY of a recursion, which makes its queue a priority queue, is SQLite's own.
+_GUIDED: Mapping[Direction, str] = {
+    "up": (
+        "WITH RECURSIVE walked(key) AS (SELECT parent FROM edge WHERE child = :key AND parent >= :end UNION "
+        "SELECT edge.parent FROM walked JOIN edge ON edge.child = walked.key WHERE edge.parent >= :end {order}) "
+        "SELECT key FROM walked WHERE key IN :roots LIMIT 1"
+    ),
+    "down": (
+        "WITH RECURSIVE walked(key) AS (SELECT child FROM edge WHERE parent = :key AND child <= :end UNION "
+        "SELECT edge.child FROM walked JOIN edge ON edge.parent = walked.key WHERE edge.child <= :end {order}) "
+        "SELECT key FROM walked WHERE key IN :roots LIMIT 1"
+    ),
+}
+_NEAREST_FIRST: Mapping[Direction, str] = {"up": "ORDER BY 1", "down": "ORDER BY 1 DESC"}
 
 
 def formula_keys(database: Database, kinds: Sequence[str]) -> list[int]:
@@ -219,12 +248,10 @@ def _conditions(query: Query, dialect: str) -> list[Condition]:
         conditions.append(~_is_quarantined())
     if "tombstoned" not in asked:
         conditions.append(~is_marked(artefact.c.key, "tombstone"))
-    roots = iter(query.roots)
     for position, term in enumerate(query.terms):
-        keys = next(roots) if term.field in ("upstream", "downstream") else ()
-        if position in query.stepped:
+        if position in query.left_out:
             continue
-        condition = _condition(term, keys, query.now, dialect, position)
+        condition = _condition(term, query.roots.get(position, ()), query.now, dialect, position)
         conditions.append(~func.coalesce(condition, false()) if term.negated else condition)
     return conditions
 
@@ -245,8 +272,7 @@ def _condition(term: Term, roots: Sequence[int], now: int, dialect: str, positio
             return artefact.c.key.in_(_tagged(term))
         case "alias":
             return artefact.c.key.in_(_aliased(term))
-        case "version":
-            assert isinstance(term.value, VersionRange)
+        case "version" if isinstance(term.value, VersionRange):
             return _has_version(term.value)
         case "epoch":
             return artefact.c.key.in_(select(claim.c.artefact).where(_is_epoch(_COMPARE[term.op], term.value)))
@@ -257,28 +283,31 @@ def _condition(term: Term, roots: Sequence[int], now: int, dialect: str, positio
             value = _statistic(feature, statistic, dialect)
             return _COMPARE[term.op](value, term.value)
         case _:
-            assert group in ("upstream", "downstream")
             # What has it upstream is what a walk down from it reaches.
             direction: Direction = "down" if group == "upstream" else "up"
-            walk = reached(direction, roots=f"roots_{position}", name=f"reached_{position}")
-            return artefact.c.key.in_(select(walk.c.key).params({f"roots_{position}": list(roots)}))
+            return artefact.c.key.in_(select(reached(direction, roots=roots, name=f"reached_{position}").c.key))
 
 
 def _compared_text(column: ColumnElement[Any], term: Term) -> Condition:
-    text = str(term.value)
+    value = str(term.value)
     if term.op == "glob":
-        return column.ilike(like_pattern(text), escape="\\")
+        return column.ilike("%".join(map(_literal, value.split("*"))), escape="\\")
     if term.op == "contains":
-        return column.ilike(f"%{like_pattern(text.replace('*', chr(0))).replace(chr(0), '*')}%", escape="\\")
-    return column == text
+        return column.ilike(f"%{_literal(value)}%", escape="\\")
+    return column == value
+
+
+def _literal(part: str) -> str:
+    return re.sub(r"([\\%_])", r"\\\1", part)
 
 
 def _created(term: Term, now: int) -> Condition:
     if isinstance(term.value, timedelta):
         moment = now - term.value // timedelta(microseconds=1)
         return _COMPARE[_FLIPPED[term.op]](artefact.c.at, moment)
-    assert isinstance(term.value, datetime)
-    return _COMPARE[term.op](artefact.c.at, (term.value - _EPOCH) // timedelta(microseconds=1))
+    if isinstance(term.value, datetime):
+        return _COMPARE[term.op](artefact.c.at, (term.value - _EPOCH) // timedelta(microseconds=1))
+    raise TypeError(f"{term.value!r} is no age and no moment")
 
 
 def _is(what: str, dialect: str) -> Condition:
@@ -320,9 +349,7 @@ def _has_version(versions: VersionRange) -> Condition:
     """A formula or checkpoint at such a version, or a batch of a formula at one."""
     held = select(claim.c.artefact).where(~claim.c.owner.startswith("batch:"), in_range(versions))
     batches = select(edge.c.child).where(edge.c.type == RelationshipType.formula_batch.value, edge.c.parent.in_(held))
-    return or_(
-        artefact.c.key.in_(held), and_(artefact.c.type == "dataset_batch", artefact.c.key.in_(batches))
-    )
+    return or_(artefact.c.key.in_(held), and_(artefact.c.type == "dataset_batch", artefact.c.key.in_(batches)))
 
 
 def _is_epoch(compare: Callable[[Any, Any], Condition], epoch: Any) -> Condition:
@@ -346,8 +373,10 @@ def _statistic(feature: str, statistic: str, dialect: str) -> ColumnElement[Any]
     """A number of `facts.statistics`; other types (a time's minimum is text) are no numbers and match nothing."""
     path = ("statistics", feature, statistic)
     if dialect == "postgresql":
-        text = _text(artefact.c.facts, path, dialect)
-        return case((text.op("~")(r"^-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?$"), cast(text, Float)), else_=None)
+        # Python writes NaN and Infinity, which no JSON reader of PostgreSQL takes.
+        facts = func.regexp_replace(artefact.c.facts, r"([:\[,] ?)(NaN|-?Infinity)", r"\1null", "g")
+        value = _text(facts, path, dialect)
+        return case((value.op("~")(r"^-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?$"), cast(value, Float)), else_=None)
     where = _path(path)
     kind = func.json_type(artefact.c.facts, where)
     number = case((kind.in_(("integer", "real")), func.json_extract(artefact.c.facts, where)), else_=None)

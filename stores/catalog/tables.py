@@ -138,7 +138,7 @@ metric = Table(
     Column("subject", Big, ForeignKey("artefact.key"), primary_key=True, autoincrement=False),
     Column("name", String(200), primary_key=True),
     Column("source", Big, ForeignKey("artefact.key"), primary_key=True, autoincrement=False),
-    Column("value", Float, nullable=False),
+    Column("value", Float),  # NULL is NaN, which SQLite cannot keep and no comparison finds
     Index("metric_value", "name", "value"),
 )
 

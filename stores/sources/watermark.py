@@ -79,7 +79,7 @@ class Watermark:
         return Watermark(self.kind, self.value, self.round + 1)
 
     def earlier_by(self, late: float, feature: Feature) -> Watermark:
-        """`late` units (seconds for times) or a little more before; raises `UsageError` for a string that is no time."""
+        """`late` units (seconds for times), or a little more, before; raises `UsageError` for other strings."""
         try:
             return Watermark(self.kind, _STEPS[self.kind](self.value, late, feature))
         except (OverflowError, ArithmeticError) as exc:

@@ -95,6 +95,15 @@ def test_a_profiler_without_statistics_says_so() -> None:
         Profiler(DataCatalog, statistics=False).statistics()
 
 
+def test_a_table_is_taken_as_its_batches() -> None:
+    catalog = DataCatalog.of("One", {"x": Feature(Dtypes.INT64)})
+    table = pa.table({"x": pa.chunked_array([[1, 2], [3]])})
+    profiler = Profiler(catalog)
+    profiler.update(table)
+    assert profiler.statistics() == profile(catalog, table).statistics()
+    assert profiler.report().rows == 3
+
+
 def test_a_report_in_between_does_not_disturb() -> None:
     catalog = DataCatalog.of("One", {"x": Feature(Dtypes.INT64, checks=(unique(),))})
     profiler = Profiler(catalog)

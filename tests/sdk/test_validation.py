@@ -150,7 +150,7 @@ def test_checks_apply_to_the_values_within_lists() -> None:
     assert summary(failures(catalog, [[1], None, [], [2, 10, 11], [None, -1]])) == [("between(0, 9)", 3, (3, 4))]
     deep = one(Dtypes.INT64, (-1, -1, 2), checks=(between(0, 9),))
     assert summary(failures(deep, [[[1, 2]], [], [[3, 4], [5, 60]]])) == [("between(0, 9)", 1, (2,))]
-    assert summary(failures(one(Dtypes.INT8, (-1, 2)), [[1, None], None, [1, 2]])) == [("not_null", 2, (1, 0))]
+    assert summary(failures(one(Dtypes.INT8, (-1, 2)), [[1, None], None, [1, 2]])) == [("not_null", 2, (0, 1))]
     fixed = one(Dtypes.INT64, (-1, 2), nullable=True, checks=(between(0, 9),))
     assert summary(failures(fixed, [None, [1, 2], None, [3, 10]])) == [("between(0, 9)", 1, (3,))]
 

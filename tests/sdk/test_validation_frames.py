@@ -60,7 +60,7 @@ def test_what_fails_in_a_frame_is_found_by_row_not_by_index() -> None:
 
 
 def test_pandas_times_and_nan() -> None:
-    frame = pd.DataFrame({"born": pd.to_datetime(["2026-01-01", None])})
+    frame = pd.DataFrame({"born": pd.Series(["2026-01-01", None], dtype="datetime64[us]")})
     assert checks(People.only("born"), frame) == [("born", "not_null", (1,))]
     assert checks(People.only("size"), pd.DataFrame({"size": [float("nan"), 1.0]})) == []
 

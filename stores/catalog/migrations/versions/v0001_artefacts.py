@@ -150,7 +150,7 @@ def _create_contents() -> None:
         _part_of_key("subject", Big, _artefact()),
         _part_of_key("name", sa.String(200)),
         _part_of_key("source", Big, _artefact()),
-        sa.Column("value", sa.Float(), nullable=False),
+        sa.Column("value", sa.Float()),
     )
     op.create_index("metric_value", "metric", ["name", "value"])
 

@@ -1,0 +1,182 @@
+"""Searching the catalog: a filter in, a page of hits out; the terms become parametrised SQL in `stores/catalog`."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from jeyn.errors import Ambiguous, InvalidFilter, UsageError
+from jeyn.sdk.reference import Range, Reference
+from jeyn.stores.catalog import search as sql
+from jeyn.stores.catalog.closure import Direction
+from jeyn.stores.catalog.nodes import nodes
+from jeyn.stores.catalog.reader import Reader
+from jeyn.stores.resolve import TYPES, resolve
+from jeyn.stores.search.grammar import Filter, Term, parse
+
+MAX_ROOTS = 20_000
+# A walk that does not meet its root has seen all there is; after some of them one whole closure is the cheaper way.
+MAX_MISSES = 2
+_PAGE = 100
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One artefact that satisfies the filter: `at` is when it was saved (µs, UTC), `facts` what is not in its id."""
+
+    id: str
+    type: str
+    name: str
+    ref: str
+    number: str | None
+    at: int
+    facts: Mapping[str, Any]
+
+
+class Hits(list[Hit]):
+    """One page, in the order asked for; `next` is the cursor of the page that follows, None after the last."""
+
+    next: str | None = None
+
+
+def search(
+    reader: Reader,
+    text: str,
+    limit: int = 50,
+    order: str = "-created",
+    after: str | None = None,
+    *,
+    now: int | None = None,
+) -> Hits:
+    """The artefacts that satisfy a filter, at most `limit`, beyond the cursor `after`.
+
+    `order` is created, name or metrics.<name>, with a "-" for the largest first; a metric's order leaves out what does
+    not have it. Ages count from `now` (µs, UTC). What is quarantined or tombstoned is found with `is:` only. Raises
+    `InvalidFilter`, `UsageError`, and `NotFound` or `Ambiguous` for a reference in the filter.
+    """
+    if limit < 1:
+        raise UsageError(f'the limit "{limit}" is below 1', hint="ask for at least one hit")
+    terms = tuple(_long_type(term) for term in parse(text))
+    wanted = _order(order)
+    query = sql.Query(terms, _roots(reader, terms), time.time_ns() // 1000 if now is None else now, wanted)
+    start = _read_cursor(after, order) if after else None
+    found = _matches(reader, query, limit + 1, start)
+    hits = Hits(_hits(reader, found[:limit]))
+    if len(found) > limit:
+        hits.next = _cursor(order, found[limit - 1])
+    return hits
+
+
+def _hits(reader: Reader, found: Sequence[sql.Match]) -> Iterator[Hit]:
+    rows = nodes(reader.database, [match.key for match in found])
+    for match in found:
+        node = rows[match.key]
+        yield Hit(node.id, node.type, node.name, node.ref, node.number, node.at, json.loads(match.facts))
+
+
+def _long_type(term: Term) -> Term:
+    """`type:checkpoint` is `type:model_checkpoint`, as in references."""
+    if term.field == "type" and term.op == "=" and term.value in TYPES:
+        return replace(term, value=TYPES[str(term.value)])
+    return term
+
+
+def _roots(reader: Reader, terms: Filter) -> dict[int, list[int]]:
+    return {
+        position: _meant(reader, term.value) for position, term in enumerate(terms) if isinstance(term.value, Reference)
+    }
+
+
+def _meant(reader: Reader, reference: Reference) -> list[int]:
+    """The keys of all artefacts in a range (of a batch, all epochs), or of the one that any other reference means."""
+    if not isinstance(reference.selector, Range):
+        return [resolve(reader, reference).key]
+    kinds = [reference.kind] if reference.kind else ["formula", "checkpoint"]
+    epoch = reference.epoch if isinstance(reference.epoch, int) else None
+    name = reference.name or ""
+    found = {kind: sql.matching(reader.database, kind, name, reference.selector, epoch) for kind in kinds}
+    found = {kind: keys for kind, keys in found.items() if keys}
+    if len(found) > 1:
+        raise Ambiguous(f'"{reference}" names formulas and checkpoints', hint=f"say formula:{reference}")
+    if not found:
+        return [resolve(reader, reference).key]
+    (keys,) = found.values()
+    if len(keys) > MAX_ROOTS:
+        raise InvalidFilter(f'"{reference}" means {len(keys)} artefacts', hint=f"narrow it to at most {MAX_ROOTS}")
+    return keys
+
+
+def _matches(reader: Reader, query: sql.Query, limit: int, after: tuple[Any, int] | None) -> list[sql.Match]:
+    """From the cheap side: a small closure inside the query, a large one by a walk from each candidate."""
+    database = reader.database
+    large = frozenset(
+        position
+        for position, roots in query.roots.items()
+        if not sql.is_small(database, _away(query.terms[position]), roots)
+    )
+    if large:
+        stepped = _step(reader, replace(query, left_out=large), limit, after)
+        if stepped is not None:
+            return stepped
+    return sql.find(database, query, limit, after)
+
+
+def _step(reader: Reader, query: sql.Query, limit: int, after: tuple[Any, int] | None) -> list[sql.Match] | None:
+    """Candidates that the other terms allow, each checked by walks; None when too many walks were in vain."""
+    found: list[sql.Match] = []
+    misses = 0
+    while True:
+        page = sql.find(reader.database, query, _PAGE, after)
+        for match in page:
+            holds = True
+            for position in query.left_out:
+                term = query.terms[position]
+                met = sql.leads_to(reader.database, match.key, _back(term), query.roots[position])
+                misses += not met
+                holds = holds and met != term.negated
+            if misses > MAX_MISSES:
+                return None
+            if holds:
+                found.append(match)
+            if len(found) == limit:
+                return found
+        if len(page) < _PAGE:
+            return found
+        after = (page[-1].sort, page[-1].key)
+
+
+def _away(term: Term) -> Direction:
+    """The way from the reference to what is looked for."""
+    return "down" if term.field == "upstream" else "up"
+
+
+def _back(term: Term) -> Direction:
+    return "up" if term.field == "upstream" else "down"
+
+
+def _order(text: str) -> sql.Order:
+    field = text.removeprefix("-")
+    if field not in ("created", "name") and not (field.startswith("metrics.") and len(field) > len("metrics.")):
+        raise UsageError(f'"{text}" is no order', hint="use created, name or metrics.<name>, with - for largest first")
+    return sql.Order(field, text.startswith("-"))
+
+
+def _cursor(order: str, last: sql.Match) -> str:
+    return base64.urlsafe_b64encode(json.dumps([order, last.sort, last.key]).encode()).decode()
+
+
+def _read_cursor(cursor: str, order: str) -> tuple[Any, int]:
+    kind = str if order.removeprefix("-") == "name" else (int, float)
+    try:
+        made_for, sort, key = json.loads(base64.b64decode(cursor, altchars=b"-_", validate=True))
+        if made_for == order and isinstance(sort, kind) and type(key) is int and abs(key) < 2**63:
+            return sort, key
+    except ValueError:
+        pass
+    raise UsageError(
+        f'"{cursor[:80]}" is no cursor of a search in the order "{order}"', hint="pass on `.next` as it is"
+    )
