@@ -27,7 +27,7 @@ def apply_model(formula: ModelFormula, checkpoint: ModelCheckpoint, source: Data
     for piece in source.iter_batches(ROWS):
         rows = pa.Table.from_batches([piece])
         try:
-            made = as_table(predict(model, rows))
+            made = as_table(predict(model, rows), formula.output_catalog)
         except (Incompatible, DataInvalid, UsageError):
             raise
         except Exception as exc:

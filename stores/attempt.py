@@ -5,17 +5,17 @@ Payloads go up at once, under leases. Everything else waits in memory, where onl
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from jeyn.errors import Busy, UsageError
+from jeyn.sdk.canonical import parse
 from jeyn.sdk.version import Version
 from jeyn.stores.binding import unsaved_row
 from jeyn.stores.catalog.changes import AliasMove, Change, Claim, EpochClaim, Fence, Mark, NewArtefact, Outcome
-from jeyn.stores.catalog.commit import commit
+from jeyn.stores.catalog.commit import commit, facts_text
 from jeyn.stores.catalog.reader import ArtefactRow, Claimed, Marked, Moved, Reader
 from jeyn.stores.workspace import SHARED, Workspace
 
@@ -126,7 +126,7 @@ class Staged:
         if id not in self.rows:
             self.changes.append(new)
         if known is None:
-            facts = json.loads(json.dumps(dict(new.facts)))
+            facts = parse(facts_text(new.facts))
             known = self.rows[id] = unsaved_row(new.record, facts, actor, -1 - len(self.rows), now)
         is_new = known.key < 0
         if new.claim and is_new and not any(c.id == id for c in self.claims.get(new.claim.owner, [])):

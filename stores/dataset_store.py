@@ -98,14 +98,17 @@ class DatasetStore:
         def build(writer: Workspace) -> list[NewArtefact]:
             draft = self._draft(writer, formula, batch)
             drafts.append(draft)
-            return [draft.change()] if draft and not draft.problem else []
+            if draft is None or not draft.problem:
+                return [draft.change()] if draft else []
+            self._quarantine(writer, draft)
+            return []
 
         outcomes = self.workspace.save(build)
         draft = drafts[-1]
         if draft is None:
             return self._nothing_new(formula)
         if draft.problem:
-            self._quarantine(draft)
+            raise self._failed(draft)
         saved: DatasetBatch = self.workspace.bound(outcomes[0].id, is_new=outcomes[0].is_new)
         return saved
 
@@ -116,7 +119,7 @@ class DatasetStore:
         edges = tuple(Edge(RelationshipType.source_batch, id) for id in sources)
         match batch:
             case TableBatch():
-                rows = conformed(formula, as_table(batch.table))
+                rows = conformed(formula, as_table(batch.table, formula.output_catalog))
                 return keep_table(writer, formula, rows, Draft(formula, "table", parents=edges))
             case FileBatch():
                 files = [(path.name, path) for path in batch.paths]
@@ -138,13 +141,17 @@ class DatasetStore:
         found: DatasetBatch = self.workspace.bound(last.id)
         return found
 
-    def _quarantine(self, draft: Draft) -> None:
-        """On its own commit, also inside an attempt: no epoch, no claim, reachable by id only (SEMANTICS 14)."""
-        record = draft.record()
-        parents = self.workspace.unclaimed_ancestors([edge.parent for edge in record.parents])
-        self.workspace.outside.save(lambda _writer: [*parents, draft.change()])
-        id = record.id
-        raise DataInvalid(
+    def _quarantine(self, writer: Workspace, draft: Draft) -> None:
+        """On its own commit, also inside an attempt: no epoch, no claim, reachable by id only (SEMANTICS 14).
+
+        It comes while the writer still leases the bytes.
+        """
+        parents = self.workspace.unclaimed_ancestors([edge.parent for edge in draft.record().parents])
+        writer.outside.commit([*parents, draft.change()])
+
+    def _failed(self, draft: Draft) -> DataInvalid:
+        id = draft.record().id
+        return DataInvalid(
             f'the new batch of "{draft.formula.ref}" fails its checks: {draft.problem}',
             hint=f"look at it with `jeyn show {id[:19]}`; mend the data, then save again",
             refs=[id],

@@ -148,10 +148,7 @@ class ModelStore:
         if not history or history[0].id is None:
             raise NotFound(f'"{name}" has no blessed checkpoint to withdraw', hint=f"jeyn bless {name}@VERSION")
         current = history[0].id
-        gone = {current}
-        before = next(
-            (m.id for m in history if m.id and m.id not in gone and not self._is_withdrawn(m.id)), None
-        )
+        before = next((m.id for m in history if m.id and m.id != current and self._is_standing(m.id)), None)
         self.workspace.commit(
             [
                 Mark(current, "withdrawn", reason=reason),
@@ -165,6 +162,10 @@ class ModelStore:
 
     def _checkpoint_id(self, checkpoint: ModelCheckpoint | str) -> str:
         return self.get_checkpoint(checkpoint).id if isinstance(checkpoint, str) else checkpoint.id
+
+    def _is_standing(self, id: str) -> bool:
+        """Whether a rollback may return to it: neither withdrawn nor swept."""
+        return not self._is_withdrawn(id) and not self.workspace.reader.is_buried(id)
 
     def _is_withdrawn(self, id: str) -> bool:
         marks = [mark.present for mark in self.workspace.reader.marks(id) if mark.kind == "withdrawn"]

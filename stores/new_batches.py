@@ -95,8 +95,8 @@ def _sql(writer: Workspace, formula: SqlFormula, after: str | None) -> Draft | N
     if found is None:
         return None
     window = {"start": found.start, "end": found.end}
-    # Late rows alone do not move the watermark: the window is told apart by its place among the batches.
-    member = f"start:{found.start}" if found.start != found.end else f"late:{found.start}:{len(earlier)}"
+    # Late rows alone do not move the watermark, so two windows can start at one place: the count tells them apart.
+    member = f"start:{found.start}#{len(earlier)}"
     draft = Draft(formula, "table", body={"window": window}, members=((member, ""),))
     return keep_table(writer, formula, conformed(formula, found.table), draft)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from jeyn.errors import NotSerializable, UsageError
+from jeyn.errors import DataInvalid, NotSerializable, UsageError
+from jeyn.sdk.validation.tables import Unreadable, batches_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,37 +17,29 @@ if TYPE_CHECKING:
     from jeyn.sdk.feature import Feature
 
 
-def as_table(data: Any) -> pa.Table:
-    """An Arrow table of a table, record batch, pandas or polars frame, or a dict of arrays (rows first)."""
+def as_table(data: Any, catalog: type[DataCatalog]) -> pa.Table:
+    """The catalog's features of a table, record batch, pandas or polars frame, or a dict of arrays (rows first).
+
+    Raises `NotSerializable` for what is no table, and `DataInvalid` for a column that Arrow cannot hold.
+    """
     import pyarrow as pa
 
     if isinstance(data, pa.Table):
         return data
-    if isinstance(data, pa.RecordBatch):
-        return pa.Table.from_batches([data])
-    if isinstance(data, dict):
-        return pa.table({name: _column(values) for name, values in data.items()})
-    module = type(data).__module__.partition(".")[0]
-    if module == "pandas":
-        return pa.Table.from_pandas(data, preserve_index=False).replace_schema_metadata(None)
-    if module == "polars":
-        return data.to_arrow()
-    raise NotSerializable(
-        f'a "{type(data).__name__}" is no table', hint="give an Arrow table, a data frame, or a dict of arrays"
-    )
+    try:
+        pieces = [pa.table(_readable(columns)) for columns, _ in batches_of(catalog, data)]
+    except UsageError as exc:
+        raise NotSerializable(
+            f'a "{type(data).__name__}" is no table', hint="give an Arrow table, a data frame, or a dict of arrays"
+        ) from exc
+    return pa.concat_tables(pieces)
 
 
-def _column(values: Any) -> Any:
-    import numpy as np
-    import pyarrow as pa
-
-    array = values if isinstance(values, pa.Array | pa.ChunkedArray) else np.asarray(values)
-    if not isinstance(array, np.ndarray) or array.ndim < 2:
-        return array if not isinstance(array, np.ndarray) else pa.array(array)
-    column = pa.array(np.ascontiguousarray(array).reshape(-1))
-    for size in reversed(array.shape[1:]):
-        column = pa.FixedSizeListArray.from_arrays(column, size)
-    return column
+def _readable(columns: dict[str, Any]) -> dict[str, Any]:
+    for name, column in columns.items():
+        if isinstance(column, Unreadable):
+            raise DataInvalid(f'the column "{name}" cannot be read: {column.problem}', hint="give it one type")
+    return columns
 
 
 def table_to_numpy(table: pa.Table, catalog: type[DataCatalog]) -> dict[str, npt.NDArray[np.generic]]:

@@ -156,7 +156,7 @@ class TableBatch(DatasetBatch):
         if self.saved is None and self.table is not None:
             from jeyn.sdk.datasets.arrays import as_table
 
-            return as_table(self.table)
+            return as_table(self.table, self.output_catalog)
         return super().load()
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import bindparam, insert, select, update
 
-from jeyn.errors import AliasMoved, Conflict, Invalid, NotFound
+from jeyn.errors import AliasMoved, Conflict, Invalid, NotFound, PayloadMissing
 from jeyn.sdk.artefact import PayloadRef
+from jeyn.sdk.canonical import canonical, parse
 from jeyn.stores.catalog import claims
 from jeyn.stores.catalog.changes import AliasMove, Change, Fence, Mark, NewArtefact, Outcome
 from jeyn.stores.catalog.database import Database, Transaction
@@ -161,7 +163,7 @@ class _Writer:
             self._emit(new.event, new.record.id, {"name": new.record.name, "type": new.record.type, "number": number})
         if self.run(_BURIED, {"artefact": key}).scalar_one_or_none():
             self.mark(Mark(new.record.id, "tombstone", present=False, reason="saved again", event=_RESTORED))
-        return Outcome(new.record.id, number, at, actor, is_new, json.loads(facts), quarantined and not number)
+        return Outcome(new.record.id, number, at, actor, is_new, parse(facts), quarantined and not number)
 
     def _insert(self, new: NewArtefact) -> int:
         record = new.record
@@ -173,7 +175,7 @@ class _Writer:
                 "schema": record.schema,
                 "name": record.name,
                 "document": record.document.decode(),
-                "facts": json.dumps(dict(new.facts), sort_keys=True),
+                "facts": facts_text(new.facts),
                 "quarantined": new.quarantined,
                 **self.stamp,
             },
@@ -220,9 +222,10 @@ class _Writer:
         self.run(
             insert(metric),
             [
-                {"subject": subject, "name": name, "source": key, "value": value if value == value else None}
+                {"subject": subject, "name": name, "source": key, "value": value}
                 for subject in subjects
                 for name, value in new.metrics.items()
+                if math.isfinite(value)  # nothing compares with the others; the document has them
             ],
         )
 
@@ -239,6 +242,12 @@ class _Writer:
                 )
         if now == target:
             return
+        if target is not None and self.run(_BURIED, {"artefact": target}).scalar_one_or_none():
+            raise PayloadMissing(
+                f'"{change.target}" was swept, so "{change.alias}" of {change.owner} cannot point to it',
+                hint="save the same content again, or import it; then move the alias",
+                refs=[change.target] if change.target else [],
+            )
         row = {"owner": change.owner, "alias": change.alias, "artefact": target, "verb": change.verb}
         self.run(insert(alias_move), row | {"reason": change.reason} | self.stamp)
         self._emit(change.event, change.target or change.owner, {"owner": change.owner, "alias": change.alias})
@@ -275,6 +284,14 @@ class _Writer:
             self.run(
                 insert(event), [row | self.stamp | {"position": i} for i, row in enumerate(self.events)]
             )
+
+
+def facts_text(facts: Mapping[str, Any]) -> str:
+    """Facts as JSON that databases can query: NaN and the infinities, which JSON has not, are tagged."""
+    try:
+        return json.dumps(facts, sort_keys=True, allow_nan=False)
+    except ValueError:
+        return json.dumps(json.loads(canonical(facts)), sort_keys=True)
 
 
 _RESTORED = "jeyn.artefact.restored"

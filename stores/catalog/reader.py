@@ -12,6 +12,7 @@ from sqlalchemy import Row, Select, bindparam, exists, func, select
 from sqlalchemy.sql.elements import ColumnElement
 
 from jeyn.sdk.artefact import Record
+from jeyn.sdk.canonical import parse
 from jeyn.stores.catalog.database import Database
 from jeyn.stores.catalog.tables import (
     alias_move,
@@ -316,7 +317,7 @@ def _row(found: Row[Any]) -> ArtefactRow:
         found.schema,
         found.name,
         found.document,
-        json.loads(found.facts),
+        parse(found.facts),
         found.quarantined,
         found.actor,
         found.at,

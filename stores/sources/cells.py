@@ -18,11 +18,11 @@ _BEYOND_MICROSECONDS = r"(\.\d{6})\d+"
 Column: TypeAlias = "pa.ChunkedArray[pa.Scalar[pa.DataType]]"
 
 
-def parsed_type(feature: Feature) -> pa.DataType:
-    """What Arrow's parsers can make of the cells without loss; lists have any size here."""
+def parsed_type(feature: Feature, *, lists: bool = True) -> pa.DataType:
+    """What Arrow's parsers can make of the cells without loss; lists have any size here, if the format has them."""
     leaf = {Dtypes.TIMESTAMP: pa.string(), Dtypes.CATEGORICAL: pa.string(), Dtypes.FLOAT16: pa.float32()}
     parsed = leaf.get(feature.dtype) or feature.dtype.to_arrow()
-    for _ in feature.shape[1:]:
+    for _ in feature.shape[1:] if lists else ():
         parsed = pa.list_(parsed)
     return parsed
 
@@ -30,7 +30,7 @@ def parsed_type(feature: Feature) -> pa.DataType:
 def as_feature(name: str, column: Column, feature: Feature) -> Column:
     """A parsed column in a type that conforms to the feature; raises `DataInvalid`."""
     try:
-        if feature.dtype is Dtypes.TIMESTAMP and len(feature.shape) == 1:
+        if feature.dtype is Dtypes.TIMESTAMP and pa.types.is_string(column.type):
             return _times(column)
         if feature.dtype in (Dtypes.TIMESTAMP, Dtypes.FLOAT16):
             return column.cast(_lists_of(feature.dtype.to_arrow(), column.type))

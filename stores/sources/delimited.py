@@ -45,7 +45,7 @@ def _opened(
         read_options=pa_csv.ReadOptions(column_names=names, block_size=_BLOCK),
         parse_options=pa_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
         convert_options=pa_csv.ConvertOptions(
-            column_types={name: parsed_type(feature) for name, feature in features.items()},
+            column_types={name: parsed_type(feature, lists=False) for name, feature in features.items()},
             include_columns=list(features),
             null_values=[""],
             strings_can_be_null=True,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -111,7 +112,8 @@ class _Question:
 
     def _columns(self) -> dict[str, Any]:
         """The columns by name, each with the driver's code for its type; raises `UsageError`, `DataInvalid`."""
-        with self.connection.execute(self._text(" LIMIT 0")) as result:
+        # The parameter makes PostgreSQL's driver use a protocol that takes one statement: nothing hides behind a ";".
+        with self.connection.execute(self._text(" LIMIT :none").bindparams(none=0)) as result:
             description = list(result.cursor.description) if result.cursor else []
         names = [str(column[0]) for column in description]
         twice = sorted({name for name in names if names.count(name) > 1})
@@ -129,7 +131,9 @@ class _Question:
         return text(f"SELECT * FROM (\n{query}\n) AS jeyn_rows{rest}")  # noqa: S608 (the query is the user's own; values are bound)
 
     def _quoted(self, name: str) -> str:
-        return self.connection.dialect.identifier_preparer.quote_identifier(name).replace(":", "\\:")
+        # Not by SQLAlchemy, which doubles "%" here and again in a text.
+        escaped = name.replace('"', '""').replace(":", "\\:")
+        return f'"{escaped}"'
 
     def _mark(self, type_code: Any) -> str:
         """The watermark, of which texts are compared by their characters: a locale's order changes with its version."""
@@ -173,18 +177,19 @@ class _Since:
         count = beyond.index(True) if True in beyond else len(beyond)
         if not count:
             return table
-        candidates = zip(_contents(table.slice(0, count)), marks, strict=False)
-        return table.filter(pa.array([self._is_new(content, mark) for content, mark in candidates] + beyond[count:]))
+        known = self._known(table.slice(0, count), [self._is_too_late(mark) for mark in marks[:count]])
+        return table.filter(pa.array([not is_known for is_known in known] + beyond[count:]))
 
-    def _is_new(self, content: bytes, mark: Watermark) -> bool:
-        if self._too_late(mark):
-            return False
-        if self._seen[content]:
-            self._seen[content] -= 1
-            return False
-        return True
+    def _known(self, table: pa.Table, known: list[bool]) -> list[bool]:
+        """Which rows to leave out: those that are so already, and as many of each content as earlier batches hold."""
+        for names, seen in self._seen.items():
+            for at, content in enumerate(_contents(table, names)):
+                if not known[at] and seen[content]:
+                    seen[content] -= 1
+                    known[at] = True
+        return known
 
-    def _too_late(self, mark: Watermark) -> bool:
+    def _is_too_late(self, mark: Watermark) -> bool:
         """The database compared texts and days; here they are times."""
         if not self.late or mark.kind not in ("string", "date"):
             return False
@@ -192,15 +197,25 @@ class _Since:
         return behind.total_seconds() > self.late
 
     @cached_property
-    def _seen(self) -> Counter[bytes]:
-        """How many rows of each content the earlier batches hold, from `low` on."""
-        feature, seen = self.catalog.features[self.watermark], Counter[bytes]()
+    def _seen(self) -> dict[tuple[str, ...], Counter[bytes]]:
+        """How many rows of each content the earlier batches hold from `low` on, by the features they can compare."""
+        feature, seen = self.catalog.features[self.watermark], defaultdict[tuple[str, ...], Counter[bytes]](Counter)
         low = _comparable(as_column(self.watermark, [_within(self.low.value, feature)], feature))[0]
         for batch in self.earlier():
-            table = self.catalog.conform(pa.Table.from_batches([batch]))
+            table = self._shared(pa.Table.from_batches([batch]))
             near = pc.greater_equal(_comparable(table.column(self.watermark)), low)
-            seen.update(_contents(table.filter(near)))
+            names = tuple(sorted(table.column_names))
+            seen[names].update(_contents(table.filter(near), names))
         return seen
+
+    def _shared(self, table: pa.Table) -> pa.Table:
+        """The features that the batch, perhaps of an earlier version of the formula, has with the same meaning."""
+        columns = dict(zip([self.watermark], self.catalog.only(self.watermark).conform(table).columns, strict=True))
+        for name in self.catalog.features:
+            with suppress(DataInvalid):
+                found = self.catalog.only(name).conform(table)
+                columns.update(zip(found.column_names, found.columns, strict=True))
+        return pa.table(columns)
 
 
 def _within(value: Any, feature: Feature) -> Any:
@@ -224,9 +239,9 @@ def _table(columns: list[str], rows: Sequence[Sequence[Any]], catalog: Catalog) 
     )
 
 
-def _contents(table: pa.Table) -> Iterator[bytes]:
-    """For each row a digest of its values; two rows with equal digests are equal, NaN included."""
-    names = sorted(table.column_names)
-    for row in zip(*(_comparable(table.column(name)).to_pylist() for name in names), strict=True):
-        present = [(name, value) for name, value in zip(names, row, strict=True) if value is not None]
-        yield hashlib.sha256(repr(present).encode()).digest()
+def _contents(table: pa.Table, names: Sequence[str]) -> Iterator[bytes]:
+    """For each row a digest of what it has of these features; rows with equal digests are equal, NaN included."""
+    present = [name for name in names if name in table.column_names]
+    for row in zip(*(_comparable(table.column(name)).to_pylist() for name in present), strict=True):
+        values = [(name, value) for name, value in zip(present, row, strict=True) if value is not None]
+        yield hashlib.sha256(repr(values).encode()).digest()

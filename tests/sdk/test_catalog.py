@@ -172,12 +172,14 @@ def test_repr_is_a_table() -> None:
     assert "<script>" not in hostile._repr_html_() and "&lt;i&gt;" in hostile._repr_html_()
 
 
+@settings(deadline=None)
 @given(CATALOGS)
 def test_json_round_trip(catalog: type[DataCatalog]) -> None:
     assert DataCatalog.from_json(catalog.to_json()) == catalog
     assert DataCatalog.from_json(json.dumps(catalog.to_json())) == catalog
 
 
+@settings(deadline=None)
 @given(CATALOGS)
 def test_arrow_round_trip(catalog: type[DataCatalog]) -> None:
     schema = catalog.to_arrow()
@@ -226,6 +228,7 @@ def test_every_dtype_has_an_arrow_type_and_comes_back() -> None:
 NUMERIC = {dtype: dtype.to_arrow() for dtype in Dtypes if dtype.is_number}
 
 
+@settings(deadline=None)
 @given(st.sampled_from(list(NUMERIC)), st.sampled_from(list(NUMERIC)))
 def test_widening_loses_no_value(narrow: Dtypes, wide: Dtypes) -> None:
     import numpy as np
@@ -316,7 +319,7 @@ def nearly_catalogs(draw: st.DrawFn) -> Any:
     return data
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(nearly_catalogs() | ANY_JSON)
 def test_fuzz_any_json_loads_to_a_catalog_that_round_trips_or_is_refused(data: Any) -> None:
     for form in (data, json.dumps(data)):
@@ -329,6 +332,7 @@ def test_fuzz_any_json_loads_to_a_catalog_that_round_trips_or_is_refused(data: A
         assert DataCatalog.from_arrow(catalog.to_arrow()) == catalog
 
 
+@settings(deadline=None)
 @given(st.text(max_size=30) | st.binary(max_size=30).map(lambda data: data.decode("latin-1")))
 def test_fuzz_any_text_is_refused_or_loaded(text: str) -> None:
     try:

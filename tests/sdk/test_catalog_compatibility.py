@@ -3,7 +3,7 @@
 from typing import Any, Literal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jeyn.checks import between, not_null, one_of, unique
@@ -82,6 +82,7 @@ def test_check_satisfies_names_feature_expected_actual_and_bump() -> None:
     one().check_satisfies(one())
 
 
+@settings(deadline=None)
 @given(CATALOGS, CATALOGS, CATALOGS)
 def test_satisfies_is_reflexive_and_goes_on_through_all_features_present(a: Any, b: Any, c: Any) -> None:
     assert a.satisfies(a)
@@ -130,6 +131,7 @@ def test_the_smallest_legal_bump(old: Any, new: Any, output: str, input_: str) -
     assert bool(change) is (output != "none")
 
 
+@settings(deadline=None)
 @given(CATALOGS, CATALOGS)
 def test_a_change_and_its_reverse_mirror_the_roles(a: type[DataCatalog], b: type[DataCatalog]) -> None:
     assert a.diff(b).bump("output") == b.diff(a).bump("input")
@@ -181,6 +183,7 @@ def test_join_of_nothing_is_refused() -> None:
         join([])
 
 
+@settings(deadline=None)
 @given(st.lists(CATALOGS, min_size=1, max_size=3))
 def test_each_part_satisfies_the_join(parts: list[type[DataCatalog]]) -> None:
     try:

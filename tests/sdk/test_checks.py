@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import jeyn.checks
@@ -27,6 +27,7 @@ def test_the_public_names_are_the_five_checks() -> None:
     assert jeyn.checks.__all__ == ["between", "matches", "not_null", "one_of", "unique"]
 
 
+@settings(deadline=None)
 @given(CHECKS)
 def test_json_round_trip(check: Check) -> None:
     assert check_from_json(check.to_json()) == check
@@ -74,6 +75,7 @@ def test_what_makes_no_sense_is_refused(make, words: str) -> None:  # type: igno
     assert caught.value.hint
 
 
+@settings(deadline=None)
 @given(NUMBER_CHECKS, NUMBER_CHECKS)
 def test_a_number_check_implies_another_only_if_no_value_tells_otherwise(check: Check, other: Check) -> None:
     values = [step / 2 for step in range(-14, 15)]

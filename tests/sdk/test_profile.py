@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jeyn.checks import between, unique
@@ -145,6 +145,7 @@ def without_rounding(found: dict[str, dict[str, Any]]) -> dict[str, dict[str, An
     }
 
 
+@settings(deadline=None)
 @given(st.lists(ROWS, max_size=25), st.lists(st.integers(0, 25), max_size=4))
 def test_parts_merge_to_the_whole(rows: list[dict[str, Any]], cuts: list[int]) -> None:
     schema = pa.schema([(name, feature.arrow_type()) for name, feature in Mixed.features.items()])

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jeyn.checks import between, matches, not_null, one_of, unique
@@ -220,6 +220,7 @@ def test_a_report_is_json_able_and_readable() -> None:
 VALUES = st.lists(st.none() | st.integers(-20, 20), max_size=30)
 
 
+@settings(deadline=None)
 @given(VALUES, st.integers(-10, 0), st.integers(0, 10), st.integers(0, 30))
 def test_the_checks_agree_with_plain_python(values: list[int | None], low: int, high: int, cut: int) -> None:
     checks = (between(low, high), one_of(*range(-15, 15)), unique())

@@ -125,7 +125,7 @@ def test_a_minor_may_need_less_and_give_more_and_anything_else_is_a_major(worksp
     assert str(save("minor", 2.0, X, Y).version) == "1.1.0"
     assert str(save("minor", 3.0, X, Rows).version) == "1.2.0"
     for level, inputs, outputs in (("minor", Rows, Rows), ("minor", X, Y), ("patch", X, X)):
-        with pytest.raises(BumpTooSmall, match="strict@1.2.0") as refused:
+        with pytest.raises(BumpTooSmall, match=r"strict@1\.2\.0") as refused:
             save(level, 4.0, inputs, outputs)
         assert "2.0.0" in refused.value.hint
     assert str(save("major", 4.0, Rows, Y).version) == "2.0.0"
@@ -351,3 +351,12 @@ def _twice(model: object, table: object) -> dict[str, object]:
 
 def test_not_allowed_is_a_permission_error() -> None:
     assert issubclass(NotAllowed, PermissionError)
+
+
+def test_metrics_that_are_no_numbers_are_kept_and_do_not_stand_in_the_way(workspace: Workspace) -> None:
+    checkpoint = train(workspace, 1.0, metrics={"loss": float("nan"), "error": 0.5})
+    assert np.isnan(workspace.model_store.get_checkpoint(checkpoint.ref).metrics["loss"])
+    evaluation = workspace.model_store.save_evaluation(checkpoint, None, {"loss": float("inf"), "error": 0.25})
+    assert workspace.get(evaluation.id).metrics == {"loss": float("inf"), "error": 0.25}
+    assert [hit.id for hit in workspace.search("type:model_checkpoint metrics.error<0.3")] == [checkpoint.id]
+    assert workspace.search("metrics.loss>0") == []

@@ -89,6 +89,12 @@ def test_what_is_no_table_is_refused_by_name(workspace: Workspace) -> None:
         workspace.dataset_store.save_batch(FORMULA.new_table(7))
 
 
+def test_a_column_that_arrow_cannot_hold_is_named(workspace: Workspace) -> None:
+    mixed = pd.DataFrame({"label": [1, "b"], "pixels": [None, None]})
+    with pytest.raises(DataInvalid, match='"label"'):
+        workspace.dataset_store.save_batch(FORMULA.new_table(mixed))
+
+
 def test_data_that_do_not_fit_the_catalog_are_refused_and_kept_in_quarantine(workspace: Workspace) -> None:
     bad = arrays() | {"label": np.array(["a", "b", "c", "d", "e"])}
     with pytest.raises(DataInvalid, match="label") as refused:
@@ -173,7 +179,7 @@ def test_a_changed_payload_is_noticed_on_load(workspace: Workspace) -> None:
 def test_a_missing_payload_names_the_batch(workspace: Workspace) -> None:
     batch = workspace.dataset_store.save_batch(FORMULA.new_table(arrays()))
     _payload_path(workspace, batch).unlink()
-    with pytest.raises(PayloadMissing, match="digits@1.0.0/1"):
+    with pytest.raises(PayloadMissing, match=r"digits@1\.0\.0/1"):
         batch.load()
 
 

@@ -37,7 +37,16 @@ class Cookies(DataCatalog):
 
 DAY = datetime(2024, 2, 3, 4, 5, 6, 789, tzinfo=UTC)
 ROWS = [
-    {"weight": 0.5, "name": 'a "b",\nc', "count": 1, "baked": DAY, "kind": "x", "good": True, "rating": 0.5, "extra": 1},
+    {
+        "weight": 0.5,
+        "name": 'a "b",\nc',
+        "count": 1,
+        "baked": DAY,
+        "kind": "x",
+        "good": True,
+        "rating": 0.5,
+        "extra": 1,
+    },
     {"weight": None, "name": "", "count": -2, "baked": DAY, "kind": "y", "good": False, "rating": 2.0, "extra": 2},
     {"weight": 1.5, "name": "ü", "count": 3, "baked": DAY, "kind": "x", "good": True, "rating": 1.0, "extra": 3},
 ]
@@ -96,7 +105,9 @@ def test_every_format_gives_the_same_rows(suffix: str, tmp_path: Path) -> None:
     for source in (path, io.BytesIO(path.read_bytes()), Unseekable(path.read_bytes())):
         found = read(path.name.upper(), source, rows=2)
         assert found.to_pylist() == EXPECTED
-        assert found.schema.types == [feature.arrow_type() for name, feature in Cookies.features.items() if name != "note"]
+        assert found.schema.types == [
+            feature.arrow_type() for name, feature in Cookies.features.items() if name != "note"
+        ]
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
@@ -133,7 +144,7 @@ def test_a_column_of_another_type_is_named(suffix: str, tmp_path: Path) -> None:
 def test_a_broken_file_is_named(suffix: str, damage: str, tmp_path: Path) -> None:
     path = written(suffix, tmp_path)
     data = path.read_bytes()
-    path.write_bytes(data[: len(data) * 2 // 3] if damage == "cut" else b"\x00\xff" + data[10:])
+    path.write_bytes(data[:-30] if damage == "cut" else b"\x00\xff" + data[10:])
     with pytest.raises(DataInvalid) as caught:
         read(path.name, path)
     assert path.name in str(caught.value)
@@ -317,7 +328,7 @@ def test_errors_of_the_source_are_its_own() -> None:
 
     for suffix in SUFFIXES:
         with pytest.raises(Unreachable, match="network"):
-            read(f"a{suffix}", Broken())
+            read(f"a{suffix}", Broken(b"x" * 1000))
 
 
 MEASURE = """

@@ -97,7 +97,9 @@ def test_a_url_and_a_path_open_the_same_root(folder: Path) -> None:
     assert by_path.local_path("x/a.csv") == folder / "x/a.csv"
 
 
-@pytest.mark.parametrize("url", ["ftp://host/x", "s3://", "memory://x", "file://host/x", "", "file:///x?y=1", "http://[x"])
+@pytest.mark.parametrize(
+    "url", ["ftp://host/x", "s3://", "memory://x", "file://host/x", "", "file:///x?y=1", "http://[x"]
+)
 def test_what_names_no_root_is_refused(url: str) -> None:
     with pytest.raises(UsageError):
         open_root(url)
