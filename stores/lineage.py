@@ -108,7 +108,7 @@ class Lineage:
         if self._types:
             passed = closure.walk(self._database, self.direction, [self._key], self._depth)
         found = closure.edges_among(self._database, {*passed, self._key})
-        named = [(parent, child, _edge_name(kind)) for parent, child, kind in found]
+        named = [(parent, child, edge_name(kind)) for parent, child, kind in found]
         return _contracted(named, {*self._keys, self._key}) if self._types else named
 
     @cached_property
@@ -195,7 +195,8 @@ def _contracted(edges: Sequence[tuple[int, int, str]], shown: set[int]) -> list[
     return sorted(found)
 
 
-def _edge_name(kind: int) -> str:
+def edge_name(kind: int) -> str:
+    """The name of a stored edge type."""
     # A newer Jeyn may have written an edge that this one has no name for; it is traversed all the same.
     return RelationshipType(kind).name if kind in RelationshipType._value2member_map_ else f"relationship_{kind}"
 

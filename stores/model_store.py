@@ -19,7 +19,7 @@ from jeyn.sdk.use_case import MlUseCase
 from jeyn.sdk.version import Version
 from jeyn.stores.catalog.changes import AliasMove, Change, Mark, NewArtefact, VersionClaim
 from jeyn.stores.catalog.reader import owner_of
-from jeyn.stores.contract import check_bump
+from jeyn.stores.veto import check_bump
 
 if TYPE_CHECKING:
     from jeyn.sdk.datasets.batch import DatasetBatch

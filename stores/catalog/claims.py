@@ -90,7 +90,7 @@ def _next_version(tx: Transaction, wanted: VersionClaim, record: Record) -> Vers
         raise UsageError(f'the version "{version}" has a number beyond 2^63', hint="use smaller numbers")
     if (held := tx.connection.execute(_HOLDER, {"owner": wanted.owner, "number": str(version)}).first()) is not None:
         raise VersionTaken(
-            f'{wanted.owner.partition(":")[2]}@{version} is taken by other content and cannot change',
+            f"{wanted.owner.partition(':')[2]}@{version} is taken by other content and cannot change",
             hint="save it as a new version",
             refs=[f"sha256:{held.id}"],
         )

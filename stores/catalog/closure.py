@@ -111,6 +111,16 @@ def edges_among(database: Database, keys: Iterable[int]) -> list[tuple[int, int,
     return sorted(found)
 
 
+def edges_from(database: Database, keys: Iterable[int]) -> list[tuple[int, int, int]]:
+    """(parent, child, type) of every edge that leaves these artefacts, sorted."""
+    query = select(edge.c.parent, edge.c.child, edge.c.type).where(edge.c.parent.in_(bindparam("keys", expanding=True)))
+    found: list[tuple[int, int, int]] = []
+    with database.read() as connection:
+        for chunk in chunks(sorted(set(keys))):
+            found.extend((parent, child, kind) for parent, child, kind in connection.execute(query, {"keys": chunk}))
+    return sorted(found)
+
+
 def chunks(items: Sequence[T], size: int = CHUNK) -> Iterator[list[T]]:
     """Pieces of a sequence that fit into one statement's parameters."""
     for start in range(0, len(items), size):

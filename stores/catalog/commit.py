@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from sqlalchemy import bindparam, insert, select, update
@@ -15,6 +16,7 @@ from jeyn.sdk.canonical import canonical, parse
 from jeyn.stores.catalog import claims
 from jeyn.stores.catalog.changes import AliasMove, Change, Fence, Mark, NewArtefact, Outcome
 from jeyn.stores.catalog.database import Database, Transaction
+from jeyn.stores.catalog.prepared import Prepared
 from jeyn.stores.catalog.tables import (
     alias_move,
     artefact,
@@ -46,7 +48,15 @@ class AttemptLost(Conflict):
     """Another attempt of the same operation committed first; this one's work is discarded."""
 
 
-_KEYS = select(artefact.c.id, artefact.c.key).where(artefact.c.id.in_(bindparam("ids", expanding=True)))
+LOOK_UP_AT_ONCE = 200
+
+
+@cache
+def _keys_of(count: int) -> Prepared:
+    ids = [bindparam(f"id{n}") for n in range(count)]
+    return Prepared(select(artefact.c.id, artefact.c.key).where(artefact.c.id.in_(ids)))
+
+
 _ONE_KEY = select(artefact.c.key).where(artefact.c.id == bindparam("id"))
 _SAVED = select(artefact.c.at, artefact.c.actor, artefact.c.facts, artefact.c.quarantined).where(
     artefact.c.key == bindparam("key")
@@ -64,7 +74,12 @@ _BURIED = (
     .order_by(mark.c.key.desc())
     .limit(1)
 )
-_INSERT_ARTEFACT = insert(artefact).returning(artefact.c.key)
+_INSERT_ARTEFACT = Prepared(
+    insert(artefact).returning(artefact.c.key), *(column.name for column in artefact.c if column.name != "key")
+)
+_INSERT_EDGE = Prepared(insert(edge), *edge.c.keys())
+_INSERT_METRIC = Prepared(insert(metric), *metric.c.keys())
+_INSERT_EVENT = Prepared(insert(event), *event.c.keys())
 
 
 def commit(database: Database, changes: Sequence[Change], actor: str) -> list[Outcome]:
@@ -131,9 +146,8 @@ class _Writer:
             raise NotFound(f'the parent "{missing[0]}" does not exist', hint="save parents first", refs=missing)
         key = self._insert(new)
         if edges:
-            self.run(
-                insert(edge), [{"child": key, "parent": self.keys[e.parent], "type": int(e.type)} for e in edges]
-            )
+            rows = [{"child": key, "parent": self.keys[e.parent], "type": int(e.type)} for e in edges]
+            _INSERT_EDGE.run(self.tx.connection, rows)
         self._insert_payloads(key, new)
         number = self._claim(key, new)
         self._insert_metrics(key, new)
@@ -142,9 +156,11 @@ class _Writer:
 
     def _look_up(self, ids: Sequence[str]) -> None:
         unknown = [_hex(id) for id in ids if id not in self.keys]
-        if unknown:
-            found = self.run(_KEYS, {"ids": unknown}).all()
-            self.keys.update((f"sha256:{id}", key) for id, key in found)
+        for start in range(0, len(unknown), LOOK_UP_AT_ONCE):
+            some = unknown[start : start + LOOK_UP_AT_ONCE]
+            named = {f"id{n}": id for n, id in enumerate(some)}
+            for id, key in _keys_of(len(some)).all(self.tx.connection, **named):
+                self.keys[f"sha256:{id}"] = key
 
     def _check_payloads(self, new: NewArtefact) -> None:
         digests = [_hex(p.digest) for p in new.record.payloads if p.digest not in new.external]
@@ -167,21 +183,19 @@ class _Writer:
 
     def _insert(self, new: NewArtefact) -> int:
         record = new.record
-        key: int = self.run(
-            _INSERT_ARTEFACT,
-            {
-                "id": _hex(record.id),
-                "type": record.type,
-                "schema": record.schema,
-                "name": record.name,
-                "document": record.document.decode(),
-                "facts": facts_text(new.facts),
-                "quarantined": new.quarantined,
-                **self.stamp,
-            },
-        ).scalar_one()
+        ((key,),) = _INSERT_ARTEFACT.all(
+            self.tx.connection,
+            id=_hex(record.id),
+            type=record.type,
+            schema=record.schema,
+            name=record.name,
+            document=record.document.decode(),
+            facts=facts_text(new.facts),
+            quarantined=new.quarantined,
+            **self.stamp,
+        )
         self.keys[record.id] = key
-        return key
+        return int(key)
 
     def _insert_payloads(self, key: int, new: NewArtefact) -> None:
         def row(payload: PayloadRef) -> dict[str, Any]:
@@ -214,18 +228,19 @@ class _Writer:
         self.run(insert(batch_member), rows)
 
     def _insert_metrics(self, key: int, new: NewArtefact) -> None:
-        if not new.metrics:
+        # Nothing compares with NaN and the infinities; the facts and the document have them.
+        finite = {name: value for name, value in new.metrics.items() if math.isfinite(value)}
+        if not finite:
             return
         subjects = [key]
         if new.record.type == "evaluation":
             subjects += [self.keys[e.parent] for e in new.record.parents if e.type.name == "evaluation_of"]
-        self.run(
-            insert(metric),
+        _INSERT_METRIC.run(
+            self.tx.connection,
             [
-                {"subject": subject, "name": name, "source": key, "value": value}
+                {"subject": subject, "name": name, "source": key, "value": float(value)}
                 for subject in subjects
-                for name, value in new.metrics.items()
-                if math.isfinite(value)  # nothing compares with the others; the document has them
+                for name, value in finite.items()
             ],
         )
 
@@ -281,9 +296,8 @@ class _Writer:
 
     def write_events(self) -> None:
         if self.events:
-            self.run(
-                insert(event), [row | self.stamp | {"position": i} for i, row in enumerate(self.events)]
-            )
+            rows = [{**row, **self.stamp, "position": i} for i, row in enumerate(self.events)]
+            _INSERT_EVENT.run(self.tx.connection, rows)
 
 
 def facts_text(facts: Mapping[str, Any]) -> str:

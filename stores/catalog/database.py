@@ -33,6 +33,7 @@ from jeyn.errors import (
     UsageError,
 )
 from jeyn.stores.catalog.filesystem import refuse_network
+from jeyn.stores.catalog.prepared import Prepared
 from jeyn.stores.catalog.triggers import REFUSAL
 
 BUSY_SECONDS = 120
@@ -66,6 +67,8 @@ class Database:
         # Leases need not survive a power cut: the process that held them does not either.
         self._soft = self._create(synchronous="NORMAL")
         _open.add(self)
+        # Whoever forgets to close a workspace leaves no connection behind.
+        weakref.finalize(self, _dispose, self._engine, self._soft)
 
     @property
     def path(self) -> Path | None:
@@ -76,6 +79,12 @@ class Database:
     @property
     def dialect(self) -> str:
         return self.url.get_backend_name()
+
+    @property
+    def driver_error(self) -> type[Exception]:
+        """The root of what the database's driver raises."""
+        error: type[Exception] = self._engine.dialect.loaded_dbapi.Error
+        return error
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -90,7 +99,7 @@ class Database:
     def write(self) -> Iterator[Transaction]:
         """A durable write transaction with a tick of the clock; rolled back when the block raises."""
         with translated(self), self._writing(self._engine) as connection:
-            seq, at = connection.execute(_TICK[self.dialect], {"now": time.time_ns() // 1000}).one()
+            ((seq, at),) = _TICK[self.dialect].all(connection, now=time.time_ns() // 1000)
             yield Transaction(connection, seq, at)
 
     @contextmanager
@@ -136,9 +145,11 @@ class Database:
 
 
 _TICK = {
-    "sqlite": text("UPDATE catalog_clock SET seq = seq + 1, at = max(:now, at + 1) WHERE id = 1 RETURNING seq, at"),
-    "postgresql": text(
-        "UPDATE catalog_clock SET seq = seq + 1, at = greatest(:now, at + 1) WHERE id = 1 RETURNING seq, at"
+    "sqlite": Prepared(
+        text("UPDATE catalog_clock SET seq = seq + 1, at = max(:now, at + 1) WHERE id = 1 RETURNING seq, at")
+    ),
+    "postgresql": Prepared(
+        text("UPDATE catalog_clock SET seq = seq + 1, at = greatest(:now, at + 1) WHERE id = 1 RETURNING seq, at")
     ),
 }
 
@@ -169,7 +180,8 @@ def _tune_sqlite(engine: Engine, synchronous: str) -> None:
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         writes = connection.get_execution_options().get("jeyn_write")
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+        # The driver's own call: SQLAlchemy's would cost more than SQLite's.
+        connection.connection.dbapi_connection.execute("BEGIN IMMEDIATE" if writes else "BEGIN")  # type: ignore[union-attr]
 
 
 @contextmanager
@@ -178,11 +190,13 @@ def translated(database: Database) -> Iterator[None]:
     try:
         yield
     except DBAPIError as exc:
+        raise _translate(exc.orig or exc, database) from exc
+    except database.driver_error as exc:  # from a prepared statement, which SQLAlchemy does not wrap
         raise _translate(exc, database) from exc
 
 
-def _translate(exc: DBAPIError, database: Database) -> JeynError:
-    said, where = str(exc.orig), database.url.render_as_string()
+def _translate(exc: BaseException, database: Database) -> JeynError:
+    said, where = str(exc), database.url.render_as_string()
     low = said.lower()
     if REFUSAL in said:
         return Immutable("a saved artefact and its history never change", hint="save a new version instead")
@@ -198,9 +212,14 @@ def _translate(exc: DBAPIError, database: Database) -> JeynError:
         return Corrupt(f'"{where}" is damaged or no catalog ({said})', hint="restore it, or set JEYN_HOME elsewhere")
     if "does not exist" in low and "database" in low:
         return NotFound(f'the catalog database "{where}" does not exist', hint="create it, then try again")
-    if exc.connection_invalidated or type(exc.orig).__name__ == "OperationalError":
+    if type(exc).__name__ in ("OperationalError", "InterfaceError", "AdminShutdown"):
         return Unreachable(f'the catalog "{where}" cannot be reached ({said.strip()})', hint="check JEYN_CATALOG")
     return Invalid(f'the catalog "{where}" refused a statement ({said.strip()})', hint="run `jeyn fsck`")
+
+
+def _dispose(*engines: Engine) -> None:
+    for engine in engines:
+        engine.dispose()
 
 
 def _after_fork() -> None:

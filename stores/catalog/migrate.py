@@ -55,17 +55,22 @@ def current_revision(connection: Connection) -> str | None:
 
 def check_triggers(connection: Connection, dialect: str) -> None:
     """Raise `Corrupt` when a table lost the triggers that keep it append-only."""
-    catalog = {
-        "sqlite": "SELECT name FROM sqlite_master WHERE type = 'trigger'",
-        "postgresql": "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal",
-    }
-    there = set(connection.execute(text(catalog[dialect])).scalars())
-    missing = sorted(name for table in APPEND_ONLY for name in trigger_names(table, dialect) - there)
+    missing = lost_triggers(connection, dialect)
     if missing:
         raise Corrupt(
             f"the catalog lost triggers that protect history: {', '.join(missing)}",
             hint="restore the catalog from a copy; anything may have been changed since",
         )
+
+
+def lost_triggers(connection: Connection, dialect: str) -> list[str]:
+    """The names of the protecting triggers that are not there, or are switched off."""
+    catalog = {
+        "sqlite": "SELECT name FROM sqlite_master WHERE type = 'trigger'",
+        "postgresql": "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal AND tgenabled <> 'D'",
+    }
+    there = set(connection.execute(text(catalog[dialect])).scalars())
+    return sorted(name for table in APPEND_ONLY for name in trigger_names(table, dialect) - there)
 
 
 def _is_current(connection: Connection, database: Database) -> bool:

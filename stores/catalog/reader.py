@@ -270,9 +270,7 @@ class Reader:
 
     def external_payloads(self, key: int) -> set[str]:
         """The digests that an artefact refers to at their source instead of in the payload store."""
-        query = select(artefact_payload.c.digest).where(
-            artefact_payload.c.artefact == key, artefact_payload.c.external
-        )
+        query = select(artefact_payload.c.digest).where(artefact_payload.c.artefact == key, artefact_payload.c.external)
         return {f"sha256:{digest}" for (digest,) in self._all(query)}
 
     def children(self, id: str, type: int) -> list[int]:

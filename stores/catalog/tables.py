@@ -77,6 +77,7 @@ claim = Table(
     Column("seq", Big, nullable=False),
     Index("claim_order", "owner", "major", "minor", "patch"),
     Index("claim_artefact", "artefact"),
+    sqlite_with_rowid=False,
 )
 
 alias_move = Table(
@@ -121,6 +122,7 @@ artefact_payload = Table(
     Column("size", Big, nullable=False),
     Column("external", Boolean, nullable=False),
     Index("artefact_payload_digest", "digest"),
+    sqlite_with_rowid=False,
 )
 
 batch_member = Table(
@@ -130,6 +132,7 @@ batch_member = Table(
     Column("member", String(300), primary_key=True),
     Column("batch", Big, ForeignKey("artefact.key"), nullable=False),
     Index("batch_member_batch", "batch"),
+    sqlite_with_rowid=False,
 )
 
 metric = Table(
@@ -140,6 +143,7 @@ metric = Table(
     Column("source", Big, ForeignKey("artefact.key"), primary_key=True, autoincrement=False),
     Column("value", Float),  # NULL is NaN, which SQLite cannot keep and no comparison finds
     Index("metric_value", "name", "value"),
+    sqlite_with_rowid=False,
 )
 
 event = Table(
@@ -153,6 +157,7 @@ event = Table(
     Column("actor", String(200), nullable=False),
     Column("at", Big, nullable=False),
     Index("event_at", "at"),
+    sqlite_with_rowid=False,
 )
 
 lease = Table(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import math
+from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from functools import cached_property
 from typing import Any, TypeAlias
 
@@ -60,11 +62,13 @@ def new_rows(
     with snapshot(url) as connection:
         question = _Question(connection, query, watermark, catalog)
         tables, end = [], since.start if since else None
-        for columns, rows in question.answers(since.low if since else None):
-            marks = [Watermark.of(row[columns.index(watermark)]) for row in rows]
-            table = _table(columns, rows, catalog)
-            tables.append(since.new_of(table, marks) if since else table)
-            end = marks[-1] if end is None or marks[-1].is_after(end) else end
+        with closing(question.answers(since.low if since else None)) as answers:
+            for columns, rows in answers:
+                marks = [row[columns.index(watermark)] for row in rows]
+                last = _last(marks)
+                table = _table(columns, rows, catalog)
+                tables.append(since.new_of(table, marks) if since else table)
+                end = last if end is None or last.is_after(end) else end
     return _result(start, since, end, tables, catalog)
 
 
@@ -75,6 +79,16 @@ def _check(watermark: str, catalog: Catalog, late: float | None) -> None:
         raise UsageError(f'the watermark "{watermark}" is no feature of the catalog', hint=hint)
     if late is not None and not 0 <= late < math.inf:
         raise UsageError(f"late={late} is no length", hint="give how far back to look, 0 or more")
+
+
+def _last(marks: Sequence[Any]) -> Watermark:
+    """The last of some ordered values, all of which can be watermarks that compare with it; raises `DataInvalid`."""
+    for value in {type(mark): mark for mark in marks}.values():
+        Watermark.of(value).is_after(Watermark.of(marks[-1]))
+    if isinstance(marks[-1], (float, Decimal)):
+        for mark in marks:
+            Watermark.of(mark)  # none may be NaN or infinite
+    return Watermark.of(marks[-1])
 
 
 def _result(
@@ -97,7 +111,7 @@ class _Question:
     watermark: str
     catalog: Catalog
 
-    def answers(self, low: Watermark | None) -> Iterator[tuple[list[str], Sequence[Sequence[Any]]]]:
+    def answers(self, low: Watermark | None) -> Generator[tuple[list[str], Sequence[Sequence[Any]]], None, None]:
         """The names of the columns and some rows at a time, ordered, from `low` on."""
         columns = self._columns()
         mark = self._mark(columns[self.watermark])
@@ -106,9 +120,10 @@ class _Question:
         statement = self._text(f"{where} ORDER BY {order}")
         if low is not None:
             statement = statement.bindparams(low=low.value)
-        result = self.connection.execution_options(yield_per=_ROWS).execute(statement)
-        for rows in result.partitions():
-            yield list(columns), rows
+        # As a statement's option: as a connection's, it would stream but give the rows one by one.
+        with self.connection.execute(statement.execution_options(yield_per=_ROWS)) as result:
+            for rows in result.partitions(_ROWS):
+                yield list(columns), rows
 
     def _columns(self) -> dict[str, Any]:
         """The columns by name, each with the driver's code for its type; raises `UsageError`, `DataInvalid`."""
@@ -171,14 +186,14 @@ class _Since:
         feature = self.catalog.features[self.watermark]
         return self.start.earlier_by(self.late, feature) if self.late else replace(self.start, round=0)
 
-    def new_of(self, table: pa.Table, marks: Sequence[Watermark]) -> pa.Table:
-        """The rows of `table` that are new; `marks` are their watermarks."""
-        beyond = [mark.is_after(self.start) for mark in marks]
-        count = beyond.index(True) if True in beyond else len(beyond)
+    def new_of(self, table: pa.Table, marks: Sequence[Any]) -> pa.Table:
+        """The rows of `table` that are new; `marks` are their watermarks in order."""
+        Watermark.of(marks[0]).is_after(self.start)  # the values compare, or it raises
+        count = bisect_right(marks, self.start.value)
         if not count:
             return table
         known = self._known(table.slice(0, count), [self._is_too_late(mark) for mark in marks[:count]])
-        return table.filter(pa.array([not is_known for is_known in known] + beyond[count:]))
+        return table.filter(pa.array([not is_known for is_known in known] + [True] * (len(marks) - count)))
 
     def _known(self, table: pa.Table, known: list[bool]) -> list[bool]:
         """Which rows to leave out: those that are so already, and as many of each content as earlier batches hold."""
@@ -189,11 +204,11 @@ class _Since:
                     known[at] = True
         return known
 
-    def _is_too_late(self, mark: Watermark) -> bool:
+    def _is_too_late(self, mark: Any) -> bool:
         """The database compared texts and days; here they are times."""
-        if not self.late or mark.kind not in ("string", "date"):
+        if not self.late or self.start.kind not in ("string", "date"):
             return False
-        behind = as_time(self.start.value) - as_time(mark.value)
+        behind = as_time(self.start.value) - as_time(mark)
         return behind.total_seconds() > self.late
 
     @cached_property
@@ -240,8 +255,7 @@ def _table(columns: list[str], rows: Sequence[Sequence[Any]], catalog: Catalog) 
 
 
 def _contents(table: pa.Table, names: Sequence[str]) -> Iterator[bytes]:
-    """For each row a digest of what it has of these features; rows with equal digests are equal, NaN included."""
-    present = [name for name in names if name in table.column_names]
-    for row in zip(*(_comparable(table.column(name)).to_pylist() for name in present), strict=True):
-        values = [(name, value) for name, value in zip(present, row, strict=True) if value is not None]
-        yield hashlib.sha256(repr(values).encode()).digest()
+    """For each row a digest of these features, null where they are not there; NaN equals NaN."""
+    there = set(table.column_names)
+    columns = [_comparable(table.column(name)).to_pylist() if name in there else [None] * len(table) for name in names]
+    return (hashlib.sha256(repr(row).encode()).digest() for row in zip(*columns, strict=True))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -150,10 +151,14 @@ class World:
         return int(self.row(id).key)
 
 
-def new_world(url: str) -> World:
+@contextmanager
+def new_world(url: str) -> Iterator[World]:
     database = Database(url)
-    ensure_current(database)
-    return World(database)
+    try:
+        ensure_current(database)
+        yield World(database)
+    finally:
+        database.dispose()
 
 
 def catalog_of(**features: Feature) -> type[DataCatalog]:

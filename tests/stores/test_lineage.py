@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import xml.etree.ElementTree as ET
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -19,8 +19,9 @@ from tests.stores.lineage_world import World, new_world
 
 
 @pytest.fixture
-def world(catalog_url: str) -> World:
-    return new_world(catalog_url)
+def world(catalog_url: str) -> Iterator[World]:
+    with new_world(catalog_url) as made:
+        yield made
 
 
 def value(world: World, name: str, parents: list[str]) -> str:
@@ -121,6 +122,7 @@ def test_references_are_the_shortest_that_mean_the_artefact(world: World) -> Non
 
 def test_nodes_come_in_the_order_of_saving_and_are_read_lazily(world: World) -> None:
     graph = list(random_graph(world))
+    graph.append(value(world, "last", graph[-5:]))
     lineage = trace_upstream(world.reader, graph[-1])
     ids = lineage.ids
     assert ids == [id for id in graph if id in set(ids)] and "_nodes" not in vars(lineage)

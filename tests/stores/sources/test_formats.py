@@ -332,7 +332,7 @@ def test_errors_of_the_source_are_its_own() -> None:
 
 
 MEASURE = """
-import resource, sys
+import re, sys
 from pathlib import Path
 from jeyn.sdk.catalog import DataCatalog
 from jeyn.sdk.dtypes import Dtypes
@@ -344,14 +344,15 @@ class Wide(DataCatalog):
     b = Feature(Dtypes.FLOAT64)
     c = Feature(Dtypes.FLOAT64)
 
-def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+def status(field):
+    return int(re.search(field + r":\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]) // 1024
 
 list(read_batches("s.parquet", Path(sys.argv[2]), Wide, 65536))
-before, rows = peak(), 0
+before, rows = status("VmRSS"), 0
+Path("/proc/self/clear_refs").write_text("5")
 for batch in read_batches(sys.argv[1], Path(sys.argv[1]), Wide, 65536):
     rows += batch.num_rows
-print(rows, (peak() - before) // 1024)
+print(rows, status("VmHWM") - before)
 """
 
 

@@ -261,10 +261,15 @@ def test_rows_are_in_one_order_whatever_the_order_of_the_table(store: Store) -> 
 
 
 def test_many_rows_are_read_in_pieces(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes, table = [], sql._table
     monkeypatch.setattr(sql, "_ROWS", 7)
+    monkeypatch.setattr(
+        sql, "_table", lambda names, rows, catalog: sizes.append(len(rows)) or table(names, rows, catalog)
+    )
     store.late = 50.0
     store.add(*((n, f"n{n}") for n in range(100)))
     assert store.next() == [(n, f"n{n}") for n in range(100)]
+    assert sizes == [7] * 14 + [2]
     store.add(*((n, f"late {n}") for n in range(40, 120)))
     assert len(store.next() or []) == 51 - 1 + 20 + 1
     assert store.next() is None

@@ -99,6 +99,7 @@ def _create_histories() -> None:
         sa.Column("prerelease", sa.String(200), nullable=False),
         sa.Column("artefact", Big, _artefact(), nullable=False),
         *_who_and_when(),
+        sqlite_with_rowid=False,
     )
     op.create_index("claim_order", "claim", ["owner", "major", "minor", "patch"])
     op.create_index("claim_artefact", "claim", ["artefact"])
@@ -136,6 +137,7 @@ def _create_contents() -> None:
         sa.Column("digest", sa.String(64), nullable=False),
         sa.Column("size", Big, nullable=False),
         sa.Column("external", sa.Boolean(), nullable=False),
+        sqlite_with_rowid=False,
     )
     op.create_index("artefact_payload_digest", "artefact_payload", ["digest"])
     op.create_table(
@@ -143,6 +145,7 @@ def _create_contents() -> None:
         _part_of_key("formula", Big, _artefact()),
         _part_of_key("member", sa.String(300)),
         sa.Column("batch", Big, _artefact(), nullable=False),
+        sqlite_with_rowid=False,
     )
     op.create_index("batch_member_batch", "batch_member", ["batch"])
     op.create_table(
@@ -151,6 +154,7 @@ def _create_contents() -> None:
         _part_of_key("name", sa.String(200)),
         _part_of_key("source", Big, _artefact()),
         sa.Column("value", sa.Float()),
+        sqlite_with_rowid=False,
     )
     op.create_index("metric_value", "metric", ["name", "value"])
 
@@ -165,6 +169,7 @@ def _create_outbox_and_leases() -> None:
         sa.Column("data", sa.Text(), nullable=False),
         sa.Column("actor", sa.String(200), nullable=False),
         sa.Column("at", Big, nullable=False),
+        sqlite_with_rowid=False,
     )
     op.create_index("event_at", "event", ["at"])
     op.create_table(

@@ -1,0 +1,295 @@
+"""`jeyn export` and `jeyn import`: an artefact with all that it came from, as one file (SEMANTICS 29)."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Literal
+
+from jeyn.errors import JeynError, UsageError
+from jeyn.sdk.artefact import Artefact
+from jeyn.stores.bundle_file import (
+    FORMAT,
+    PAYLOADS,
+    RECORDS,
+    BundleReader,
+    BundleWriter,
+    Manifest,
+    line_of,
+    open_bundle,
+)
+from jeyn.stores.catalog.closure import chunks
+from jeyn.stores.catalog.commit import PayloadsCondemned
+from jeyn.stores.catalog.entries import Entry, closure_keys, payload_digests, read_entries
+from jeyn.stores.catalog.leases import LEASE_SECONDS, Leases
+from jeyn.stores.catalog.merge import Conflict, Merged, check_conflicts, merge, standing
+from jeyn.stores.payloads import hash_file
+from jeyn.stores.payloads.failures import os_errors
+from jeyn.stores.payloads.writing import sync_folder
+
+if TYPE_CHECKING:
+    from jeyn.stores.workspace import Workspace
+
+HEARTBEAT_SECONDS = LEASE_SECONDS // 6
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """What was exported: the artefact's id, how many artefacts and payloads, and the payloads' bytes.
+
+    `external` are digests of files that stayed at their source, because they cannot be read from here.
+    """
+
+    path: Path
+    root: str
+    artefacts: int
+    payloads: int
+    bytes: int
+    external: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What an import did. `kept` are the conflicts in which this catalog's own numbers stayed."""
+
+    root: str
+    new: int
+    existing: int
+    restored: int
+    payloads: int
+    aliases: int
+    kept: tuple[Conflict, ...] = ()
+    refused_aliases: tuple[Conflict, ...] = ()
+
+
+def export_bundle(workspace: Workspace, ref: str | Artefact, path: str | os.PathLike[str]) -> Bundle:
+    """Write an artefact and all that it came from, with versions, facts, tags and bytes, as one file.
+
+    The same content gives the same bytes. What a sweep took is exported without its bytes. Raises `NotFound`,
+    `PayloadMissing`, `Corrupt`; then no file is left.
+    """
+    workspace, path = workspace.outside, Path(path)
+    root = workspace.row(ref)
+    leases = _Heartbeat(Leases(workspace.database))
+    try:
+        with _scratch(workspace) as folder:
+            with workspace.database.read() as connection:
+                digests = payload_digests(connection, closure_keys(connection, root.key))
+            # Leased, so that no sweep takes what is about to be read.
+            for chunk in chunks(sorted(digest for digest, external in digests.items() if not external)):
+                leases.leases.take(chunk)
+            fetched = _fetch_external(workspace, root.key, folder)
+            with (folder / "records").open("w+b") as records:
+                return _write(workspace, root.id, path, records, fetched, leases)
+    finally:
+        leases.leases.release()
+
+
+def import_bundle(
+    workspace: Workspace,
+    path: str | os.PathLike[str],
+    *,
+    keep: Literal["ours"] | None = None,
+    aliases: bool = False,
+) -> Imported:
+    """Merge a bundle by id: every id and byte is checked first, then all rows are written at once, or none.
+
+    Raises `VersionTaken` when the bundle gives a number to other content than this catalog does; `keep="ours"` imports
+    the rest, and what is in conflict by its id only. Aliases move only with `aliases=True`. Raises `Corrupt` or
+    `NewerSchema` for what is no sound bundle.
+    """
+    if keep not in (None, "ours"):
+        raise UsageError(f'keep is "{keep}"', hint='keep="ours", or leave it out')
+    workspace = workspace.outside
+    with open_bundle(Path(path)) as bundle:
+        ids = bundle.verify()
+        if keep is None:
+            check_conflicts(workspace.database, bundle.entries)
+        done: list[tuple[Merged, int]] = []
+
+        def build(writer: Workspace) -> Sequence[Any]:
+            put = _put_payloads(writer, bundle, ids)
+            merged = merge(
+                writer.database,
+                bundle.entries,
+                writer.settings.actor,
+                put=put,
+                offered=frozenset(bundle.payloads),
+                keep_ours=keep == "ours",
+                aliases=aliases,
+            )
+            done.append((merged, len(put)))
+            return []
+
+        workspace.save(build)
+        merged, count = done[-1]
+        return Imported(
+            bundle.manifest.root,
+            merged.new,
+            merged.existing,
+            merged.restored,
+            count,
+            merged.aliases,
+            tuple(merged.kept),
+            tuple(merged.refused),
+        )
+
+
+# Exporting.
+
+
+def _fetch_external(workspace: Workspace, root: int, folder: Path) -> dict[str, Path]:
+    """The files that artefacts only refer to, copied here where they can be read, by bare digest."""
+    from jeyn.stores.contents import local_file
+
+    fetched: dict[str, Path] = {}
+    with workspace.database.read() as connection:
+        keys = closure_keys(connection, root)
+    for chunk in chunks(keys):
+        for row in workspace.reader.rows(chunk):
+            external = workspace.reader.external_payloads(row.key) if row.record.payloads else set()
+            for payload in row.record.payloads:
+                if payload.digest not in external or payload.digest[7:] in fetched:
+                    continue
+                try:
+                    with local_file(workspace, workspace.bound(row.id), payload) as found:
+                        fetched[payload.digest[7:]] = _copy(found, folder / payload.digest[7:])
+                except JeynError:
+                    continue  # it stays where it is, and the bundle says so
+    return fetched
+
+
+def _write(
+    workspace: Workspace,
+    root: str,
+    path: Path,
+    records: IO[bytes],
+    fetched: Mapping[str, Path],
+    leases: _Heartbeat,
+) -> Bundle:
+    hashed, count = hashlib.sha256(), 0
+    sizes: dict[str, int] = {}
+    external: set[str] = set()
+    for entry in _entries(workspace, root, fetched):
+        line = line_of(entry)
+        hashed.update(line)
+        with os_errors("write the bundle"):
+            records.write(line)
+        count += 1
+        if not entry.buried:
+            sizes.update({payload.digest[7:]: payload.size for payload in entry.bytes_here})
+            external.update(entry.external)
+    total = sum(sizes.values())
+    manifest = Manifest(FORMAT, root, count, len(sizes), total, f"sha256:{hashed.hexdigest()}")
+    with _named(path) as file:
+        writer = BundleWriter(file)
+        writer.manifest(manifest)
+        size = records.tell()
+        records.seek(0)
+        writer.member(RECORDS, size, records)
+        for digest in sorted(sizes):
+            leases.beat()
+            with _payload(workspace, digest, fetched) as source:
+                writer.member(f"{PAYLOADS}{digest}", sizes[digest], source)
+        writer.end()
+    return Bundle(path, root, count, len(sizes), total, tuple(sorted(external)))
+
+
+def _entries(workspace: Workspace, root: str, fetched: Mapping[str, Path]) -> Iterator[Entry]:
+    with workspace.database.read() as connection:
+        keys = closure_keys(connection, workspace.row(root).key)
+        yield from read_entries(connection, keys, fetched)
+
+
+@contextmanager
+def _payload(workspace: Workspace, digest: str, fetched: Mapping[str, Path]) -> Iterator[IO[bytes]]:
+    if digest not in fetched:
+        with workspace.payloads.open(digest) as source:
+            yield source
+        return
+    with fetched[digest].open("rb") as source:
+        yield source
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[Any]:
+    """A file that gets its name when it is complete and durable."""
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    with os_errors(f"write '{path}'"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with partial.open("xb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+            sync_folder(path.parent)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+def _copy(source: Path, target: Path) -> Path:
+    with os_errors(f"copy '{source}'"), source.open("rb") as read, target.open("wb") as written:
+        while chunk := read.read(1 << 20):
+            written.write(chunk)
+    return target
+
+
+@contextmanager
+def _scratch(workspace: Workspace) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(dir=workspace.payloads.staging(), prefix="export-") as folder:
+        yield Path(folder)
+
+
+# Importing.
+
+
+def _put_payloads(writer: Workspace, bundle: BundleReader, ids: Sequence[str]) -> frozenset[str]:
+    """Put the bytes of what is new here, or buried, under leases; returns their bare digests."""
+    here = standing(writer.database, ids)
+    wanted: set[str] = set()
+    for entry in bundle.entries():
+        if entry.id not in here.present or entry.id in here.buried:
+            wanted.update(payload.digest[7:] for payload in entry.bytes_here)
+    put = sorted(wanted & bundle.payloads.keys())
+    heartbeat = _Heartbeat(writer.leases)
+    for digest in put:
+        heartbeat.beat()
+        _put(writer, bundle, digest)
+    if not writer.still_kept():
+        raise PayloadsCondemned(put)
+    return frozenset(put)
+
+
+def _put(writer: Workspace, bundle: BundleReader, digest: str) -> None:
+    path = writer.payloads.staging() / f"import-{writer.leases.holder}"
+    try:
+        with os_errors(f"write '{path}'"), path.open("wb") as file:
+            for chunk in bundle.chunks(digest):
+                file.write(chunk)
+        hashed = hash_file(path)
+        if hashed.digest != digest:
+            bundle.changed()
+        writer.keep(hashed, digest, move=True)
+    finally:
+        path.unlink(missing_ok=True)
+
+
+class _Heartbeat:
+    """Renews leases now and then while something long goes on."""
+
+    def __init__(self, leases: Leases) -> None:
+        self.leases = leases
+        self._last = time.monotonic()
+
+    def beat(self) -> None:
+        if time.monotonic() - self._last > HEARTBEAT_SECONDS:
+            self.leases.renew()
+            self._last = time.monotonic()

@@ -1,0 +1,283 @@
+"""`jeyn fsck`: checks every stored byte and every row against what they say they are, and mends what can be mended."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jeyn.errors import Corrupt, JeynError, PayloadMissing
+from jeyn.sdk.artefact import PayloadRef, Record, id_of_document
+from jeyn.sdk.canonical import parse
+from jeyn.sdk.relationship import RelationshipType
+from jeyn.stores.catalog import health, sweep
+from jeyn.stores.catalog.changes import Mark
+from jeyn.stores.catalog.commit import commit
+from jeyn.stores.catalog.health import Stored
+from jeyn.stores.catalog.leases import Leases
+from jeyn.stores.gc import CHUNK, remove
+from jeyn.stores.payloads.failures import os_errors
+
+if TYPE_CHECKING:
+    from jeyn.stores.workspace import Workspace
+
+# kind -> what to do about it
+KINDS = {
+    "missing": "restore the payload from a copy, or save or import the artefact again",
+    "corrupt": "restore the payload from a copy, or save or import the artefact again",
+    "orphaned": "jeyn fsck --repair removes it, and so does jeyn gc in time",
+    "lost_edge": "jeyn fsck --repair puts it back from the document",
+    "lost_parent": "import the parent from a bundle that has it",
+    "lost_payload_row": "jeyn fsck --repair puts it back from the document",
+    "wrong_payload_row": "restore the catalog from a copy: this row was changed",
+    "wrong_id": "restore the catalog from a copy: this document was changed",
+    "wrong_row": "restore the catalog from a copy: this row was changed",
+    "dangling_edge": "import the artefact that is gone from a bundle, or restore the catalog from a copy",
+    "dangling_claim": "restore the catalog from a copy",
+    "dangling_alias": "move the alias to what it should mean, or restore the catalog from a copy",
+    "dangling_row": "restore the catalog from a copy",
+    "lost_trigger": "jeyn fsck --repair creates it again; see what else was found, for anything may have been changed",
+}
+KEPT = 1000
+STEP = 1 << 20
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that is wrong: the kind, what it is about, why, what to do, and whether this run mended it."""
+
+    kind: str
+    subject: str
+    problem: str
+    hint: str
+    repaired: bool = False
+
+
+@dataclass
+class Findings:
+    """All that was found. `counts` is complete; of each kind the first thousand faults are kept."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    repaired: Counter[str] = field(default_factory=Counter)
+    faults: dict[str, list[Fault]] = field(default_factory=dict)
+    payloads: int = 0
+    artefacts: int = 0
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing was wrong, repaired or not."""
+        return not self.counts
+
+    @property
+    def left(self) -> int:
+        """How many faults this run did not mend."""
+        return self.counts.total() - self.repaired.total()
+
+    def of(self, kind: str) -> list[Fault]:
+        return self.faults.get(kind, [])
+
+    def add(self, kind: str, subject: str, problem: str, repaired: bool = False) -> None:
+        self.counts[kind] += 1
+        self.repaired[kind] += repaired
+        kept = self.faults.setdefault(kind, [])
+        if len(kept) < KEPT:
+            kept.append(Fault(kind, subject, problem, "" if repaired else KINDS[kind], repaired))
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "ok": self.ok,
+            "left": self.left,
+            "checked": {"payloads": self.payloads, "artefacts": self.artefacts},
+            "counts": dict(self.counts),
+            "faults": [vars(fault) for kind in self.faults.values() for fault in kind],
+        }
+
+    def __str__(self) -> str:
+        checked = f"checked {self.payloads} payloads and {self.artefacts} artefacts"
+        if self.ok:
+            return f"{checked}: nothing is wrong"
+        lines = [f"{checked}: {self.counts.total()} faults, {self.left} of them left"]
+        for kind, faults in self.faults.items():
+            lines.append(f"{kind} ({self.counts[kind]})")
+            lines += [_line(fault) for fault in faults]
+        return "\n".join(lines)
+
+
+def check(workspace: Workspace, *, repair: bool = False) -> Findings:
+    """Read everything once and say what is wrong; memory stays bounded.
+
+    `repair=True` removes orphaned payloads, sets corrupt ones aside below `corrupt` in the home, marks artefacts whose
+    bytes are lost so that saving them again restores them, and puts back rows and triggers that documents or the
+    schema prove. Other faults say what to do.
+    """
+    return _Check(workspace, repair).run()
+
+
+class _Check:
+    def __init__(self, workspace: Workspace, repair: bool) -> None:
+        self.workspace = workspace
+        self.database = workspace.database
+        self.payloads = workspace.payloads
+        self.repair = repair
+        self.found = Findings()
+
+    def run(self) -> Findings:
+        # Rows first: a payload whose row was lost must not pass for an orphan.
+        self.triggers()
+        for stored in health.artefacts(self.database):
+            self.found.artefacts += 1
+            self.artefact(stored)
+        for lost in health.dangling(self.database):
+            self.found.add(lost.kind, f"{lost.table}: {lost.row}", "points to an artefact that is not there")
+        for digest in health.digests(self.database):
+            self.found.payloads += 1
+            self.payload(digest)
+        self.orphans()
+        return self.found
+
+    def triggers(self) -> None:
+        lost = health.triggers(self.database)
+        if lost and self.repair:
+            health.restore_triggers(self.database)
+        for name in lost:
+            self.found.add("lost_trigger", name, "history is not protected from changes", self.repair)
+
+    # Documents, edges and payload rows.
+
+    def artefact(self, stored: Stored) -> None:
+        try:
+            record = Record.from_document(stored.document)
+            kinds = [(str(kind), str(parent)) for kind, parent in parse(stored.document)["parents"]]
+        except (JeynError, KeyError, TypeError, ValueError, AttributeError):
+            record = None
+        if record is None or id_of_document(stored.document.encode()) != stored.id:
+            self.found.add("wrong_id", stored.id, f'the document of "{stored.name}" does not have this id')
+            return
+        if (record.type, record.schema, record.name) != (stored.type, stored.schema, stored.name):
+            said = f"{record.schema} {record.name}"
+            self.found.add("wrong_row", stored.id, f'its row says "{stored.schema} {stored.name}", not "{said}"')
+        self.edges(stored, kinds)
+        self.rows(stored, record)
+
+    def edges(self, stored: Stored, parents: list[tuple[str, str]]) -> None:
+        lost = [(kind, parent) for kind, parent in parents if not _has_edge(stored, kind, parent)]
+        keys = health.existing(self.database, [parent for _, parent in lost]) if lost else {}
+        for kind, parent in lost:
+            if parent not in keys:
+                self.found.add("lost_parent", stored.id, f"its {kind} parent {parent} is not in the catalog")
+                continue
+            known = RelationshipType.__members__.get(kind)
+            if self.repair and known is not None:
+                health.add_edge(self.database, stored.key, keys[parent], int(known))
+            mended = self.repair and known is not None
+            self.found.add("lost_edge", stored.id, f"the edge {kind} from {parent} is not there", mended)
+
+    def rows(self, stored: Stored, record: Record) -> None:
+        there = {payload.name: payload for payload in stored.payloads}
+        for payload in record.payloads:
+            found = there.pop(payload.name, None)
+            if found is None:
+                if self.repair:
+                    health.add_payload(self.database, stored.key, payload, self._is_external(stored, payload))
+                problem = f'the row of its payload "{payload.name}" is not there'
+                self.found.add("lost_payload_row", stored.id, problem, self.repair)
+            elif found != payload:
+                problem = f'the row of its payload "{payload.name}" says {found.digest}, not {payload.digest}'
+                self.found.add("wrong_payload_row", stored.id, problem)
+        for name in there:
+            self.found.add("wrong_payload_row", stored.id, f'its document knows no payload "{name}"')
+
+    def _is_external(self, stored: Stored, payload: PayloadRef) -> bool:
+        row = self.workspace.reader.row(stored.id)
+        referenced = row.facts.get("referenced", {}) if row else {}
+        return payload.digest in referenced and not self.payloads.exists(payload.digest[7:])
+
+    # Payloads.
+
+    def payload(self, digest: str) -> None:
+        try:
+            with self.payloads.open(digest):
+                pass  # leaving the block has read and checked all of it
+        except PayloadMissing:
+            self.lost("missing", digest, f"is not in {self.payloads.url}", self.bury)
+        except Corrupt:
+            self.lost("corrupt", digest, "does not have its digest any more", self.set_aside)
+
+    def lost(self, kind: str, digest: str, problem: str, mend: Callable[[str, list[str]], bool]) -> None:
+        ids = health.holders(self.database, digest)
+        # A sweep may have buried its artefacts since they were listed.
+        if ids:
+            repaired = mend(digest, ids) if self.repair else False
+            whose = ", ".join(ids[:5]) + (f" and {len(ids) - 5} more" if len(ids) > 5 else "")
+            self.found.add(kind, f"sha256:{digest}", f"{problem}; it belongs to {whose}", repaired)
+
+    def bury(self, digest: str, ids: list[str]) -> bool:
+        """Mark the artefacts as lost, unless somebody has just put the bytes back."""
+        leases = Leases(self.database)
+        leases.take([digest])
+        try:
+            if not self.payloads.exists(digest):
+                self._mark(ids, True, "lost: its bytes were missing")
+                if self.payloads.exists(digest):
+                    self._mark(ids, False, "its bytes are back")
+        finally:
+            leases.release()
+        return True
+
+    def set_aside(self, digest: str, ids: list[str]) -> bool:
+        """Keep the wrong bytes as evidence and make room for right ones."""
+        self._keep_evidence(digest)
+        self._mark(ids, True, "lost: its bytes were corrupt")
+        return digest in remove(self.workspace, [digest])
+
+    def orphans(self) -> None:
+        stored = iter(self.payloads.list())
+        while chunk := list(islice(stored, CHUNK)):
+            sizes = {payload.digest: payload.size for payload in chunk}
+            wanted = sweep.wanted(self.database, list(sizes))
+            strangers = [digest for digest in sizes if digest not in wanted.needed]
+            # A delete between listing and asking makes a stranger of what was never one.
+            strangers = [digest for digest in strangers if self.payloads.exists(digest)]
+            gone = set(remove(self.workspace, strangers)) if self.repair else set()
+            for digest in strangers:
+                problem = f"{sizes[digest]} bytes that no artefact needs"
+                self.found.add("orphaned", f"sha256:{digest}", problem, digest in gone)
+
+    def _mark(self, ids: list[str], present: bool, reason: str) -> None:
+        event = sweep.BURIED if present else "jeyn.artefact.restored"
+        marks = [Mark(id, "tombstone", present=present, reason=reason, event=event) for id in ids]
+        commit(self.database, marks, self.workspace.settings.actor)
+
+    def _keep_evidence(self, digest: str) -> None:
+        folder = self.workspace.settings.home / "corrupt"
+        with os_errors(f"keep the corrupt payload '{digest}' in '{folder}'"):
+            folder.mkdir(parents=True, exist_ok=True)
+            _write(folder / digest, self._raw(digest))
+
+    def _raw(self, digest: str) -> Iterator[bytes]:
+        start = 0
+        while part := self.payloads.read_range(digest, start, STEP):
+            yield part
+            start += len(part)
+
+
+def _has_edge(stored: Stored, kind: str, parent: str) -> bool:
+    known = RelationshipType.__members__.get(kind)
+    # A kind that a newer Jeyn wrote has a number that this one does not know.
+    return any(id == parent and (known is None or type == known) for type, id in stored.edges)
+
+
+def _write(path: Path, parts: Iterator[bytes]) -> None:
+    with path.open("wb") as file:
+        for part in parts:
+            file.write(part)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _line(fault: Fault) -> str:
+    return f"  {fault.subject} {fault.problem}\n    → {'repaired' if fault.repaired else fault.hint}"

@@ -1,0 +1,201 @@
+"""Impact: what stands downstream of an artefact, and which contracts a changed catalog of a formula would break."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from jeyn.errors import UsageError
+from jeyn.sdk.catalog import DataCatalog
+from jeyn.sdk.compatibility import CatalogDiff
+from jeyn.sdk.reference import Reference
+from jeyn.sdk.version import Version
+from jeyn.stores.catalog.nodes import Node
+from jeyn.stores.catalog.reader import Reader
+from jeyn.stores.contracts import Broken, Contracts
+from jeyn.stores.dependants import Dependants, Path
+from jeyn.stores.resolve import resolve
+
+Verdict = Literal["breaks", "touched"]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One artefact on the way from what changes, and the type of the edge that led to it ("" at the start)."""
+
+    ref: str
+    edge: str
+
+    def __str__(self) -> str:
+        return f"→ {self.ref} ({self.edge})" if self.edge else self.ref
+
+
+@dataclass(frozen=True)
+class Affected:
+    """One artefact downstream. `bump` is the smallest legal one that makes it fit again, "none" where it does fit."""
+
+    id: str
+    type: str
+    ref: str
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    path: tuple[Step, ...]
+    bump: str
+
+    def to_json(self) -> dict[str, Any]:
+        path = [{"ref": step.ref, "edge": step.edge} for step in self.path]
+        return vars(self) | {"reasons": list(self.reasons), "path": path}
+
+
+@dataclass(frozen=True)
+class AffectedAlias:
+    """An alias that points to something affected, or to what changes itself."""
+
+    ref: str
+    target: str
+    verdict: Verdict
+    path: tuple[Step, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return vars(self) | {"path": [{"ref": step.ref, "edge": step.edge} for step in self.path]}
+
+
+@dataclass(frozen=True)
+class Impact:
+    """What a change of `ref` reaches, in the order of saving. With a new catalog also what it breaks.
+
+    `diff`, `bump` and `next_version` say what changes in the formula's catalog and which version may carry it; they
+    are None, "none" and None without a new catalog.
+    """
+
+    ref: str
+    id: str
+    items: tuple[Affected, ...]
+    aliases: tuple[AffectedAlias, ...]
+    diff: CatalogDiff | None = None
+    bump: str = "none"
+    next_version: str | None = None
+
+    def __iter__(self) -> Iterator[Affected]:
+        return iter(self.items)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    @property
+    def breaks(self) -> list[Affected]:
+        return [item for item in self.items if item.verdict == "breaks"]
+
+    @property
+    def touched(self) -> list[Affected]:
+        return [item for item in self.items if item.verdict == "touched"]
+
+    @property
+    def is_breaking(self) -> bool:
+        """Whether a contract downstream would break."""
+        return bool(self.breaks)
+
+    def __str__(self) -> str:
+        return "\n".join(_lines(self))
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "ref": self.ref,
+            "id": self.id,
+            "is_breaking": self.is_breaking,
+            "bump": self.bump,
+            "next_version": self.next_version,
+            "diff": None if self.diff is None else str(self.diff),
+            "items": [item.to_json() for item in self.items],
+            "aliases": [alias.to_json() for alias in self.aliases],
+        }
+
+
+def impact(
+    reader: Reader, ref: str | Reference, new_catalog: type[DataCatalog] | Mapping[str, Any] | None = None
+) -> Impact:
+    """What is downstream of `ref` with the path to each; with `new_catalog`, which contracts that formula would break.
+
+    Raises `NotFound`, `Ambiguous`, and `UsageError` for a new catalog of what is no formula.
+    """
+    row = resolve(reader, ref)
+    dependants = Dependants(reader, row.key)
+    if new_catalog is None:
+        return _gathered(reader, dependants, {})
+    if row.type != "dataset_formula":
+        raise UsageError(f'"{ref}" is a {row.type}, which has no catalog to change', hint="name a formula")
+    new = new_catalog if isinstance(new_catalog, type) else DataCatalog.from_json(new_catalog)
+    diff = DataCatalog.from_json(row.record.body["output_catalog"]).diff(new)
+    version = Version.parse(row.record.body["version"])
+    bump = diff.bump("output", version=version)
+    broken = Contracts(reader, dependants, row, new).broken()
+    return _gathered(reader, dependants, broken, diff, bump, None if bump == "none" else str(version.bump(bump)))
+
+
+def _gathered(
+    reader: Reader,
+    dependants: Dependants,
+    broken: Mapping[int, Broken],
+    diff: CatalogDiff | None = None,
+    bump: str = "none",
+    next_version: str | None = None,
+) -> Impact:
+    nodes = dependants.nodes
+    paths = dependants.paths | {key: found.path for key, found in broken.items()}
+    root = nodes[dependants.root]
+    downstream = sorted(paths.keys() - {dependants.root})
+    return Impact(
+        ref=root.ref,
+        id=root.id,
+        items=tuple(_affected(nodes[key], broken.get(key), _steps(paths[key], nodes)) for key in downstream),
+        aliases=tuple(_aliases(reader, paths, nodes, broken)),
+        diff=diff,
+        bump=bump,
+        next_version=next_version,
+    )
+
+
+def _affected(node: Node, broken: Broken | None, path: tuple[Step, ...]) -> Affected:
+    if broken is None:
+        return Affected(node.id, node.type, node.ref, "touched", (), path, "none")
+    return Affected(node.id, node.type, node.ref, "breaks", broken.reasons, path, broken.bump)
+
+
+def _steps(path: Path, nodes: Mapping[int, Node]) -> tuple[Step, ...]:
+    return tuple(Step(nodes[key].ref, edge) for key, edge in path)
+
+
+def _aliases(
+    reader: Reader, paths: Mapping[int, Path], nodes: Mapping[int, Node], broken: Mapping[int, Broken]
+) -> Iterator[AffectedAlias]:
+    for owner, alias, key in sorted(reader.current_aliases()):
+        if key in paths:
+            verdict: Verdict = "breaks" if key in broken else "touched"
+            yield AffectedAlias(f"{owner}@{alias}", nodes[key].ref, verdict, _steps(paths[key], nodes))
+
+
+def _lines(found: Impact) -> Iterable[str]:
+    if found.diff is not None:
+        yield from (f"{found.ref} would change:", *_indented(str(found.diff)))
+        if found.next_version:
+            yield f"the smallest legal bump is a {found.bump}: {found.next_version}"
+    counts = f"{len(found.breaks)} would break, {len(found.touched)}" if found.diff is not None else str(len(found))
+    yield f"{counts} downstream of {found.ref} {'are' if found.diff is None else 'more are'} touched"
+    for item in (*found.breaks, *found.touched):
+        yield f"{'BREAKS' if item.verdict == 'breaks' else 'touched'}  {item.ref}"
+        for reason in item.reasons:
+            yield from _indented(reason)
+        if item.verdict == "breaks":
+            yield f"    smallest legal bump: {item.bump}"
+        yield f"    {_path(item.path)}"
+    for alias in found.aliases:
+        yield f"{'BREAKS' if alias.verdict == 'breaks' else 'touched'}  alias {alias.ref}, which is {alias.target}"
+
+
+def _indented(text: str) -> list[str]:
+    return [f"    {line}" for line in text.splitlines()]
+
+
+def _path(path: Sequence[Step]) -> str:
+    return " ".join(map(str, path))
