@@ -81,7 +81,7 @@ def main(folder: Path) -> None:
             one_day(test)
         print("\nWhere the blessed model comes from:\n")
         print(jeyn.lineage("digit-reader@blessed"))
-        print("\nWhat would break if the pixels became 8 bits wide and the labels went away:\n")
+        print("\nWhat would break if scans became 4 × 4 pixels and the labels went away:\n")
 
         class Thinner(DataCatalog):
             pixels = Feature(Dtypes.UINT8, shape=(-1, 16))

@@ -11,7 +11,7 @@ import io
 import json
 import tarfile
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, NoReturn
@@ -332,12 +332,8 @@ class _Checks:
 @contextmanager
 def open_bundle(path: Path) -> Iterator[BundleReader]:
     """A bundle to read; raises `NotFound`, `NewerSchema`, and `Corrupt` for what is no bundle."""
-    with ExitStack() as stack:
-        file = stack.enter_context(opened(path))
-        try:
-            yield BundleReader(file, path)
-        except UnicodeDecodeError as exc:
-            raise refused(path, "it holds text that is not UTF-8") from exc
+    with opened(path) as file:
+        yield BundleReader(file, path)
 
 
 def line_of(entry: Entry) -> bytes:

@@ -110,7 +110,7 @@ def test_killed_half_way_and_done_again_is_as_if_undisturbed(case: Case, tmp_pat
     dying.communicate(timeout=120)
     assert dying.returncode == -9
     assert case.save().id == undisturbed.save().id
-    assert not case.workspace.fsck().missing
+    assert case.workspace.fsck().of("missing") == []
 
 
 def test_two_processes_at_once_make_one_batch(case: Case) -> None:
