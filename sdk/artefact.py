@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from jeyn.errors import Unsaved
+from jeyn.errors import Unsaved, UsageError
 from jeyn.sdk.canonical import canonical, parse, sha256_of
 from jeyn.sdk.relationship import RelationshipType
 
@@ -206,5 +206,7 @@ def at_microseconds(at: int) -> datetime:
     return datetime.fromtimestamp(at / 1_000_000, UTC)
 
 
-def with_payloads(record: Record, payloads: Iterator[PayloadRef] | tuple[PayloadRef, ...]) -> Record:
-    return replace(record, payloads=tuple(payloads))
+def expect(what: object, kind: type[Artefact]) -> None:
+    """Raise `UsageError` when a store is given something else than what it keeps."""
+    if not isinstance(what, kind):
+        raise UsageError(f"{what!r} is no {kind.__name__}", hint=f"give the {kind.__name__} object itself")

@@ -16,7 +16,7 @@ import json
 import sys
 from collections.abc import Mapping
 from types import FunctionType, MappingProxyType
-from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, cast
 
 from jeyn.errors import CatalogMismatch, DataInvalid, Invalid, UsageError
 from jeyn.sdk.compatibility import CatalogDiff, Satisfaction, satisfies
@@ -285,3 +285,13 @@ copyreg.pickle(CatalogType, _reduce)
 
 # For classes with an attribute called `type`, where the builtin is out of sight.
 CatalogClass: TypeAlias = type[DataCatalog]
+
+
+def checked_catalog(catalog: object, whose: str) -> type[DataCatalog]:
+    """The catalog itself; raises `UsageError` for anything else."""
+    if not isinstance(catalog, CatalogType):
+        raise UsageError(
+            f"{catalog!r}, given to {whose}, is no data catalog",
+            hint="write class Rows(DataCatalog): x = Feature(Dtypes.FLOAT64), and give the class",
+        )
+    return cast("type[DataCatalog]", catalog)

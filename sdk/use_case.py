@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from jeyn.sdk.artefact import Artefact, Record
+from jeyn.sdk.catalog import checked_catalog
 from jeyn.sdk.checkpoint import ModelCheckpoint, VersionRequest
 from jeyn.sdk.reference import valid_name
 from jeyn.sdk.version import Version
@@ -34,8 +35,8 @@ class MlUseCase(Artefact):
         description: str = "",
     ) -> None:
         self.name = valid_name(name)
-        self.input_catalog = input_catalog
-        self.output_catalog = output_catalog
+        self.input_catalog = checked_catalog(input_catalog, f'use case "{name}"')
+        self.output_catalog = checked_catalog(output_catalog, f'use case "{name}"')
         self.description = description
 
     def record(self) -> Record:

@@ -132,7 +132,9 @@ class Staged:
         if new.claim and is_new and not any(c.id == id for c in self.claims.get(new.claim.owner, [])):
             self.claims.setdefault(new.claim.owner, []).append(Claimed(self._number(new.claim), id))
         self.members.setdefault(new.formula, {}).update((member, batch or id) for member, batch in new.members)
-        return Outcome(id, None if is_new else self._committed_number(known), known.at, actor, is_new, known.facts, False)
+        return Outcome(
+            id, None if is_new else self._committed_number(known), known.at, actor, is_new, known.facts, False
+        )
 
     def _committed_number(self, row: ArtefactRow) -> str | None:
         numbers = self.committed.numbers(row.key)
@@ -201,5 +203,3 @@ class StagedReader(Reader):
 
 def _order(number: str) -> Any:
     return (int(number),) if number.isdigit() else Version.parse(number)
-
-

@@ -154,4 +154,4 @@ def _gone(workspace: Workspace, artefact: Artefact, payload: PayloadRef) -> Payl
         buried = False
     if buried:
         return PayloadMissing(f"{what} were swept by gc", hint="save the same content again, or import it")
-    return PayloadMissing(f"{what} are missing from {workspace.payloads.url}", hint="run `jeyn fsck`")
+    return PayloadMissing(f"{what} are missing from {workspace.payloads.url}", hint="see what workspace.fsck() finds")

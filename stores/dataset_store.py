@@ -6,7 +6,7 @@ import warnings
 from typing import TYPE_CHECKING
 
 from jeyn.errors import DataInvalid, NoData, UsageError
-from jeyn.sdk.artefact import Edge, Record
+from jeyn.sdk.artefact import Edge, Record, expect
 from jeyn.sdk.catalog import DataCatalog
 from jeyn.sdk.compatibility import join
 from jeyn.sdk.datasets import CompositeFormula, DatasetFormula, FileBatch, GenericBatch, ModelFormula, TableBatch
@@ -46,6 +46,7 @@ class DatasetStore:
     def save_formula(self, formula: DatasetFormula) -> DatasetFormula:
         """Keep a formula. The same version with another recipe or catalog is refused (`VersionTaken`), and so is a
         version too close to the last one for what changed (`BumpTooSmall`)."""
+        expect(formula, DatasetFormula)
         if formula.saved is not None:
             return formula
         complete = self._complete(formula)
@@ -90,6 +91,7 @@ class DatasetStore:
         Raises `NoData` when there was never any, and `DataInvalid` when the data fails its checks: then the batch is
         in quarantine, to be looked at by its id.
         """
+        expect(batch, DatasetBatch)
         if batch.saved is not None:
             return batch
         formula = self.save_formula(batch.formula)
@@ -153,7 +155,7 @@ class DatasetStore:
         id = draft.record().id
         return DataInvalid(
             f'the new batch of "{draft.formula.ref}" fails its checks: {draft.problem}',
-            hint=f"look at it with `jeyn show {id[:19]}`; mend the data, then save again",
+            hint=f'look at it with dataset_store.get_batch("{id[:19]}"); mend the data, then save again',
             refs=[id],
         )
 
@@ -216,4 +218,3 @@ def _veto(base: Version, old: Record, new_version: Version, new: Record) -> None
     """A new minor of a formula may add features; anything else is a major."""
     change = DataCatalog.from_json(old.body["output_catalog"]).diff(DataCatalog.from_json(new.body["output_catalog"]))
     check_bump(f"{new.name}@{base}", base, new_version, [change.bump("output", version=base)], [str(change)])
-

@@ -1,4 +1,4 @@
-"""`jeyn fsck`: checks every stored byte and every row against what they say they are, and mends what can be mended."""
+"""`fsck`: checks every stored byte and every row against what they say they are, and mends what can be mended."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 KINDS = {
     "missing": "restore the payload from a copy, or save or import the artefact again",
     "corrupt": "restore the payload from a copy, or save or import the artefact again",
-    "orphaned": "jeyn fsck --repair removes it, and so does jeyn gc in time",
-    "lost_edge": "jeyn fsck --repair puts it back from the document",
+    "orphaned": "fsck(repair=True) removes it, and so does gc() in time",
+    "lost_edge": "fsck(repair=True) puts it back from the document",
     "lost_parent": "import the parent from a bundle that has it",
-    "lost_payload_row": "jeyn fsck --repair puts it back from the document",
+    "lost_payload_row": "fsck(repair=True) puts it back from the document",
     "wrong_payload_row": "restore the catalog from a copy: this row was changed",
     "wrong_id": "restore the catalog from a copy: this document was changed",
     "wrong_row": "restore the catalog from a copy: this row was changed",
@@ -40,7 +40,7 @@ KINDS = {
     "dangling_claim": "restore the catalog from a copy",
     "dangling_alias": "move the alias to what it should mean, or restore the catalog from a copy",
     "dangling_row": "restore the catalog from a copy",
-    "lost_trigger": "jeyn fsck --repair creates it again; see what else was found, for anything may have been changed",
+    "lost_trigger": "fsck(repair=True) creates it again; see what else was found, for anything may have been changed",
 }
 KEPT = 1000
 STEP = 1 << 20

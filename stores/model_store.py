@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from jeyn.errors import Conflict, NotFound, UsageError
-from jeyn.sdk.artefact import Edge, Record
+from jeyn.sdk.artefact import Edge, Record, expect
 from jeyn.sdk.catalog import DataCatalog
 from jeyn.sdk.checkpoint import ModelCheckpoint, VersionRequest
 from jeyn.sdk.evaluation import Evaluation, SerializerArtefact
@@ -47,6 +47,7 @@ class ModelStore:
 
     def save_use_case(self, use_case: MlUseCase) -> MlUseCase:
         """Keep a use case, and its catalogs as the contract of the next checkpoint."""
+        expect(use_case, MlUseCase)
         outcome = self.workspace.save(lambda writer: _use_case_changes(writer, use_case))[0]
         saved: MlUseCase = self.workspace.bound(outcome.id, is_new=outcome.is_new)
         return saved
@@ -84,6 +85,7 @@ class ModelStore:
 
         Raises `BumpTooSmall` when the catalogs changed by more than was asked for, `VersionTaken`, `NotSerializable`.
         """
+        expect(checkpoint, ModelCheckpoint)
         if checkpoint.saved is not None:
             return checkpoint
         batch = self.workspace.dataset_store.save_batch(checkpoint.dataset)
@@ -134,7 +136,13 @@ class ModelStore:
         expected = None if over is None else self._checkpoint_id(over)
         changes.append(
             AliasMove(
-                owner_of("checkpoint", saved.name), BLESSED, saved.id, "bless", reason, expected, "jeyn.checkpoint.blessed"
+                owner_of("checkpoint", saved.name),
+                BLESSED,
+                saved.id,
+                "bless",
+                reason,
+                expected,
+                "jeyn.checkpoint.blessed",
             )
         )
         self.workspace.commit(changes)
@@ -146,7 +154,9 @@ class ModelStore:
         owner = owner_of("checkpoint", name)
         history = self.workspace.reader.alias_history(owner, BLESSED)
         if not history or history[0].id is None:
-            raise NotFound(f'"{name}" has no blessed checkpoint to withdraw', hint=f"jeyn bless {name}@VERSION")
+            raise NotFound(
+                f'"{name}" has no blessed checkpoint to withdraw', hint=f'model_store.bless("{name}@VERSION")'
+            )
         current = history[0].id
         before = next((m.id for m in history if m.id and m.id != current and self._is_standing(m.id)), None)
         self.workspace.commit(
@@ -240,5 +250,3 @@ def _veto(base: Version, old: Record, new_version: Version, new: Record) -> None
     ]
     needed = [changes[0].bump("input", version=base), changes[1].bump("output", version=base)]
     check_bump(f"{new.name}@{base}", base, new_version, needed, [str(change) for change in changes])
-
-

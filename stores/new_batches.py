@@ -158,5 +158,3 @@ def _made_before(writer: Workspace, formula: DatasetFormula, edges: tuple[Edge, 
     return row is not None and {e for e in row.record.parents if e.type is not RelationshipType.formula_batch} == set(
         edges
     )
-
-

@@ -151,7 +151,7 @@ class Workspace:
         """The artefact with this whole id."""
         row = self.reader.row(id)
         if row is None:
-            raise NotFound(f'no artefact has the id "{id}"', hint="jeyn ls shows what there is", refs=[id])
+            raise NotFound(f'no artefact has the id "{id}"', hint="search() shows what there is", refs=[id])
         return bind(self, row, is_new=is_new)
 
     def saved(self, outcome: Outcome) -> Saved:
@@ -400,5 +400,3 @@ class Workspace:
         from jeyn.stores.bundle import import_bundle
 
         return import_bundle(self, Path(path), **options)
-
-

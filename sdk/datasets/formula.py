@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from jeyn.errors import Unsaved, UsageError
 from jeyn.sdk.artefact import Artefact, Record
+from jeyn.sdk.catalog import checked_catalog
 from jeyn.sdk.reference import Reference, valid_name
 from jeyn.sdk.version import Version
 from jeyn.sdk.version_range import VersionRange
@@ -47,7 +48,7 @@ class DatasetFormula(Artefact):
         self.name = valid_name(name)
         self.version = Version.of(version)
         self.description = description
-        self._output_catalog = output_catalog
+        self._output_catalog = None if output_catalog is None else checked_catalog(output_catalog, f'formula "{name}"')
 
     @property
     def output_catalog(self) -> CatalogClass:

@@ -97,7 +97,10 @@ def _next_version(tx: Transaction, wanted: VersionClaim, record: Record) -> Vers
     if base is not None and wanted.veto is not None:
         held = tx.connection.execute(_HOLDER, {"owner": wanted.owner, "number": str(base)}).first()
         if held is None:
-            raise NotFound(f"there is no {wanted.owner.partition(':')[2]}@{base} to build on", hint="jeyn ls")
+            raise NotFound(
+                f"there is no {wanted.owner.partition(':')[2]}@{base} to build on",
+                hint="give the version of a saved one as base=",
+            )
         wanted.veto(base, Record.from_document(held.document), version, record)
     return version
 

@@ -74,6 +74,11 @@ _BURIED = (
     .order_by(mark.c.key.desc())
     .limit(1)
 )
+_MARKS = (
+    select(mark.c.value, mark.c.present)
+    .where(mark.c.artefact == bindparam("artefact"), mark.c.kind == bindparam("kind"))
+    .order_by(mark.c.key.desc())
+)
 _INSERT_ARTEFACT = Prepared(
     insert(artefact).returning(artefact.c.key), *(column.name for column in artefact.c if column.name != "key")
 )
@@ -268,11 +273,20 @@ class _Writer:
         self._emit(change.event, change.target or change.owner, {"owner": change.owner, "alias": change.alias})
 
     def mark(self, change: Mark) -> None:
+        if self._holds(change):
+            return
         row = {"artefact": self.key(change.artefact), "kind": change.kind, "value": change.value}
         self.run(insert(mark), row | {"present": change.present, "reason": change.reason} | self.stamp)
         self._emit(
             change.event, change.artefact, {"kind": change.kind, "value": change.value, "present": change.present}
         )
+
+    def _holds(self, change: Mark) -> bool:
+        """Whether the mark is so already: another process may have set it since this change was made."""
+        found = self.run(_MARKS, {"artefact": self.key(change.artefact), "kind": change.kind})
+        # An artefact has many tags, and one contract: the newest.
+        same = (row for row in found if change.kind == "contract" or row.value == change.value)
+        return next(same, None) == (change.value, change.present)
 
     def fence(self, change: Fence) -> None:
         self.fenced = True

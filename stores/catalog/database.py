@@ -201,7 +201,9 @@ def _translate(exc: BaseException, database: Database) -> JeynError:
     if REFUSAL in said:
         return Immutable("a saved artefact and its history never change", hint="save a new version instead")
     if "locked" in low or "busy" in low:
-        return Busy(f'the catalog "{where}" was locked for {BUSY_SECONDS} s', hint="try again; `jeyn doctor` shows who")
+        return Busy(
+            f'the catalog "{where}" was locked for {BUSY_SECONDS} s', hint="try again when whoever holds it is done"
+        )
     if "disk is full" in low or "no space" in low or "disk i/o error" in low:
         return NoSpace(f'the disk of the catalog "{where}" is full ({said})', hint="free space; nothing was lost")
     if "readonly" in low or "read-only" in low or "permission denied" in low:
@@ -214,7 +216,9 @@ def _translate(exc: BaseException, database: Database) -> JeynError:
         return NotFound(f'the catalog database "{where}" does not exist', hint="create it, then try again")
     if type(exc).__name__ in ("OperationalError", "InterfaceError", "AdminShutdown"):
         return Unreachable(f'the catalog "{where}" cannot be reached ({said.strip()})', hint="check JEYN_CATALOG")
-    return Invalid(f'the catalog "{where}" refused a statement ({said.strip()})', hint="run `jeyn fsck`")
+    return Invalid(
+        f'the catalog "{where}" refused a statement ({said.strip()})', hint="see what workspace.fsck() finds"
+    )
 
 
 def _dispose(*engines: Engine) -> None:

@@ -56,7 +56,7 @@ class Leases:
         deadline = time.monotonic() + WAIT_SECONDS
         while not self._try(digests):
             if time.monotonic() > deadline:
-                raise Busy("a sweep keeps the payload that is being saved", hint="wait for `jeyn gc` to end")
+                raise Busy("a sweep keeps the payload that is being saved", hint="wait for the sweep (gc) to end")
             time.sleep(0.05)
         until = _now() + LEASE_SECONDS * 10**6
         self._until = min(self._until, until) if self._held else until

@@ -32,6 +32,7 @@ from sqlalchemy.types import Text
 
 from jeyn.sdk.reference import Alias, Exact, Latest, Range, Selector
 from jeyn.sdk.relationship import RelationshipType
+from jeyn.sdk.version import Version
 from jeyn.sdk.version_range import Comparator, VersionRange
 from jeyn.stores.catalog.closure import Direction, reached
 from jeyn.stores.catalog.database import Database
@@ -90,8 +91,9 @@ class Match:
 
 def find(database: Database, query: Query, limit: int, after: tuple[Any, int] | None = None) -> list[Match]:
     """The first `limit` matches beyond a (sort value, key)."""
+    statement = _statement(query, database, limit, after)
     with database.read() as connection:
-        rows = connection.execute(_statement(query, database.dialect, limit, after)).all()
+        rows = connection.execute(statement).all()
     return [Match(row.key, row.sort, row.facts) for row in rows]
 
 
@@ -146,7 +148,7 @@ def matching(database: Database, kind: str, name: str, selector: Selector | None
     chosen = select(claim.c.artefact).where(claim.c.owner == f"{owned}:{name}")
     match selector:
         case Range(versions):
-            chosen = chosen.where(in_range(versions))
+            chosen = chosen.where(in_range(database, versions))
         case Exact(version):
             chosen = chosen.where(claim.c.number == str(version))
         case Alias() | Latest() | None:
@@ -162,19 +164,19 @@ def matching(database: Database, kind: str, name: str, selector: Selector | None
         return sorted(set(connection.execute(query).scalars()))
 
 
-def in_range(versions: VersionRange) -> Condition:
+def in_range(database: Database, versions: VersionRange) -> Condition:
     """`VersionRange.contains` over the claim table."""
     release = and_(claim.c.prerelease == "", *(_bound(comparator) for comparator in versions.comparators))
-    named = [comparator.floor for comparator in versions.comparators if comparator.prerelease]
-    if not named:
+    floors = [comparator.floor for comparator in versions.comparators if comparator.prerelease]
+    if not floors:
         return release
-    # A prerelease counts only beside a comparator that names one of the same core; SQL cannot order prereleases.
-    return or_(release, *(_prereleases(floor.major, floor.minor, floor.patch) for floor in named))
-
-
-def _prereleases(major: int, minor: int, patch: int) -> Condition:
-    core = and_(claim.c.major == major, claim.c.minor == minor, claim.c.patch == patch)
-    return and_(claim.c.prerelease != "", core)
+    # A prerelease counts only beside a comparator that names one of the same core, and SQL cannot order them.
+    cores = [_versions(operator.eq, (floor.major, floor.minor, floor.patch)) for floor in floors]
+    query = select(claim.c.number).distinct().where(claim.c.prerelease != "", or_(*cores))
+    query = query.where(~claim.c.owner.startswith("batch:"))
+    with database.read() as connection:
+        numbers = connection.execute(query).scalars().all()
+    return or_(release, claim.c.number.in_([text for text in numbers if versions.contains(Version.parse(text))]))
 
 
 def _bound(comparator: Comparator) -> Condition:
@@ -220,9 +222,9 @@ def _versions(compare: Callable[[Any, Any], Condition], core: tuple[int, int, in
     )
 
 
-def _statement(query: Query, dialect: str, limit: int, after: tuple[Any, int] | None) -> Select[Any]:
+def _statement(query: Query, database: Database, limit: int, after: tuple[Any, int] | None) -> Select[Any]:
     sort, present = _sort(query.order)
-    conditions = [*_conditions(query, dialect), present]
+    conditions = [*_conditions(query, database), present]
     if after is not None:
         value, key = after
         beyond = operator.lt if query.order.descending else operator.gt
@@ -241,7 +243,7 @@ def _sort(order: Order) -> tuple[ColumnElement[Any], Condition]:
     return value, value.is_not(None)
 
 
-def _conditions(query: Query, dialect: str) -> list[Condition]:
+def _conditions(query: Query, database: Database) -> list[Condition]:
     asked = {term.value for term in query.terms if term.field == "is"}
     conditions: list[Condition] = []
     if "quarantined" not in asked:
@@ -251,12 +253,13 @@ def _conditions(query: Query, dialect: str) -> list[Condition]:
     for position, term in enumerate(query.terms):
         if position in query.left_out:
             continue
-        condition = _condition(term, query.roots.get(position, ()), query.now, dialect, position)
+        condition = _condition(term, query.roots.get(position, ()), query.now, database, position)
         conditions.append(~func.coalesce(condition, false()) if term.negated else condition)
     return conditions
 
 
-def _condition(term: Term, roots: Sequence[int], now: int, dialect: str, position: int) -> Condition:
+def _condition(term: Term, roots: Sequence[int], now: int, database: Database, position: int) -> Condition:
+    dialect = database.dialect
     group, _, rest = term.field.partition(".")
     match group:
         case "type" | "name" | "actor":
@@ -273,7 +276,7 @@ def _condition(term: Term, roots: Sequence[int], now: int, dialect: str, positio
         case "alias":
             return artefact.c.key.in_(_aliased(term))
         case "version" if isinstance(term.value, VersionRange):
-            return _has_version(term.value)
+            return _has_version(database, term.value)
         case "epoch":
             return artefact.c.key.in_(select(claim.c.artefact).where(_is_epoch(_COMPARE[term.op], term.value)))
         case "metrics":
@@ -345,9 +348,9 @@ def _aliased(term: Term) -> Pick:
     )
 
 
-def _has_version(versions: VersionRange) -> Condition:
+def _has_version(database: Database, versions: VersionRange) -> Condition:
     """A formula or checkpoint at such a version, or a batch of a formula at one."""
-    held = select(claim.c.artefact).where(~claim.c.owner.startswith("batch:"), in_range(versions))
+    held = select(claim.c.artefact).where(~claim.c.owner.startswith("batch:"), in_range(database, versions))
     batches = select(edge.c.child).where(edge.c.type == RelationshipType.formula_batch.value, edge.c.parent.in_(held))
     return or_(artefact.c.key.in_(held), and_(artefact.c.type == "dataset_batch", artefact.c.key.in_(batches)))
 

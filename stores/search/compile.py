@@ -63,7 +63,7 @@ def search(
     terms = tuple(_long_type(term) for term in parse(text))
     wanted = _order(order)
     query = sql.Query(terms, _roots(reader, terms), time.time_ns() // 1000 if now is None else now, wanted)
-    start = _read_cursor(after, order) if after else None
+    start = _read_cursor(after, order) if after is not None else None
     found = _matches(reader, query, limit + 1, start)
     hits = Hits(_hits(reader, found[:limit]))
     if len(found) > limit:
@@ -170,13 +170,19 @@ def _cursor(order: str, last: sql.Match) -> str:
 
 
 def _read_cursor(cursor: str, order: str) -> tuple[Any, int]:
-    kind = str if order.removeprefix("-") == "name" else (int, float)
     try:
         made_for, sort, key = json.loads(base64.b64decode(cursor, altchars=b"-_", validate=True))
-        if made_for == order and isinstance(sort, kind) and type(key) is int and abs(key) < 2**63:
+        if made_for == order and _is_sort(sort, order) and type(key) is int and abs(key) < 2**63:
             return sort, key
-    except ValueError:
+    except (ValueError, TypeError):  # no base64, no JSON, or not three things
         pass
     raise UsageError(
         f'"{cursor[:80]}" is no cursor of a search in the order "{order}"', hint="pass on `.next` as it is"
     )
+
+
+def _is_sort(value: object, order: str) -> bool:
+    field = order.removeprefix("-")
+    if field == "name":
+        return isinstance(value, str) and "\0" not in value
+    return type(value) is int and abs(value) < 2**63 if field == "created" else type(value) in (int, float)

@@ -38,10 +38,10 @@ OLD_ROWS = [
     "VALUES ('formula:digits', '1.0.0', 1, 0, 0, '', 1, 'ada', 10, 1)",
     "INSERT INTO claim (owner, number, major, minor, patch, prerelease, artefact, actor, at, seq) "
     f"VALUES ('batch:{FORMULA.id[7:]}', '1', 1, 0, 0, '', 2, 'ada', 20, 2)",
-    "INSERT INTO alias_move (key, owner, alias, artefact, verb, reason, actor, at, seq) "
-    "VALUES (1, 'formula:digits', 'good', 1, 'alias', 'why not', 'ada', 30, 3)",
-    "INSERT INTO mark (key, artefact, kind, value, present, reason, actor, at, seq) "
-    "VALUES (1, 2, 'tag', 'gold', true, '', 'ada', 40, 4)",
+    "INSERT INTO alias_move (owner, alias, artefact, verb, reason, actor, at, seq) "
+    "VALUES ('formula:digits', 'good', 1, 'alias', 'why not', 'ada', 30, 3)",
+    "INSERT INTO mark (artefact, kind, value, present, reason, actor, at, seq) "
+    "VALUES (2, 'tag', 'gold', true, '', 'ada', 40, 4)",
     f"INSERT INTO artefact_payload (artefact, name, digest, size, external) VALUES (2, 'x', '{DIGEST}', 9, false)",
     "INSERT INTO batch_member (formula, member, batch) VALUES (1, 'm', 2)",
     "INSERT INTO metric (subject, name, source, value) VALUES (2, 'accuracy', 2, 0.5)",
@@ -65,8 +65,8 @@ def old(database: Database) -> Database:
     """A catalog at the first revision, with a row in every table that is append-only."""
     upgrade(database, "0001")
     insert = (
-        "INSERT INTO artefact (key, id, type, schema, name, document, facts, quarantined, actor, at, seq) "
-        "VALUES (:key, :id, :type, :schema, 'digits', :document, '{}', false, 'ada', :key, :key)"
+        "INSERT INTO artefact (id, type, schema, name, document, facts, quarantined, actor, at, seq) "
+        "VALUES (:id, :type, :schema, 'digits', :document, '{}', false, 'ada', :key, :key)"
     )
     for key, record in enumerate((FORMULA, BATCH), start=1):
         values = {"id": record.id[7:], "type": record.type, "schema": record.schema, "key": key}
@@ -93,7 +93,7 @@ def test_an_old_catalog_is_upgraded_with_its_data(old: Database, catalog_url: st
         assert a_batch(workspace).epoch == 2
 
 
-def test_sqlite_makes_a_copy_beside_itself(home: Path, request: pytest.FixtureRequest) -> None:
+def test_sqlite_makes_a_copy_beside_itself(home: Path) -> None:
     url = f"sqlite:///{home}/catalog.db"
     database = Database(url)
     home.mkdir()

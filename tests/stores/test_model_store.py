@@ -360,3 +360,20 @@ def test_metrics_that_are_no_numbers_are_kept_and_do_not_stand_in_the_way(worksp
     assert workspace.get(evaluation.id).metrics == {"loss": float("inf"), "error": 0.25}
     assert [hit.id for hit in workspace.search("type:model_checkpoint metrics.error<0.3")] == [checkpoint.id]
     assert workspace.search("metrics.loss>0") == []
+
+
+def test_stores_say_what_they_keep(workspace: Workspace) -> None:
+    from jeyn.errors import UsageError
+
+    for save in (
+        workspace.model_store.save_checkpoint,
+        workspace.model_store.save_use_case,
+        workspace.dataset_store.save_batch,
+        workspace.dataset_store.save_formula,
+    ):
+        with pytest.raises(UsageError, match="'x' is no "):
+            save("x")  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="no data catalog"):
+        DatasetFormula("f", version="1.0.0", output_catalog="Rows")  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="no data catalog"):
+        MlUseCase("u", input_catalog=X, output_catalog=None)  # type: ignore[arg-type]
