@@ -15,7 +15,7 @@ from typing import Any
 from jeyn.errors import UsageError
 
 MARKERS = ("jeyn.yaml", ".jeyn", "pyproject.toml")
-KEYS = frozenset("name home catalog payloads data databases serializers pipelines operations".split())
+KEYS = frozenset(["name", "home", "catalog", "payloads", "data", "databases", "serializers", "pipelines", "operations"])
 
 
 @dataclass(frozen=True)
@@ -90,10 +90,13 @@ def read_project_file(path: Path) -> Mapping[str, Any]:
     except yaml.YAMLError as exc:
         raise UsageError(f'"{path.name}" is not YAML: {exc}', hint="mend the line it names") from exc
     if not isinstance(found, dict):
-        raise UsageError(f'"{path.name}" holds a {type(found).__name__}, not keys', hint="write data: ./data, one a line")
+        raise UsageError(
+            f'"{path.name}" holds a {type(found).__name__}, not keys', hint="write lines like data: ./data"
+        )
     unknown = sorted(set(map(str, found)) - KEYS)
     if unknown:
-        raise UsageError(f'"{path.name}" has unknown keys: {", ".join(unknown)}', hint=f"known: {', '.join(sorted(KEYS))}")
+        known = ", ".join(sorted(KEYS))
+        raise UsageError(f'"{path.name}" has unknown keys: {", ".join(unknown)}', hint=f"known: {known}")
     return found
 
 

@@ -53,7 +53,7 @@ def _applier(formula: ModelFormula, checkpoint: ModelCheckpoint) -> Callable[[An
             hint="ask for the batch with the formula object that your code defines",
         )
     method, inputs = formula.apply, checkpoint.input_catalog
-    outputs = [name for name in checkpoint.output_catalog.features]
+    outputs = list(checkpoint.output_catalog.features)
     if len(outputs) != 1:
         raise UsageError(f'"{checkpoint.ref}" gives {len(outputs)} features', hint="pass a function as apply=")
 

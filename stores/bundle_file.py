@@ -234,15 +234,13 @@ class _Checks:
     def entry(self, entry: Entry) -> None:
         try:
             record = self._record(entry)
-            self._content(entry, record)
+            for check in (self._content, self._relations, self._payloads, self._claims):
+                check(entry, record)
         except Corrupt:
             raise
         except (JeynError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
             said = exc.message if isinstance(exc, JeynError) else str(exc)
-            self._refuse(entry, f"is not what it should be ({said[:200]})")
-        self._relations(entry, record)
-        self._payloads(entry, record)
-        self._claims(entry, record)
+            raise self._refusal(entry, f"is not what it should be ({said[:200]})") from exc
 
     def totals(self) -> None:
         manifest, payloads = self.bundle.manifest, self.bundle.payloads
@@ -326,7 +324,10 @@ class _Checks:
             self._refuse(entry, "has a contract, which only a use case has")
 
     def _refuse(self, entry: Entry, why: str) -> NoReturn:
-        raise refused(self.bundle.path, f'its artefact "{entry.id}" {why}')
+        raise self._refusal(entry, why)
+
+    def _refusal(self, entry: Entry, why: str) -> Corrupt:
+        return refused(self.bundle.path, f'its artefact "{entry.id}" {why}')
 
 
 @contextmanager

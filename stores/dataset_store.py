@@ -18,9 +18,9 @@ from jeyn.sdk.serializer import is_unsafe
 from jeyn.sdk.version import Version
 from jeyn.stores.catalog.changes import NewArtefact, VersionClaim
 from jeyn.stores.catalog.reader import owner_of
-from jeyn.stores.veto import check_bump
 from jeyn.stores.drafts import Draft, conformed, keep_files, keep_table
 from jeyn.stores.new_batches import new_batch
+from jeyn.stores.veto import check_bump
 
 if TYPE_CHECKING:
     from jeyn.stores.workspace import Workspace

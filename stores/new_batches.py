@@ -95,9 +95,7 @@ def _sql(writer: Workspace, formula: SqlFormula, after: str | None) -> Draft | N
     if found is None:
         return None
     window = {"start": found.start, "end": found.end}
-    # Late rows alone do not move the watermark, so two windows can start at one place: the count tells them apart.
-    member = f"start:{found.start}#{len(earlier)}"
-    draft = Draft(formula, "table", body={"window": window}, members=((member, ""),))
+    draft = Draft(formula, "table", body={"window": window}, members=((f"start:{found.start}", ""),))
     return keep_table(writer, formula, conformed(formula, found.table), draft)
 
 

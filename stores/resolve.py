@@ -27,7 +27,6 @@ def resolve(reader: Reader, text: str | Reference, kind: str | None = None) -> A
     wanted = reference.kind or kind
     if reference.digest is not None:
         return _by_digest(reader, reference.digest, wanted)
-    assert reference.name is not None
     if wanted is not None:
         return _need(reader, _named(reader, reference, wanted), reference, wanted)
     kinds = [each for each in ("usecase", "formula", "checkpoint") if _named(reader, reference, each)]

@@ -248,7 +248,7 @@ class Workspace:
         return PayloadRef(name, digest, size)
 
     def still_kept(self) -> bool:
-        """Whether what was kept is there to be committed: leases that lapsed are renewed, and their bytes looked for."""
+        """Whether what was kept can be committed: leases that lapsed are renewed, and their bytes looked for."""
         if not self.leases.lapsed:
             return True
         return self.leases.renew() and all(self.payloads.exists(digest) for digest in self.leases.held)

@@ -100,15 +100,14 @@ class DatasetBatch(Artefact):
 
     def to_pandas(self) -> pd.DataFrame:
         """A data frame of plain columns; needs the `pandas` extra."""
-        return self.load().to_pandas()
+        frame: pd.DataFrame = self.load().to_pandas()
+        return frame
 
     def to_polars(self) -> pl.DataFrame:
         """A polars frame; needs the `polars` extra."""
         import polars
 
-        frame = polars.from_arrow(self.load())
-        assert isinstance(frame, polars.DataFrame)
-        return frame
+        return polars.DataFrame(polars.from_arrow(self.load()))
 
     def to_numpy(self) -> dict[str, npt.NDArray[np.generic]]:
         """One array per feature, of the feature's shape with the rows first."""

@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, func, insert, select
 from jeyn.errors import NotFound, UsageError, VersionTaken
 from jeyn.sdk.artefact import Record
 from jeyn.sdk.version import Version
-from jeyn.stores.catalog.changes import Claim, EpochClaim, NewArtefact, VersionClaim
+from jeyn.stores.catalog.changes import Claim, EpochClaim, VersionClaim
 from jeyn.stores.catalog.database import Transaction
 from jeyn.stores.catalog.tables import artefact, claim
 
@@ -62,15 +62,13 @@ def number_of(tx: Transaction, key: int, wanted: Claim) -> str | None:
     )
 
 
-def claim_next(tx: Transaction, key: int, new: NewArtefact, stamp: Mapping[str, Any]) -> str:
+def claim_next(tx: Transaction, key: int, wanted: Claim, record: Record, stamp: Mapping[str, Any]) -> str:
     """Claim the number that was asked for; raises `VersionTaken` or what the veto raises."""
-    wanted = new.claim
-    assert wanted is not None
     if isinstance(wanted, EpochClaim):
         last = tx.connection.execute(_LAST_EPOCH, {"owner": wanted.owner}).scalar_one()
         numbered = Numbered(str((last or 0) + 1), (last or 0) + 1)
     else:
-        version = _next_version(tx, wanted, new.record)
+        version = _next_version(tx, wanted, record)
         numbered = Numbered(str(version), version.major, version.minor, version.patch, prerelease_text(version))
     tx.connection.execute(insert(claim), {**vars(numbered), "owner": wanted.owner, "artefact": key, **stamp})
     return numbered.number
@@ -82,10 +80,7 @@ def prerelease_text(version: Version) -> str:
 
 def _next_version(tx: Transaction, wanted: VersionClaim, record: Record) -> Version:
     base = wanted.base or _base(tx, wanted)
-    if wanted.exact is not None:
-        version = wanted.exact
-    else:
-        version = (base or Version.parse("0.0.0")).bump(wanted.level)  # type: ignore[arg-type]
+    version = wanted.exact or (base or Version.parse("0.0.0")).bump(wanted.level)  # type: ignore[arg-type]
     if max(version.major, version.minor, version.patch) > LARGEST:
         raise UsageError(f'the version "{version}" has a number beyond 2^63', hint="use smaller numbers")
     if (held := tx.connection.execute(_HOLDER, {"owner": wanted.owner, "number": str(version)}).first()) is not None:

@@ -53,7 +53,7 @@ LOOK_UP_AT_ONCE = 200
 
 @cache
 def _keys_of(count: int) -> Prepared:
-    ids = [bindparam(f"id{n}") for n in range(count)]
+    ids: list[Any] = [bindparam(f"id{n}") for n in range(count)]
     return Prepared(select(artefact.c.id, artefact.c.key).where(artefact.c.id.in_(ids)))
 
 
@@ -215,7 +215,7 @@ class _Writer:
     def _claim(self, key: int, new: NewArtefact) -> str | None:
         if new.members:
             self._take_members(key, new)
-        return claims.claim_next(self.tx, key, new, self.stamp) if new.claim else None
+        return claims.claim_next(self.tx, key, new.claim, new.record, self.stamp) if new.claim else None
 
     def _take_members(self, key: int, new: NewArtefact) -> None:
         formula = self.key(new.formula)

@@ -7,8 +7,9 @@ from pathlib import Path
 from jeyn.errors import Unreachable
 
 NETWORK = frozenset(
-    "9p afs beegfs ceph cifs fuse.cephfs fuse.glusterfs fuse.gcsfuse fuse.rclone fuse.s3fs fuse.sshfs gfs2 glusterfs "
-    "lustre ncpfs nfs nfs4 ocfs2 smb2 smb3 smbfs".split()
+    {"9p", "afs", "beegfs", "ceph", "cifs", "gfs2", "glusterfs", "lustre", "ncpfs", "nfs", "nfs4", "ocfs2"}
+    | {"smb2", "smb3", "smbfs"}
+    | {f"fuse.{kind}" for kind in ("cephfs", "gcsfuse", "glusterfs", "rclone", "s3fs", "sshfs")}
 )
 
 

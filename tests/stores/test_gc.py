@@ -259,9 +259,7 @@ def check_race(workspace: Workspace, home: Path, catalog_url: str, seconds: floa
         assert a_checkpoint(workspace, seed=seed).load()[0] == float(seed)
 
 
-def test_rule_28_saving_and_sweeping_at_once_loses_nothing(
-    workspace: Workspace, home: Path, catalog_url: str
-) -> None:
+def test_rule_28_saving_and_sweeping_at_once_loses_nothing(workspace: Workspace, home: Path, catalog_url: str) -> None:
     check_race(workspace, home, catalog_url, seconds=3, savers=2)
 
 

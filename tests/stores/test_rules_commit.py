@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sqlalchemy import event
 
 import jeyn
 from jeyn import Workspace
@@ -22,6 +21,7 @@ from jeyn.errors import Immutable, NotFound, Unreachable, Unsaved
 from jeyn.sdk import schemas
 from jeyn.sdk.artefact import Edge, Record, id_of_document
 from jeyn.sdk.relationship import RelationshipType
+from jeyn.stores import workspace as workspace_module
 from jeyn.stores.catalog.changes import NewArtefact
 from jeyn.stores.catalog.commit import AttemptLost
 from jeyn.stores.catalog.database import Database
@@ -71,7 +71,11 @@ def test_rule_09_one_transaction_writes_it_all(workspace: Workspace, sql: Sql) -
         attempt.finish([("return", 0, checkpoint.id)])
     for table in ("artefact", "claim", "alias_move", "mark", "event"):
         assert sql(f"SELECT DISTINCT seq FROM {table}") == [(1,)], table
-    assert {e.kind for e in workspace.events()} >= {"jeyn.batch.saved", "jeyn.checkpoint.saved", "jeyn.checkpoint.blessed"}
+    assert {e.kind for e in workspace.events()} >= {
+        "jeyn.batch.saved",
+        "jeyn.checkpoint.saved",
+        "jeyn.checkpoint.blessed",
+    }
     assert workspace.model_store.get_checkpoint("digit-reader@blessed").version == jeyn.Version.parse("0.1.0")
     assert sql("SELECT name FROM operation_artefact") == [("return",)]
 
@@ -252,14 +256,14 @@ def test_rule_12_payload_and_folder_are_synced_before_the_row(
         happened.append(f"sync {Path(f'/proc/self/fd/{descriptor}').readlink()}")
         sync(descriptor)
 
-    def statement(_c: Any, _cursor: Any, text: str, *_: Any) -> None:
-        if "INSERT INTO artefact " in text:
-            happened.append("row")
+    def committing(*arguments: Any) -> Any:
+        happened.append("row")
+        return commit(*arguments)
 
+    commit = workspace_module.commit
+    monkeypatch.setattr(workspace_module, "commit", committing)
     monkeypatch.setattr(os, "fsync", noted)
-    event.listen(workspace.database._engine, "before_cursor_execute", statement)
     batch = workspace.dataset_store.save_batch(formula.new_table(rows(1)))
-    event.remove(workspace.database._engine, "before_cursor_execute", statement)
     digest = batch.files[0].digest[7:]
     folder = Path(workspace.payloads.local_path(digest) or "").parent
     row = happened.index("row")
