@@ -35,10 +35,12 @@ def measure(rounds: int = ROUNDS) -> dict[str, float | str]:
     }
 
 
-def main() -> None:
-    for name, value in measure().items():
-        print(f"{name:20} {value:.4f}" if isinstance(value, float) else f"{name:20} {value}")
+def main() -> int:
+    found = measure()
+    for name, value in found.items():
+        print(f"  {name:20} {value:.4f}" if isinstance(value, float) else f"  {name:20} {value}")
+    return 0 if float(found["ratio"]) <= LIMIT else 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

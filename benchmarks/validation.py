@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import platform
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -109,7 +110,7 @@ def _nullable(catalog: type[DataCatalog]) -> type[DataCatalog]:
     return DataCatalog.of(catalog.name, features)
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=10_000_000)
     found = measure(parser.parse_args().rows)
@@ -121,7 +122,8 @@ def main() -> None:
             f"(min_max {figures['min_max'] * 1e3:.1f} ms, validate {figures['validate'] * 1e3:.1f} ms, "
             f"with statistics {figures['profile'] * 1e3:.1f} ms)"
         )
+    return 0 if all(figures["ratio"] <= LIMIT for figures in found.values()) else 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

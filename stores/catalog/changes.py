@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from jeyn.sdk.artefact import Edge, Record
+from jeyn.sdk.schemas import check_body, is_known
 from jeyn.sdk.version import Version
 
 Veto = Callable[[Version, Record, Version, Record], None]
@@ -38,7 +39,10 @@ Claim = VersionClaim | EpochClaim
 
 @dataclass(frozen=True)
 class NewArtefact:
-    """An artefact to create unless it exists, with the edges, claims and facts that come with it."""
+    """An artefact to create unless it exists, with the edges, claims and facts that come with it.
+
+    Raises `Invalid` where the record is not what its schema says.
+    """
 
     record: Record
     facts: Mapping[str, Any] = field(default_factory=dict)
@@ -51,6 +55,11 @@ class NewArtefact:
     external: frozenset[str] = frozenset()
     quarantined: bool = False
     event: str = "jeyn.artefact.saved"
+
+    def __post_init__(self) -> None:
+        # What a newer Jeyn made is kept as it came.
+        if is_known(self.record.schema):
+            check_body(self.record.schema, self.record.body)
 
 
 @dataclass(frozen=True)

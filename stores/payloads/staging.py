@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import tempfile
@@ -36,8 +37,13 @@ def sweep(folder: Path, older_than_s: float) -> int:
 
 
 def _last_written(entry: Path) -> float:
-    below = entry.rglob("*") if entry.is_dir() and not entry.is_symlink() else ()
-    return max((path.lstat().st_mtime for path in (entry, *below) if os.path.lexists(path)), default=0.0)
+    """The time of the newest write; what vanishes while it is looked at is in use."""
+    try:
+        below = entry.rglob("*") if entry.is_dir() and not entry.is_symlink() else ()
+        times: list[float] = [path.lstat().st_mtime for path in (entry, *below)]
+        return max(times)
+    except FileNotFoundError:
+        return math.inf
 
 
 def _remove(entry: Path) -> None:

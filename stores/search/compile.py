@@ -20,7 +20,7 @@ from jeyn.stores.search.grammar import Filter, Term, parse
 
 MAX_ROOTS = 20_000
 # A walk that does not meet its root has seen all there is; after some of them one whole closure is the cheaper way.
-MAX_MISSES = 2
+MAX_MISSES = 1
 _PAGE = 100
 
 

@@ -170,6 +170,20 @@ def test_rule_28_stale_staging_files_go(workspace: Workspace) -> None:
     assert not old.exists()
 
 
+def test_rule_28_a_staging_file_that_vanishes_meanwhile_is_no_failure(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    staging, iterdir = workspace.payloads.staging(), Path.iterdir
+
+    def with_gone(self: Path) -> Any:
+        yield from iterdir(self)
+        if self == staging:
+            yield self / "gone"
+
+    monkeypatch.setattr(Path, "iterdir", with_gone)
+    assert sweep(workspace).staging == 0
+
+
 def test_rule_28_a_quarantined_batch_is_leased_until_it_is_committed(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,444 @@
+"""Impact: what is downstream with the reason path, and which contracts a changed catalog breaks, against an oracle."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+
+from jeyn import Workspace
+from jeyn.errors import NotFound, UsageError
+from jeyn.sdk.catalog import DataCatalog
+from jeyn.sdk.dtypes import Dtypes
+from jeyn.sdk.feature import Feature
+from jeyn.stores.impact import impact
+from tests.stores.digits import DIGITS, a_checkpoint
+from tests.stores.lineage_world import Digits, Scores, World, catalog_of, new_world
+
+INT, FLOAT = Feature(Dtypes.INT64), Feature(Dtypes.FLOAT32)
+PIXELS = Feature(Dtypes.FLOAT32, shape=(-1, 64))
+
+
+@pytest.fixture
+def world(catalog_url: str) -> Iterator[World]:
+    with new_world(catalog_url) as made:
+        yield made
+
+
+def refs(items: object) -> list[str]:
+    return [item.ref for item in items]  # type: ignore[attr-defined]
+
+
+def test_everything_downstream_is_told_with_its_path_and_aliases(world: World) -> None:
+    formula = world.formula("digits")
+    batch = world.batch(formula, "one")
+    checkpoint = world.checkpoint("reader", "0.1.0", batch)
+    evaluation = world.evaluation(checkpoint, batch, {"accuracy": 1.0})
+    world.formula("apart")
+    world.bless(checkpoint)
+    found = impact(world.reader, "formula:digits@1.0.0")
+    assert refs(found) == ["batch:digits@1.0.0/1", "checkpoint:reader@0.1.0", evaluation]
+    by_ref = {item.ref: item for item in found}
+    assert [str(step) for step in by_ref["checkpoint:reader@0.1.0"].path] == [
+        "formula:digits@1.0.0",
+        "→ batch:digits@1.0.0/1 (formula_batch)",
+        "→ checkpoint:reader@0.1.0 (batch_checkpoint)",
+    ]
+    (alias,) = found.aliases
+    assert (alias.ref, alias.target, alias.verdict) == (
+        "checkpoint:reader@blessed",
+        "checkpoint:reader@0.1.0",
+        "touched",
+    )
+    assert not found.is_breaking and found.breaks == [] and found.next_version is None
+    assert "3 downstream of formula:digits@1.0.0 are touched" in str(found)
+    assert refs(impact(world.reader, checkpoint)) == [evaluation]
+    assert refs(impact(world.reader, checkpoint).aliases) == ["checkpoint:reader@blessed"]
+
+
+def test_a_removed_feature_breaks_what_needs_it_and_nothing_else(world: World) -> None:
+    formula = world.formula("digits", "1.2.0")
+    batch = world.batch(formula, "one")
+    needs = world.checkpoint("reader", "1.0.0", batch, inputs=Digits)
+    world.checkpoint("blind", "1.0.0", batch, inputs=Digits.only("pixels"))
+    world.bless(needs)
+    found = impact(world.reader, "digits@1.2.0", new_catalog=Digits.only("pixels"))
+    (broken,) = found.breaks
+    assert broken.ref == "checkpoint:reader@1.0.0"
+    assert broken.reasons == ('feature "label": expected int64 (-1,), got nothing: it is required',)
+    # Taking one input less is a minor of a checkpoint; losing a feature is a major of a formula.
+    assert broken.bump == "minor" and (found.bump, found.next_version) == ("major", "2.0.0")
+    assert [(a.ref, a.verdict) for a in found.aliases] == [("checkpoint:reader@blessed", "breaks")]
+    assert "checkpoint:blind@1.0.0" in refs(found.touched) and found.is_breaking
+    assert "BREAKS  checkpoint:reader@1.0.0" in str(found) and "smallest legal bump is a major: 2.0.0" in str(found)
+    told = found.to_json()
+    assert told["is_breaking"] and {"breaks", "touched"} == {item["verdict"] for item in told["items"]}
+
+
+def test_a_changed_type_is_a_major_of_the_checkpoint_that_takes_it(world: World) -> None:
+    batch = world.batch(world.formula("digits"), "one")
+    world.checkpoint("reader", "1.0.0", batch)
+    world.checkpoint("young", "0.1.0", batch)
+    changed = catalog_of(pixels=PIXELS, label=Feature(Dtypes.STRING))
+    found = impact(world.reader, "digits@1.0.0", new_catalog=changed)
+    assert {item.ref: item.bump for item in found.breaks} == {
+        "checkpoint:reader@1.0.0": "major",
+        "checkpoint:young@0.1.0": "minor",
+    }
+
+
+def test_an_added_feature_breaks_nothing(world: World) -> None:
+    formula = world.formula("digits")
+    world.checkpoint("reader", "1.0.0", world.batch(formula, "one"))
+    more = Digits + catalog_of(extra=FLOAT)
+    found = impact(world.reader, "digits@1.0.0", new_catalog=more)
+    assert not found.is_breaking and (found.bump, found.next_version) == ("minor", "1.1.0")
+    assert len(found.touched) == 2
+    same = impact(world.reader, formula, new_catalog=Digits)
+    assert (same.bump, same.next_version, same.is_breaking) == ("none", None, False)
+    assert impact(world.reader, formula, new_catalog=more.to_json()).bump == "minor"
+
+
+def test_a_break_goes_through_composites_and_model_formulas(world: World) -> None:
+    """digits -> union -> checkpoint; union -> scored by a checkpoint -> what was trained on the scores."""
+    digits, other = world.formula("digits"), world.formula("other")
+    parts = [world.batch(digits, "one"), world.batch(other, "two")]
+    union = world.composite("union", ["digits@^1", "other@latest"], Digits)
+    whole = world.batch(union, "union", sources=parts, kind="union")
+    world.checkpoint("reader", "1.0.0", whole)
+    world.bless(world.checkpoint("reader", "1.1.0", whole))
+    scored = world.model_formula("scored", "union@1.0.0", "reader@blessed", Scores)
+    world.checkpoint("judge", "1.0.0", world.batch(scored, "scored"), inputs=Scores)
+    world.checkpoint("apart", "1.0.0", parts[1])
+    found = impact(world.reader, "digits@1.0.0", new_catalog=Digits.only("pixels"))
+    assert refs(found.breaks) == [
+        "formula:union@1.0.0",
+        "checkpoint:reader@1.0.0",
+        "checkpoint:reader@1.1.0",
+        "formula:scored@1.0.0",
+        "checkpoint:judge@1.0.0",
+    ]
+    by_ref = {item.ref: item for item in found}
+    assert by_ref["formula:union@1.0.0"].bump == "major"
+    assert by_ref["checkpoint:judge@1.0.0"].reasons == ('"formula:scored@1.0.0" could not be made any more',)
+    assert [step.ref for step in by_ref["checkpoint:judge@1.0.0"].path] == [
+        "formula:digits@1.0.0",
+        "formula:union@1.0.0",
+        "formula:scored@1.0.0",
+        "batch:scored@1.0.0/1",
+        "checkpoint:judge@1.0.0",
+    ]
+    assert "checkpoint:apart@1.0.0" not in by_ref and refs(found.aliases) == ["checkpoint:reader@blessed"]
+
+
+def test_a_kept_feature_that_goes_away_breaks_a_model_formula(world: World) -> None:
+    digits = world.formula("digits")
+    world.checkpoint("reader", "1.0.0", world.batch(digits, "one"), inputs=Digits.only("pixels"))
+    world.model_formula("plain", "digits@1.0.0", "reader@1.0.0", Scores)
+    world.model_formula("kept", "digits@1.0.0", "reader@1.0.0", Scores + Digits.only("label"), keep=["label"])
+    found = impact(world.reader, "digits@1.0.0", new_catalog=Digits.only("pixels"))
+    assert refs(found.breaks) == ["formula:kept@1.0.0"] and "formula:plain@1.0.0" in refs(found.touched)
+
+
+def test_a_declared_catalog_holds_while_its_parts_satisfy_it(world: World) -> None:
+    world.formula("digits")
+    world.composite("narrow", ["digits@^1"], Digits.only("pixels"))
+    world.composite("whole", ["digits@^1"], Digits)
+    assert refs(impact(world.reader, "digits@1.0.0", new_catalog=Digits.only("pixels")).breaks) == [
+        "formula:whole@1.0.0"
+    ]
+    assert refs(impact(world.reader, "digits@1.0.0", new_catalog=Digits.only("label")).breaks) == [
+        "formula:narrow@1.0.0",
+        "formula:whole@1.0.0",
+    ]
+
+
+def test_a_declared_catalog_hides_what_its_parts_have_more(world: World) -> None:
+    """The text x of digits could not be joined with the number x of other, but narrow does not give it."""
+    label, text = catalog_of(label=INT), catalog_of(x=Feature(Dtypes.STRING))
+    world.formula("digits", catalog=label + text)
+    world.formula("other", catalog=label + catalog_of(x=INT))
+    world.composite("narrow", ["digits@^1"], label)
+    world.composite("both", ["narrow@^1", "other@^1"], label)
+    found = impact(world.reader, "digits@1.0.0", new_catalog=label + text + catalog_of(more=INT))
+    assert not found.is_breaking and refs(found) == ["formula:narrow@1.0.0", "formula:both@1.0.0"]
+
+
+def test_parts_that_cannot_be_joined_any_more_break_the_composite(world: World) -> None:
+    for name in ("digits", "other"):
+        world.formula(name)
+    world.composite("union", ["digits@^1", "other@^1"], Digits)
+    changed = catalog_of(pixels=PIXELS, label=Feature(Dtypes.STRING))
+    (broken,) = impact(world.reader, "digits@1.0.0", new_catalog=changed).breaks
+    assert broken.ref == "formula:union@1.0.0" and "cannot be joined" in broken.reasons[0]
+
+
+def test_a_recipe_follows_what_its_reference_accepts(world: World) -> None:
+    """A composite follows each version in its range, and with latest only the highest."""
+    for version in ("1.0.0", "1.1.0"):
+        world.formula("digits", version, Digits if version == "1.0.0" else Digits + catalog_of(x=INT))
+    for name, ref in {"range": "digits@^1", "latest": "digits@latest", "exact": "digits@1.0.0"}.items():
+        world.composite(name, [ref], Digits)
+    old, new = (refs(impact(world.reader, f"digits@{version}")) for version in ("1.0.0", "1.1.0"))
+    assert old == ["formula:range@1.0.0", "formula:exact@1.0.0"]
+    assert new == ["formula:range@1.0.0", "formula:latest@1.0.0"]
+
+
+def test_ranges_that_close_a_circle_end(world: World) -> None:
+    world.formula("a")
+    world.composite("b", ["a@^1"], Digits)
+    world.composite("a", ["b@^1"], Digits, version="1.1.0")
+    found = impact(world.reader, "a@1.0.0", new_catalog=Digits.only("label"))
+    assert {"formula:b@1.0.0", "formula:a@1.1.0"} == set(refs(found.breaks))
+
+
+def test_what_has_no_catalog_or_is_not_there_is_refused(world: World) -> None:
+    checkpoint = world.checkpoint("reader", "1.0.0", world.batch(world.formula("digits"), "one"))
+    with pytest.raises(UsageError, match="has no catalog to change"):
+        impact(world.reader, checkpoint, new_catalog=Digits)
+    with pytest.raises(NotFound, match="digots"):
+        impact(world.reader, "formula:digots@1.0.0")
+
+
+def test_the_workspace_asks_the_same(workspace: Workspace) -> None:
+    checkpoint = a_checkpoint(workspace)
+    workspace.model_store.bless(checkpoint, reason="good")
+    found = workspace.impact(DIGITS.ref, new_catalog=DIGITS.output_catalog.only("label"))
+    assert refs(found.breaks) == [checkpoint.ref] and refs(found.aliases) == ["checkpoint:digit-reader@blessed"]
+    assert checkpoint.id in workspace.downstream(DIGITS.ref).ids
+    assert [hit.ref for hit in workspace.search("type:checkpoint upstream:digits@^1")] == [checkpoint.ref]
+    assert "formula:digits@1.0.0" in [node.ref for node in checkpoint.upstream()]
+
+
+# The oracle: the same question asked of plain Python data, with a small algebra of its own.
+Columns = dict[str, str]
+WIDER = {"int32": ["int32", "int64", "float64"], "int64": ["int64"], "float64": ["float64"], "string": ["string"]}
+SCORE: Columns = {"score": "float64"}
+
+
+@dataclass
+class Plan:
+    """A formula of the generated world: `sources` and `model` (name, version) as its recipe has them."""
+
+    name: str
+    version: str
+    columns: Columns
+    kind: str = "generic"
+    sources: list[str] = field(default_factory=list)
+    model: str = ""
+    keep: list[str] = field(default_factory=list)
+    batch: str = ""
+
+    @property
+    def ref(self) -> str:
+        return f"formula:{self.name}@{self.version}"
+
+
+@dataclass
+class Model:
+    name: str
+    version: str
+    on: Plan
+    takes: Columns
+
+    @property
+    def ref(self) -> str:
+        return f"checkpoint:{self.name}@{self.version}"
+
+
+def fits(given: Columns, wanted: Columns) -> bool:
+    return all(name in given and kind in WIDER[given[name]] for name, kind in wanted.items())
+
+
+def union(parts: list[Columns]) -> Columns | None:
+    shared: Columns = {}
+    for name in set.intersection(*(set(part) for part in parts)):
+        both = [kind for kind in WIDER if all(kind in WIDER[part[name]] for part in parts)]
+        order = ["int32", "int64", "float64", "string"]
+        if not both:
+            return None
+        shared[name] = min(both, key=order.index)
+    return shared
+
+
+class Oracle:
+    """Every formula and checkpoint of one generated graph."""
+
+    def __init__(self) -> None:
+        self.plans: list[Plan] = []
+        self.models: list[Model] = []
+        self.blessed: dict[str, Model] = {}
+
+    def accepted(self, ref: str) -> list[Plan]:
+        name, _, selector = ref.partition("@")
+        named = sorted((plan for plan in self.plans if plan.name == name), key=lambda plan: plan.version)
+        if selector == "latest":
+            return named[-1:]
+        if selector == "^1":
+            return [plan for plan in named if plan.version.startswith("1.")]
+        return [plan for plan in named if plan.version == selector]
+
+    def model(self, ref: str) -> Model:
+        name, _, selector = ref.partition("@")
+        if selector == "blessed":
+            return self.blessed[name]
+        return next(model for model in self.models if (model.name, model.version) == (name, selector))
+
+    def broken(self, root: Plan, new: Columns) -> set[str]:
+        if new == root.columns:
+            return set()
+        state: dict[str, tuple[bool, Columns | None, bool]] = {}
+        for plan in self.plans:  # sources come first
+            state[plan.ref] = (True, new, False) if plan is root else self._after(plan, state)
+        found = {ref for ref, (_, _, breaks) in state.items() if breaks}
+        for model in self.models:
+            changed, columns, _ = state[model.on.ref]
+            if changed and (columns is None or not fits(columns, model.takes)):
+                found.add(model.ref)
+        return found
+
+    def _after(
+        self, plan: Plan, state: dict[str, tuple[bool, Columns | None, bool]]
+    ) -> tuple[bool, Columns | None, bool]:
+        """Whether its catalog changes, what it is then (None: it cannot be made), and whether its contract breaks."""
+        before: list[Columns] = []
+        after: list[Columns | None] = []
+        any_changed = False
+        for ref in plan.sources:
+            able = [each for each in self.accepted(ref) if each.ref in state]
+            moved = [each for each in able if state[each.ref][0]]
+            any_changed = any_changed or bool(moved)
+            used = (moved or able)[-1]
+            before.append(used.columns)
+            after.append(state[used.ref][1])
+        if not any_changed:
+            return False, plan.columns, False
+        if any(columns is None for columns in after):
+            return True, None, True
+        olds, news = self._make(plan, before), self._make(plan, [c for c in after if c is not None])
+        if news is None:
+            return True, None, True
+        if olds == plan.columns:
+            return news != plan.columns, news, not fits(news, plan.columns)
+        return (False, plan.columns, False) if fits(news, plan.columns) else (True, news, True)
+
+    def _make(self, plan: Plan, parts: list[Columns]) -> Columns | None:
+        if plan.kind == "composite":
+            return union(parts)
+        (source,) = parts
+        if not fits(source, self.model(plan.model).takes) or not set(plan.keep) <= set(source):
+            return None
+        return SCORE | {name: source[name] for name in plan.keep}
+
+
+def as_catalog(columns: Columns) -> type[DataCatalog]:
+    return catalog_of(**{name: Feature(Dtypes(kind)) for name, kind in columns.items()})
+
+
+class Generated(Oracle):
+    """A random graph, saved in a catalog under names of its own."""
+
+    def __init__(self, world: World, seed: int, prefix: str) -> None:
+        super().__init__()
+        self.world, self.chance, self.prefix = world, random.Random(seed), prefix
+        for n in range(3):
+            for version in self.chance.choice([["1.0.0"], ["1.0.0", "1.1.0"], ["1.0.0", "2.0.0"]]):
+                self._add(Plan(f"{prefix}base{n}", version, self.columns()))
+        for n in range(9):
+            self.chance.choice([self._composite, self._composite, self._model_formula, self._train, self._train])(n)
+
+    def columns(self) -> Columns:
+        names = self.chance.sample("abcd", k=self.chance.randint(2, 4))
+        return {name: self.chance.choice(["int32", "int32", "int64", "float64", "string"]) for name in names}
+
+    def changed(self, columns: Columns) -> Columns:
+        new = dict(columns)
+        name = self.chance.choice(sorted(new))
+        match self.chance.randrange(4):
+            case 0:
+                del new[name]
+            case 1:
+                new[name] = self.chance.choice(sorted(WIDER))
+            case 2:
+                new["extra"] = "int32"
+        return new
+
+    def _add(self, plan: Plan) -> None:
+        world = self.world
+        catalog = as_catalog(plan.columns)
+        if plan.kind == "composite":
+            id = world.composite(plan.name, plan.sources, catalog, plan.version)
+        elif plan.kind == "model":
+            id = world.model_formula(plan.name, plan.sources[0], plan.model, catalog, plan.keep, plan.version)
+        else:
+            id = world.formula(plan.name, plan.version, catalog)
+        plan.batch = world.batch(id, plan.ref)
+        self.plans.append(plan)
+
+    def _source(self) -> tuple[str, Plan]:
+        plan = self.chance.choice(self.plans)
+        ref = f"{plan.name}@{self.chance.choice(['^1', 'latest', plan.version])}"
+        return ref, self.accepted(ref)[-1]
+
+    def _composite(self, n: int) -> None:
+        picked = [self._source() for _ in range(self.chance.randint(1, 3))]
+        columns = union([plan.columns for _, plan in picked])
+        if not columns:
+            return
+        if self.chance.random() < 0.3:  # declared, and narrower than what the parts give
+            columns = {name: columns[name] for name in sorted(columns)[: max(1, len(columns) - 1)]}
+        self._add(Plan(f"{self.prefix}union{n}", "1.0.0", columns, "composite", [ref for ref, _ in picked]))
+
+    def _train(self, n: int) -> None:
+        plan = self.chance.choice(self.plans)
+        names = self.chance.sample(sorted(plan.columns), k=self.chance.randint(1, len(plan.columns)))
+        takes = {name: self.chance.choice(WIDER[plan.columns[name]]) for name in names}
+        model = Model(f"{self.prefix}use{self.chance.randrange(2)}", f"1.{n}.0", plan, takes)
+        id = self.world.checkpoint(model.name, model.version, plan.batch, inputs=as_catalog(takes), outputs=SCORES)
+        self.models.append(model)
+        if self.chance.random() < 0.5 and not any(plan.model for plan in self.plans):
+            self.world.bless(id)
+            self.blessed[model.name] = model
+
+    def _model_formula(self, n: int) -> None:
+        if not self.models:
+            return
+        ref, source = self._source()
+        model = self.chance.choice(self.models)
+        keep = self.chance.sample(sorted(source.columns), k=self.chance.randint(0, 1))
+        if not fits(source.columns, model.takes) or "score" in source.columns:
+            return
+        named = "blessed" if self.blessed.get(model.name) is model else model.version
+        columns = SCORE | {name: source.columns[name] for name in keep}
+        self._add(Plan(f"{self.prefix}scored{n}", "1.0.0", columns, "model", [ref], f"{model.name}@{named}", keep=keep))
+
+
+SCORES = as_catalog(SCORE)
+
+
+def compare(world: World, seeds: range) -> int:
+    """How many breaks there were in all."""
+    breaks = 0
+    for seed in seeds:
+        made = Generated(world, seed, f"g{seed}-")
+        for plan in made.plans:
+            for _ in range(2):
+                new = made.changed(plan.columns)
+                expected = made.broken(plan, new)
+                found = impact(world.reader, plan.ref, new_catalog=as_catalog(new))
+                assert set(refs(found.breaks)) == expected, (seed, plan, new)
+                assert (found.bump == "none") == (new == plan.columns)
+                assert (found.bump == "major") == (not fits(new, plan.columns))
+                breaks += len(expected)
+    return breaks
+
+
+def test_impact_finds_each_break_and_no_other(world: World) -> None:
+    assert compare(world, range(12)) > 20
+
+
+@pytest.mark.long
+def test_impact_finds_each_break_in_many_graphs(world: World) -> None:
+    assert compare(world, range(1000, 1060)) > 200
