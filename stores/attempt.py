@@ -171,8 +171,8 @@ class StagedReader(Reader):
         own = [id for id in self.staged.rows if id[7:].startswith(prefix)]
         return (own + super().ids_from(prefix, limit))[:limit]
 
-    def claims(self, owner: str) -> list[Claimed]:
-        return super().claims(owner) + self.staged.claims.get(owner, [])
+    def claims(self, owner: str, *, buried: bool = False) -> list[Claimed]:
+        return super().claims(owner, buried=buried) + self.staged.claims.get(owner, [])
 
     def highest(self, owner: str) -> Claimed | None:
         own = [claimed for claimed in self.staged.claims.get(owner, []) if "-" not in claimed.number]

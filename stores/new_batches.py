@@ -100,12 +100,16 @@ def _sql(writer: Workspace, formula: SqlFormula, after: str | None) -> Draft | N
 
 
 def _earlier_batches(writer: Workspace, formula: DatasetFormula, after: str | None) -> list[DatasetBatch]:
-    own = [writer.bound(c.id) for c in writer.reader.claims(owner_of("batch", formula.id))]
+    """All batches before the next, first to last; also those that gc swept, for they say where the next one starts."""
+
+    def of(owner: DatasetFormula) -> list[DatasetBatch]:
+        claims = writer.reader.claims(owner_of("batch", owner.id), buried=True)
+        return [writer.bound(claimed.id) for claimed in claims]
+
     if after is None:
-        return own
+        return of(formula)
     last = writer.get(after, kind="batch")
-    before = [writer.bound(c.id) for c in writer.reader.claims(owner_of("batch", last.formula.id))]
-    return [batch for batch in before if batch.epoch <= last.epoch] + own
+    return [batch for batch in of(last.formula) if batch.epoch <= last.epoch] + of(formula)
 
 
 def _composite(writer: Workspace, formula: CompositeFormula) -> Draft | None:

@@ -118,12 +118,13 @@ _ROW = select(
 )
 _BY_ID = _ROW.where(artefact.c.id == bindparam("id"))
 _BY_KEYS = _ROW.where(artefact.c.key.in_(bindparam("keys", expanding=True)))
-_CLAIMS = (
+_ALL_CLAIMS = (
     select(claim.c.number, artefact.c.id)
     .join(artefact, artefact.c.key == claim.c.artefact)
-    .where(claim.c.owner == bindparam("owner"), ~is_marked(claim.c.artefact, "tombstone"))
+    .where(claim.c.owner == bindparam("owner"))
     .order_by(claim.c.major, claim.c.minor, claim.c.patch, claim.c.seq)
 )
+_CLAIMS = _ALL_CLAIMS.where(~is_marked(claim.c.artefact, "tombstone"))
 _HIGHEST = (
     _CLAIMS.where(claim.c.prerelease == "")
     .order_by(None)
@@ -180,9 +181,10 @@ class Reader:
         query = select(artefact.c.id).where(artefact.c.id >= prefix, artefact.c.id < prefix + "g").limit(limit)
         return [f"sha256:{id}" for (id,) in self._all(query)]
 
-    def claims(self, owner: str) -> list[Claimed]:
-        """All numbers of an owner, lowest first; those whose payloads were buried are no candidates."""
-        return [Claimed(number, f"sha256:{id}") for number, id in self._all(_CLAIMS, owner=owner)]
+    def claims(self, owner: str, *, buried: bool = False) -> list[Claimed]:
+        """All numbers of an owner, lowest first; those whose payloads were buried only when asked for."""
+        found = self._all(_ALL_CLAIMS if buried else _CLAIMS, owner=owner)
+        return [Claimed(number, f"sha256:{id}") for number, id in found]
 
     def highest(self, owner: str) -> Claimed | None:
         """The highest released version, or the last epoch."""
