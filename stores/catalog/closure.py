@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal, TypeVar
 
-from sqlalchemy import CTE, Connection, Select, bindparam, func, select
+from sqlalchemy import CTE, BindParameter, Connection, Select, bindparam, func, select
 
 from jeyn.errors import UsageError
 from jeyn.stores.catalog.database import Database
@@ -78,10 +78,10 @@ def closure_ids(
     found = select(artefact.c.id).where(artefact.c.key.in_(select(reach.c.key))).order_by(artefact.c.key)
     if types:
         found = found.where(artefact.c.type.in_(types))
-    query = select(func.aggregate_strings(found.subquery().c.id, ","))
+    query = select(func.aggregate_strings(found.subquery().c.id, ",sha256:"))
     with database.read() as connection:
         text: str | None = connection.execute(query, {"roots": [key]}).scalar_one()
-    return [f"sha256:{id}" for id in text.split(",")] if text else []
+    return f"sha256:{text}".split(",") if text else []
 
 
 def reached(
@@ -93,7 +93,9 @@ def reached(
     def step(query: Select[Any]) -> Select[Any]:
         return query.where(edge.c.type.in_([int(each) for each in rel_types])) if rel_types else query
 
-    start = bindparam("roots", expanding=True) if roots is None else bindparam(None, list(roots), expanding=True)
+    start: BindParameter[Any] = (
+        bindparam("roots", expanding=True) if roots is None else bindparam(None, list(roots), expanding=True)
+    )
     first = select(far.label("key")).where(near.in_(start))
     base = step(first).cte(name, recursive=True)
     return base.union(step(select(far).join(base, near == base.c.key)))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import BindParameter, Connection, bindparam, select
 
 from jeyn.sdk.version import Version
 from jeyn.stores.catalog.closure import chunks
@@ -35,7 +36,7 @@ class OperationTrace:
     outputs: tuple[str, ...]
 
 
-_IN_KEYS = bindparam("keys", expanding=True)
+_IN_KEYS: BindParameter[Any] = bindparam("keys", expanding=True)
 _ROWS = select(artefact.c.key, artefact.c.id, artefact.c.type, artefact.c.name, artefact.c.at).where(
     artefact.c.key.in_(_IN_KEYS)
 )
