@@ -64,7 +64,7 @@ def _union(workspace: Workspace, batch: UnionBatch, rows: int) -> Iterator[pa.Re
 def _table(workspace: Workspace, batch: DatasetBatch) -> pa.Table:
     import pyarrow as pa
 
-    from jeyn.stores.drafts import plain_schema
+    from jeyn.stores.batches.drafts import plain_schema
 
     pieces = [pa.Table.from_batches([piece]) for piece in iter_batches(workspace, batch, LOAD_ROWS)]
     if not pieces:

@@ -16,10 +16,10 @@ from jeyn.sdk.reference import Reference
 from jeyn.sdk.relationship import RelationshipType
 from jeyn.sdk.serializer import is_unsafe
 from jeyn.sdk.version import Version
+from jeyn.stores.batches.drafts import Draft, conformed, keep_files, keep_table
+from jeyn.stores.batches.new_batch import new_batch
 from jeyn.stores.catalog.changes import NewArtefact, VersionClaim
 from jeyn.stores.catalog.reader import owner_of
-from jeyn.stores.drafts import Draft, conformed, keep_files, keep_table
-from jeyn.stores.new_batches import new_batch
 from jeyn.stores.veto import check_bump
 
 if TYPE_CHECKING:

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from jeyn.sdk.datasets.batch import DatasetBatch
     from jeyn.stores.attempt import Attempt
     from jeyn.stores.dataset_store import DatasetStore
-    from jeyn.stores.impact import Impact
     from jeyn.stores.lineage import Lineage
+    from jeyn.stores.lineage.impact import Impact
     from jeyn.stores.model_store import ModelStore
     from jeyn.stores.serializers import SerializerTable
     from jeyn.stores.sources.root import DataRoot
@@ -219,7 +219,7 @@ class Workspace:
 
     def impact(self, ref: str | Artefact, new_catalog: Any = None) -> Impact:
         """What a change of an artefact touches, and with `new_catalog` of a formula what it would break."""
-        from jeyn.stores.impact import impact
+        from jeyn.stores.lineage.impact import impact
 
         return impact(self.reader, self.row(ref).id, new_catalog=new_catalog)
 
@@ -379,24 +379,24 @@ class Workspace:
 
     def gc(self, **options: Any) -> Any:
         """Sweep payloads that no alias, pin or named reference needs; shows what it would do unless `yes=True`."""
-        from jeyn.stores.gc import collect
+        from jeyn.stores.care.gc import collect
 
         return collect(self, **options)
 
     def fsck(self, *, repair: bool = False) -> Any:
         """Find every missing, corrupt or orphaned payload and every dangling edge."""
-        from jeyn.stores.fsck import check
+        from jeyn.stores.care.fsck import check
 
         return check(self, repair=repair)
 
     def export_bundle(self, ref: str | Artefact, path: str | os.PathLike[str]) -> Any:
         """Write the closure of a reference as one file."""
-        from jeyn.stores.bundle import export_bundle
+        from jeyn.stores.care.bundle import export_bundle
 
         return export_bundle(self, ref, Path(path))
 
     def import_bundle(self, path: str | os.PathLike[str], **options: Any) -> Any:
         """Merge a bundle by id; a conflicting claim stops it before anything is written."""
-        from jeyn.stores.bundle import import_bundle
+        from jeyn.stores.care.bundle import import_bundle
 
         return import_bundle(self, Path(path), **options)

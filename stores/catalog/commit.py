@@ -306,7 +306,7 @@ class _Writer:
             self.run(insert(operation_artefact), rows)
 
     def _emit(self, kind: str, subject: str, data: dict[str, Any]) -> None:
-        self.events.append({"kind": kind, "subject": subject, "data": json.dumps(data, sort_keys=True)})
+        self.events.append({"kind": kind, "subject": subject, "data": _as_json(data)})
 
     def write_events(self) -> None:
         if self.events:
@@ -317,11 +317,12 @@ class _Writer:
 def facts_text(facts: Mapping[str, Any]) -> str:
     """Facts as JSON that databases can query: NaN and the infinities, which JSON has not, are tagged."""
     try:
-        return json.dumps(facts, sort_keys=True, allow_nan=False)
+        return _as_json(facts)
     except ValueError:
-        return json.dumps(json.loads(canonical(facts)), sort_keys=True)
+        return _as_json(json.loads(canonical(facts)))
 
 
+_as_json = json.JSONEncoder(sort_keys=True, allow_nan=False).encode
 _RESTORED = "jeyn.artefact.restored"
 
 

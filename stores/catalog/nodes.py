@@ -25,6 +25,13 @@ class Node:
     number: str | None
     at: int
 
+    @property
+    def label(self) -> str:
+        """For people: the reference, or the type and name of what has none, with the beginning of its id."""
+        if not self.ref.startswith("sha256:"):
+            return self.ref
+        return f"{self.type.replace('_', ' ')} {self.name} ({self.id[:15]}…)"
+
 
 @dataclass(frozen=True, slots=True)
 class OperationTrace:

@@ -49,7 +49,6 @@ artefact = Table(
     Column("seq", Big, nullable=False),
     UniqueConstraint("id", name="artefact_id"),
     Index("artefact_type_name", "type", "name"),
-    Index("artefact_type_at", "type", "at"),
 )
 
 edge = Table(
@@ -156,7 +155,6 @@ event = Table(
     Column("data", Text, nullable=False),
     Column("actor", String(200), nullable=False),
     Column("at", Big, nullable=False),
-    Index("event_at", "at"),
     sqlite_with_rowid=False,
 )
 

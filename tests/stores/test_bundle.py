@@ -21,8 +21,8 @@ from jeyn import Workspace
 from jeyn.errors import NotFound, PayloadMissing, VersionTaken
 from jeyn.formulas import CompositeFormula, StreamingFormula
 from jeyn.sdk.artefact import PayloadRef, Record
-from jeyn.stores.bundle import export_bundle, import_bundle
-from jeyn.stores.gc import collect
+from jeyn.stores.care.bundle import export_bundle, import_bundle
+from jeyn.stores.care.gc import collect
 from tests.stores.bundles import counts
 from tests.stores.digits import DIGITS, READER, Digits, a_batch, a_checkpoint, rows
 
@@ -287,7 +287,7 @@ def test_rule_28_a_sweep_between_put_and_merge_makes_the_import_put_again(
     checkpoint = a_checkpoint(workspace)
     export_bundle(workspace, checkpoint, bundle)
     import_bundle(other, bundle)
-    from jeyn.stores import bundle as module
+    from jeyn.stores.care import bundle as module
 
     merge, swept = module.merge, []
 
@@ -380,7 +380,7 @@ def test_files_at_their_source_travel_where_they_can_be_read(
 
 def _referenced(workspace: Workspace, path: Path, name: str) -> str:
     """The id of a saved batch whose file stays where it is."""
-    from jeyn.stores.drafts import Draft
+    from jeyn.stores.batches.drafts import Draft
     from jeyn.stores.payloads import hash_file
 
     formula = workspace.dataset_store.save_formula(DIGITS)

@@ -16,8 +16,8 @@ import pytest
 import jeyn
 from jeyn import Workspace
 from jeyn.errors import Corrupt, JeynError, NewerSchema, NotFound, UsageError
-from jeyn.stores.bundle import export_bundle, import_bundle
-from jeyn.stores.bundle_file import open_bundle
+from jeyn.stores.care.bundle import export_bundle, import_bundle
+from jeyn.stores.care.bundle_file import open_bundle
 from tests.stores.bundles import counts
 from tests.stores.digits import a_checkpoint
 
@@ -265,7 +265,7 @@ def test_a_flipped_bit_anywhere_is_refused_or_changes_nothing(other: Workspace, 
 def test_a_bundle_that_changes_after_it_was_checked_is_refused(
     other: Workspace, bundle: Path, sound: Members, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from jeyn.stores import bundle as module
+    from jeyn.stores.care import bundle as module
 
     check = module.check_conflicts
 

@@ -50,7 +50,9 @@ def save_at_once(workspace: Workspace, saves: int) -> None:
     answers = [done.get(timeout=900) for _ in children]
     for child in children:
         child.join(timeout=60)
-    print(f"{PROCESSES} processes x {saves} saves: {time.perf_counter() - started:.1f} s on {workspace.database.dialect}")
+    print(
+        f"{PROCESSES} processes x {saves} saves: {time.perf_counter() - started:.1f} s on {workspace.database.dialect}"
+    )
     assert [problem for _, problem in answers if problem] == []
     check(workspace, [one for saved, _ in answers for one in saved], saves)
 

@@ -15,7 +15,16 @@ import pyarrow.csv as csv
 import pytest
 
 from jeyn import DataCatalog, DatasetFormula, Dtypes, Feature, MlUseCase, Workspace
-from jeyn.errors import BumpTooSmall, CatalogMismatch, Corrupt, Immutable, Invalid, InvalidFilter, NotFound, VersionTaken
+from jeyn.errors import (
+    BumpTooSmall,
+    CatalogMismatch,
+    Corrupt,
+    Immutable,
+    Invalid,
+    InvalidFilter,
+    NotFound,
+    VersionTaken,
+)
 from jeyn.formulas import StreamingFormula
 from jeyn.sdk.artefact import Record
 from jeyn.sdk.schemas import BODIES, check_body, json_schema
@@ -87,7 +96,7 @@ def test_defect_04_the_lineage_of_fine_tuning_survives_a_reload(workspace: Works
 
 
 def test_defect_05_latest_is_the_highest_version_and_never_the_newest_row(workspace: Workspace) -> None:
-    """"Latest" was the newest creation time of a relationship, which every save moved."""
+    """ "Latest" was the newest creation time of a relationship, which every save moved."""
     batch = a_batch(workspace)
     highest = save(workspace, READER, "major", 1, batch)
     later = save(workspace, READER, "patch", 2, batch)
@@ -118,7 +127,7 @@ def test_defect_06_model_bytes_lie_under_their_digest_whole_or_not_at_all(worksp
 
 def test_defect_06_the_serializer_is_found_by_its_id_and_not_by_the_class(workspace: Workspace) -> None:
     checkpoint = a_checkpoint(workspace)
-    with pytest.raises(NotFound, match="never.heard-of"):
+    with pytest.raises(NotFound, match=r"never\.heard-of"):
         workspace.serializers.by_id("never.heard-of", "1")
     assert workspace.serializers.by_id(checkpoint.serializer["id"], "1").id == "jeyn.numpy"
     assert "model_serializer" in {node.type for node in checkpoint.upstream(depth=1)}
@@ -230,7 +239,9 @@ def test_defect_10_an_empty_body_is_refused(schema: str) -> None:
 def test_defect_10_schemas_are_closed(schema: str) -> None:
     shown = json_schema(schema)
     objects = [shown, *shown.get("$defs", {}).values()]
-    assert [each for each in objects if each.get("type") == "object" and each.get("additionalProperties") is not False] == []
+    assert [
+        each for each in objects if each.get("type") == "object" and each.get("additionalProperties") is not False
+    ] == []
     assert schema == "use_case/1" or shown["required"]
 
 

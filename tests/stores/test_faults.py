@@ -36,7 +36,9 @@ def test_a_fault_of_the_disk_is_clear_and_loses_nothing(scenario: str, tmp_path:
     if not can_mount():
         pytest.skip("mounting in a private namespace needs root and unshare")
     command = ["unshare", "-m", sys.executable, "-W", "error", "-m", "tests.stores.fault_scenarios", scenario]
-    shown = subprocess.run([*command, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+    shown = subprocess.run(
+        [*command, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=False, timeout=120
+    )
     assert shown.returncode == 0, shown.stderr
     assert shown.stdout.endswith("held\n")
 

@@ -16,8 +16,8 @@ import pytest
 import jeyn
 from jeyn import ModelCheckpoint, Workspace
 from jeyn.errors import PayloadMissing
-from jeyn.stores import fsck
-from jeyn.stores.fsck import KINDS, Findings
+from jeyn.stores.care import fsck
+from jeyn.stores.care.fsck import KINDS, Findings
 from jeyn.stores.payloads import FilePayloads
 from tests.stores.digits import READER, a_batch, a_checkpoint
 

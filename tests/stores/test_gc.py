@@ -18,7 +18,7 @@ import jeyn
 from jeyn import Workspace
 from jeyn.errors import NotFound, PayloadMissing, UsageError
 from jeyn.formulas import CompositeFormula
-from jeyn.stores.gc import Sweep, collect
+from jeyn.stores.care.gc import Sweep, collect
 from jeyn.stores.payloads import hash_file
 from tests.stores.digits import DIGITS, READER, a_batch, a_checkpoint, rows
 

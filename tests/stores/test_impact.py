@@ -13,7 +13,7 @@ from jeyn.errors import NotFound, UsageError
 from jeyn.sdk.catalog import DataCatalog
 from jeyn.sdk.dtypes import Dtypes
 from jeyn.sdk.feature import Feature
-from jeyn.stores.impact import impact
+from jeyn.stores.lineage.impact import impact
 from tests.stores.digits import DIGITS, a_checkpoint
 from tests.stores.lineage_world import Digits, Scores, World, catalog_of, new_world
 

@@ -11,9 +11,9 @@ import pytest
 
 from jeyn import Workspace
 from jeyn.errors import Busy
+from jeyn.stores.care.gc import collect, remove
 from jeyn.stores.catalog import leases as module
 from jeyn.stores.catalog.leases import CONDEMNED_SECONDS, LEASE_SECONDS, Leases, absolve, condemn
-from jeyn.stores.gc import collect, remove
 from tests.stores.digits import a_checkpoint
 
 DATA = b"some bytes"
@@ -144,7 +144,7 @@ def test_rule_28_a_sweeper_stops_deleting_long_before_its_condemnation_expires(
         shift += 70
 
     monkeypatch.setattr(time, "monotonic", lambda: monotonic() + shift)
-    monkeypatch.setattr("jeyn.stores.gc.condemn", condemned)
+    monkeypatch.setattr("jeyn.stores.care.gc.condemn", condemned)
     monkeypatch.setattr(workspace.payloads, "delete", slow)
     assert sorted(remove(workspace, digests)) == sorted(digests)
     assert min(left) >= 60

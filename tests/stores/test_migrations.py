@@ -28,9 +28,7 @@ from tests.stores.conftest import Sql, execute
 from tests.stores.digits import DIGITS, READER, a_batch
 
 FORMULA = DIGITS.record()
-BATCH = Record(
-    "dataset_batch/1", "digits", {"kind": "table"}, (Edge(RelationshipType.formula_batch, FORMULA.id),)
-)
+BATCH = Record("dataset_batch/1", "digits", {"kind": "table"}, (Edge(RelationshipType.formula_batch, FORMULA.id),))
 DIGEST = sha256_of(b"old bytes")[7:]
 OLD_ROWS = [
     "INSERT INTO edge (child, parent, type) VALUES (2, 1, 1)",

@@ -63,7 +63,12 @@ def test_rule_25_the_binding_is_outside_equality_and_json(workspace: Workspace, 
 
 
 def test_rule_25_bound_objects_are_pickled_as_a_place_and_reopened_lazily(workspace: Workspace) -> None:
-    artefacts = [a_batch(workspace), a_checkpoint(workspace), workspace.get("formula:digits"), workspace.get(READER.ref)]
+    artefacts = [
+        a_batch(workspace),
+        a_checkpoint(workspace),
+        workspace.get("formula:digits"),
+        workspace.get(READER.ref),
+    ]
     for artefact in artefacts:
         data = pickle.dumps(artefact)
         assert len(data) < 20_000

@@ -38,7 +38,8 @@ def evaluation(name: str, *parents: str, kind: RelationshipType = RelationshipTy
 def edges(sql: Sql) -> list[tuple[str, str, str]]:
     """(type of the parent, kind of edge, type of the child) of every edge."""
     found = sql(
-        "SELECT p.type, e.type, c.type FROM edge e JOIN artefact p ON p.key = e.parent JOIN artefact c ON c.key = e.child"
+        "SELECT p.type, e.type, c.type FROM edge e "
+        "JOIN artefact p ON p.key = e.parent JOIN artefact c ON c.key = e.child"
     )
     return [(parent, RelationshipType(kind).name, child) for parent, kind, child in found]
 

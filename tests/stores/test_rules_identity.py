@@ -363,7 +363,10 @@ def test_rule_06_a_use_case_is_its_name(workspace: Workspace) -> None:
     saved = workspace.model_store.save_use_case(reader())
     changed = workspace.model_store.save_use_case(reader(output_catalog=More))
     assert (changed.id, changed.is_new) == (saved.id, False)
-    assert workspace.model_store.save_use_case(MlUseCase("other", input_catalog=Digits, output_catalog=More)).id != saved.id
+    assert (
+        workspace.model_store.save_use_case(MlUseCase("other", input_catalog=Digits, output_catalog=More)).id
+        != saved.id
+    )
 
 
 def test_rule_06_the_catalogs_last_given_are_the_next_contract(workspace: Workspace) -> None:

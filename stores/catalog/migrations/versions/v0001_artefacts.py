@@ -77,7 +77,6 @@ def _create_artefacts() -> None:
         sa.UniqueConstraint("id", name="artefact_id"),
     )
     op.create_index("artefact_type_name", "artefact", ["type", "name"])
-    op.create_index("artefact_type_at", "artefact", ["type", "at"])
     op.create_table(
         "edge",
         _part_of_key("child", Big, _artefact()),
@@ -171,7 +170,6 @@ def _create_outbox_and_leases() -> None:
         sa.Column("at", Big, nullable=False),
         sqlite_with_rowid=False,
     )
-    op.create_index("event_at", "event", ["at"])
     op.create_table(
         "lease",
         _part_of_key("digest", sa.String(64)),

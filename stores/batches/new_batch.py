@@ -10,8 +10,8 @@ from jeyn.errors import NoData, NotFound, UsageError
 from jeyn.sdk.artefact import Edge, PayloadRef
 from jeyn.sdk.datasets import CompositeFormula, DatasetFormula, ModelFormula, SqlFormula, StreamingFormula
 from jeyn.sdk.relationship import RelationshipType
+from jeyn.stores.batches.drafts import READ_ROWS, Draft, conformed, keep_files, keep_table, profiled, rows_of
 from jeyn.stores.catalog.reader import owner_of
-from jeyn.stores.drafts import READ_ROWS, Draft, conformed, keep_files, keep_table, profiled, rows_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -141,7 +141,7 @@ def _latest(writer: Workspace, formula: str, whose: str) -> DatasetBatch:
 
 
 def _model(writer: Workspace, formula: ModelFormula) -> Draft | None:
-    from jeyn.stores.apply_model import apply_model
+    from jeyn.stores.batches.apply_model import apply_model
 
     source = _latest(writer, formula.source, formula.name)
     checkpoint = writer.get(formula.checkpoint, kind="checkpoint")

@@ -81,7 +81,7 @@ def _line(start: tuple[int, int], end: tuple[int, int], kind: str) -> str:
 
 def _box(place: tuple[int, int], node: Node, is_root: bool) -> str:
     x, y = place
-    label = node.ref if len(node.ref) <= LABEL else node.ref[: LABEL - 1] + "…"
+    label = node.label if len(node.label) <= LABEL else node.label[: LABEL - 1] + "…"
     return (
         f"<g><title>{escape(node.ref)} {escape(node.id)}</title>"
         f'<rect x="{x}" y="{y}" width="{BOX[0]}" height="{BOX[1]}" rx="6" fill="{COLOURS.get(node.type, "#f1f5f9")}" '

@@ -14,12 +14,12 @@ from jeyn.errors import Corrupt, JeynError, PayloadMissing
 from jeyn.sdk.artefact import PayloadRef, Record, id_of_document
 from jeyn.sdk.canonical import parse
 from jeyn.sdk.relationship import RelationshipType
+from jeyn.stores.care.gc import CHUNK, remove
 from jeyn.stores.catalog import health, sweep
 from jeyn.stores.catalog.changes import Mark
 from jeyn.stores.catalog.commit import commit
 from jeyn.stores.catalog.health import Stored
 from jeyn.stores.catalog.leases import Leases
-from jeyn.stores.gc import CHUNK, remove
 from jeyn.stores.payloads.failures import os_errors
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from jeyn.stores.catalog import closure
 from jeyn.stores.catalog.closure import Direction
 from jeyn.stores.catalog.nodes import Node, OperationTrace, nodes, operations_of
 from jeyn.stores.catalog.reader import Reader
-from jeyn.stores.lineage_svg import draw
+from jeyn.stores.lineage.svg import draw
 
 __all__ = ["Lineage", "Node", "OperationTrace", "trace_downstream", "trace_upstream"]
 
@@ -125,7 +125,7 @@ class Lineage:
 
     def tree(self, width: int = WIDTH) -> str:
         """The graph as a tree, at most `width` characters wide; what several paths reach is shown once."""
-        lines = [_clip(self.root.ref, width)]
+        lines = [_clip(self.root.label, width)]
         seen = {self._key}
         stack = _entries(self._next.get(self._key, []), "")
         while stack:
@@ -134,7 +134,7 @@ class Lineage:
                 lines.append(f"… and {left} more: ask for a depth, or for JSON")
                 break
             key, kind, prefix, is_last = stack.pop()
-            shown = f"{prefix}{'└── ' if is_last else '├── '}{self._nodes[key].ref}  ({kind})"
+            shown = f"{prefix}{'└── ' if is_last else '├── '}{self._nodes[key].label}  ({kind})"
             inner = prefix + ("    " if is_last else "│   ")
             if key in seen:
                 shown += " ↑ shown above"

@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal
 
 from jeyn.errors import JeynError, UsageError
 from jeyn.sdk.artefact import Artefact
-from jeyn.stores.bundle_file import (
+from jeyn.stores.care.bundle_file import (
     FORMAT,
     PAYLOADS,
     RECORDS,

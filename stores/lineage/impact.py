@@ -13,8 +13,8 @@ from jeyn.sdk.reference import Reference
 from jeyn.sdk.version import Version
 from jeyn.stores.catalog.nodes import Node
 from jeyn.stores.catalog.reader import Reader
-from jeyn.stores.contracts import Broken, Contracts
-from jeyn.stores.dependants import Dependants, Path
+from jeyn.stores.lineage.contracts import Broken, Contracts
+from jeyn.stores.lineage.dependants import Dependants, Path
 from jeyn.stores.resolve import resolve
 
 Verdict = Literal["breaks", "touched"]
@@ -28,7 +28,7 @@ class Step:
     edge: str
 
     def __str__(self) -> str:
-        return f"→ {self.ref} ({self.edge})" if self.edge else self.ref
+        return f"→ {_short(self.ref)} ({self.edge})" if self.edge else _short(self.ref)
 
 
 @dataclass(frozen=True)
@@ -183,7 +183,7 @@ def _lines(found: Impact) -> Iterable[str]:
     counts = f"{len(found.breaks)} would break, {len(found.touched)}" if found.diff is not None else str(len(found))
     yield f"{counts} downstream of {found.ref} {'are' if found.diff is None else 'more are'} touched"
     for item in (*found.breaks, *found.touched):
-        yield f"{'BREAKS' if item.verdict == 'breaks' else 'touched'}  {item.ref}"
+        yield f"{'BREAKS' if item.verdict == 'breaks' else 'touched'}  {_named(item)}"
         for reason in item.reasons:
             yield from _indented(reason)
         if item.verdict == "breaks":
@@ -191,6 +191,15 @@ def _lines(found: Impact) -> Iterable[str]:
         yield f"    {_path(item.path)}"
     for alias in found.aliases:
         yield f"{'BREAKS' if alias.verdict == 'breaks' else 'touched'}  alias {alias.ref}, which is {alias.target}"
+
+
+def _named(item: Affected) -> str:
+    """What has no name of its own is told by its type."""
+    return f"{item.type} {_short(item.ref)}" if item.ref == item.id else item.ref
+
+
+def _short(ref: str) -> str:
+    return f"{ref[:15]}…" if ref.startswith("sha256:") else ref
 
 
 def _indented(text: str) -> list[str]:

@@ -18,7 +18,7 @@ from jeyn.stores.catalog import closure
 from jeyn.stores.catalog.nodes import Node, nodes
 from jeyn.stores.catalog.reader import ArtefactRow, Reader
 from jeyn.stores.catalog.search import formula_keys
-from jeyn.stores.lineage import edge_name
+from jeyn.stores.lineage.graph import edge_name
 from jeyn.stores.resolve import resolve
 
 # (key, type of the edge that led to it), from the root on.

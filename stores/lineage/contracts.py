@@ -17,7 +17,7 @@ from jeyn.sdk.relationship import RelationshipType
 from jeyn.sdk.version import Version
 from jeyn.stores.catalog import closure
 from jeyn.stores.catalog.reader import ArtefactRow, Reader
-from jeyn.stores.dependants import SOURCE, Dependants, Path, Recipe
+from jeyn.stores.lineage.dependants import SOURCE, Dependants, Path, Recipe
 
 Catalog = type[DataCatalog]
 BATCH = RelationshipType.formula_batch
