@@ -8,9 +8,9 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jeyn.errors import Busy, UsageError
+from jeyn.errors import Busy, Unsaved, UsageError
 from jeyn.sdk.canonical import parse
 from jeyn.sdk.version import Version
 from jeyn.stores.binding import unsaved_row
@@ -18,6 +18,10 @@ from jeyn.stores.catalog.changes import AliasMove, Change, Claim, EpochClaim, Fe
 from jeyn.stores.catalog.commit import commit, facts_text
 from jeyn.stores.catalog.reader import ArtefactRow, Claimed, Marked, Moved, Reader
 from jeyn.stores.workspace import SHARED, Workspace
+
+if TYPE_CHECKING:
+    from jeyn.sdk.artefact import Artefact
+    from jeyn.stores.lineage import Impact, Lineage
 
 PENDING = 2**62  # the order of what is not committed yet: after everything that is
 
@@ -73,6 +77,26 @@ class Attempt(Workspace):
         """Forget what was staged and let go of its payloads."""
         self.staged.clear()
         self.leases.release()
+
+    def upstream(self, ref: str | Artefact, depth: int | None = None, types: Sequence[str] = ()) -> Lineage:
+        return super().upstream(self._committed(ref), depth, types)
+
+    def downstream(self, ref: str | Artefact, depth: int | None = None, types: Sequence[str] = ()) -> Lineage:
+        return super().downstream(self._committed(ref), depth, types)
+
+    def impact(self, ref: str | Artefact, new_catalog: Any = None) -> Impact:
+        return super().impact(self._committed(ref), new_catalog)
+
+    def _committed(self, ref: str | Artefact) -> str:
+        """Lineage and impact are read from the catalog, where what is staged is not yet."""
+        row = self.row(ref)
+        if row.key < 0:
+            raise Unsaved(
+                f'"{row.name}" is staged, so it has no lineage yet',
+                hint="ask when the operation has committed, or ask what it was made from",
+                refs=[row.id],
+            )
+        return row.id
 
     def _writer(self) -> Workspace:
         return self

@@ -377,3 +377,13 @@ def test_stores_say_what_they_keep(workspace: Workspace) -> None:
         DatasetFormula("f", version="1.0.0", output_catalog="Rows")  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="no data catalog"):
         MlUseCase("u", input_catalog=X, output_catalog=None)  # type: ignore[arg-type]
+
+
+def test_what_is_staged_has_no_lineage_yet_and_says_so(workspace: Workspace) -> None:
+    train(workspace, 1.0)
+    with workspace.attempt() as attempt:
+        staged = attempt.model_store.save_checkpoint(READER.update_minor(dataset=BATCH, model=np.array([2.0])))
+        for ask in (staged.upstream, staged.downstream, lambda: attempt.impact(staged)):
+            with pytest.raises(Unsaved, match="staged"):
+                ask()
+        assert len(attempt.upstream("reader@0.1.0")) == 4
