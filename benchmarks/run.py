@@ -1,39 +1,114 @@
-"""Runs every benchmark and says which limits hold: `python benchmarks/run.py [--long]`; exit 1 where one does not.
+"""Every measured figure in one table: name, measured, limit, whether it holds, and the versions it was measured with.
 
-Each module prints what it measured, with both sides of a ratio measured in the same run, and its versions.
+Run as `python benchmarks/run.py [--long] [NAME …]`; the exit code is 1 when a limit is missed.
 """
 
 from __future__ import annotations
 
-import subprocess
+import argparse
+import platform
 import sys
-from pathlib import Path
+import time
+from collections.abc import Callable, Iterable
+from importlib.metadata import version
+from typing import NamedTuple
 
-HERE = Path(__file__).parent
-# What each holds (its issue line), and the arguments of the long variant where there is one.
-BENCHMARKS = {
-    "imports": "A18",
-    "validation": "A4",
-    "payloads": "A17",
-    "lineage": "A16",
-    "saves": "A14",
+import imports
+import lineage
+import payloads
+import saves
+import validation
+
+SHOWN = ("sqlalchemy", "pyarrow", "numpy")
+
+
+class Figure(NamedTuple):
+    """One line of the table; `limit` is empty where a figure is only shown."""
+
+    name: str
+    measured: str
+    limit: str
+    ok: bool
+
+
+def from_imports() -> Iterable[Figure]:
+    found = imports.measure()
+    ratio = float(found["ratio"])
+    yield Figure("import jeyn / python -c pass", f"{ratio:.2f}", f"<= {imports.LIMIT:g}", ratio <= imports.LIMIT)
+
+
+def from_validation() -> Iterable[Figure]:
+    found = validation.measure()
+    for name, figures in found.items():
+        if isinstance(figures, dict) and "ratio" in figures:
+            ratio = figures["ratio"]
+            yield Figure(
+                f"validate {found['rows']:,} rows / min_max, {name}",
+                f"{ratio:.2f}",
+                f"<= {validation.LIMIT:g}",
+                ratio <= validation.LIMIT,
+            )
+
+
+def from_payloads() -> Iterable[Figure]:
+    for row in payloads.measure():
+        yield Figure(f"payload: {row.name}", f"{row.ratio:.2f}", row.target, row.met)
+
+
+def from_saves() -> Iterable[Figure]:
+    for row in saves.measure():
+        yield Figure(row.name, row.figure, row.target, row.met)
+
+
+def from_lineage() -> Iterable[Figure]:
+    for row in lineage.measure():
+        yield Figure(row.name, row.figure, row.target, row.met)
+
+
+def from_many_saves() -> Iterable[Figure]:
+    for row in saves.measure_long():
+        yield Figure(row.name, row.figure, row.target, row.met)
+
+
+MODULES: dict[str, Callable[[], Iterable[Figure]]] = {
+    "imports": from_imports,
+    "validation": from_validation,
+    "payloads": from_payloads,
+    "saves": from_saves,
+    "lineage": from_lineage,
 }
-LONG = {"saves": ["--long"]}
+LONG: dict[str, Callable[[], Iterable[Figure]]] = {"many saves": from_many_saves}
 
 
-def main(long: bool) -> int:
-    missed = []
-    for name, line in BENCHMARKS.items():
-        if long and name not in LONG:
-            continue
-        print(f"── {line} {name} ──", flush=True)
-        arguments = LONG[name] if long else []
-        done = subprocess.run([sys.executable, str(HERE / f"{name}.py"), *arguments], check=False)
-        if done.returncode:
-            missed.append(name)
-    print("every limit holds" if not missed else f"missed: {', '.join(missed)}")
-    return 1 if missed else 0
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join([*MODULES, *LONG])}")
+    parser.add_argument("--long", action="store_true", help="also what takes many minutes")
+    asked = parser.parse_args()
+    every = MODULES | LONG
+    unknown = sorted(set(asked.names) - set(every))
+    if unknown:
+        parser.error(f'no benchmark is called "{unknown[0]}"; there is {", ".join(every)}')
+    chosen = asked.names or [*MODULES, *(LONG if asked.long else ())]
+    figures = [figure for name in chosen for figure in _run(name, every[name])]
+    print(f"\n{_versions()}\n")
+    for figure in figures:
+        verdict = ("ok" if figure.ok else "MISSED") if figure.limit else ""
+        print(f"{figure.measured:>9}  {figure.limit:<9} {verdict:<7} {figure.name}")
+    return 0 if all(figure.ok for figure in figures) else 1
+
+
+def _run(name: str, measure: Callable[[], Iterable[Figure]]) -> list[Figure]:
+    start = time.perf_counter()
+    figures = list(measure())
+    print(f"{name}: measured in {time.perf_counter() - start:.0f} s", file=sys.stderr)
+    return figures
+
+
+def _versions() -> str:
+    libraries = ", ".join(f"{name} {version(name)}" for name in SHOWN)
+    return f"Python {platform.python_version()}, {libraries}, Linux {platform.release()}, {platform.machine()}"
 
 
 if __name__ == "__main__":
-    sys.exit(main("--long" in sys.argv[1:]))
+    sys.exit(main())

@@ -2,7 +2,7 @@
 
 A14: ours is `save_evaluation` of a new evaluation of a saved checkpoint: an artefact with one relationship, one metric
 and one event. Bare is `sqlite3` in WAL with `synchronous=FULL`: BEGIN IMMEDIATE, the same document and the same edge
-into plain tables, COMMIT. Blocks of both alternate in one process; medians.
+into plain tables, COMMIT. Blocks of both alternate in one process; medians, and the median of several folders.
 A15 (`--long`): blocks of saves alternate between a catalog of 10,000 artefacts and one of 1,000,000, both seeded by
 bulk SQL with as many edges, metrics and events as saving would have made.
 Run as `python benchmarks/saves.py [--long] [--no-peers]`.
@@ -36,6 +36,7 @@ MOST_TIMES_BARE = 3.0
 LEAST_OF_RATE = 0.8
 SMALL, LARGE = 10_000, 1_000_000
 CHUNK = 50_000
+WARM = 600
 
 
 class Result(NamedTuple):
@@ -93,18 +94,28 @@ class Bare:
         run("COMMIT")
 
 
-def measure(blocks: int = 20, size: int = 100, peers: bool = True) -> list[Result]:
-    """A14, with the factors over the peers that can be installed here."""
+def measure(folders: int = 7, blocks: int = 6, size: int = 100, peers: bool = True) -> list[Result]:
+    """A14, with the factors over the peers that can be installed here.
+
+    Where a disk puts a file changes what syncing it costs by a third, so each side has several files.
+    """
+    ratio, ours, theirs, setting = sorted(_in_new_folder(blocks, size) for _ in range(folders))[folders // 2]
+    name = f"save with one edge ({ours * 1e3:.2f} ms) / bare SQLite ({theirs * 1e3:.2f} ms), both {setting}"
+    results = [Result(name, f"{ratio:.2f}", f"<= {MOST_TIMES_BARE:g}", ratio <= MOST_TIMES_BARE)]
+    return results + (list(_beside_peers(ours, setting)) if peers else [])
+
+
+def _in_new_folder(blocks: int, size: int) -> tuple[float, float, float, str]:
     with tempfile.TemporaryDirectory() as folder:
         saves = Saves(Path(folder) / "home")
         bare = Bare(Path(folder) / "bare.db", saves.document())
         with saves.workspace, closing(bare.connection):
+            # Until the log is used again from its beginning, syncing it also makes it longer.
+            for _ in range(WARM):
+                saves.save()
+                bare.save()
             ours, theirs = alternate(blocks, size, saves.save, bare.save)
-            setting = _setting(saves.workspace)
-    ratio = ours / theirs
-    name = f"save with one edge ({ours * 1e3:.2f} ms) / bare SQLite ({theirs * 1e3:.2f} ms), both {setting}"
-    results = [Result(name, f"{ratio:.2f}", f"<= {MOST_TIMES_BARE:g}", ratio <= MOST_TIMES_BARE)]
-    return results + (list(_beside_peers(ours, setting)) if peers else [])
+            return ours / theirs, ours, theirs, _setting(saves.workspace)
 
 
 def measure_long(blocks: int = 20, size: int = 500) -> list[Result]:
@@ -171,7 +182,6 @@ def seed(saves: Saves, count: int) -> None:
             connection.execute(statement)
         connection.execute("COMMIT")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        connection.execute("ANALYZE")
 
 
 def _insert(connection: sqlite3.Connection, saves: Saves, key: int, seq: int, count: int) -> None:
@@ -184,7 +194,7 @@ def _insert(connection: sqlite3.Connection, saves: Saves, key: int, seq: int, co
         ),
         "edge (child, parent, type)": ((key + n, 1 + (key + n) // 2, 10) for n in range(count)),
         "metric (subject, name, source, value)": (
-            (subject, "accuracy", key + n, n / count) for n in range(count) for subject in (key + n, 1 + (key + n) // 2)
+            (1 + (key + n) // 2, "accuracy", key + n, n / count) for n in range(count)
         ),
         "event (seq, position, kind, subject, data, actor, at)": (
             (seq + n, 0, "jeyn.evaluation.saved", f"sha256:{id}", '{"name": "reader"}', "ada", now + n)

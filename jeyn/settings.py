@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-from jeyn.errors import UsageError
+from jeyn.errors import NotAllowed, UsageError
 
 MARKERS = ("jeyn.yaml", ".jeyn", "pyproject.toml")
 KEYS = frozenset(["name", "home", "catalog", "payloads", "data", "databases", "serializers", "pipelines", "operations"])
@@ -51,12 +52,15 @@ class Settings:
         return cls(
             root=root,
             home=folder,
-            catalog=catalog or env.get("JEYN_CATALOG") or project.get("catalog") or f"sqlite:///{folder}/catalog.db",
-            payloads=payloads or env.get("JEYN_PAYLOADS") or project.get("payloads") or f"file://{folder}/payloads",
+            catalog=catalog or env.get("JEYN_CATALOG") or project.get("catalog") or _sqlite(folder / "catalog.db"),
+            payloads=payloads
+            or env.get("JEYN_PAYLOADS")
+            or project.get("payloads")
+            or f"file://{quote(str(folder / 'payloads'))}",
             data=_location(data, env.get("JEYN_DATA"), project.get("data"), root),
             actor=actor or env.get("JEYN_ACTOR") or _user(),
-            databases=dict(project.get("databases") or {}) | _databases(env),
-            serializers=dict(project.get("serializers") or {}),
+            databases=_mapping(project, "databases") | _databases(env),
+            serializers=_mapping(project, "serializers"),
         )
 
     def database(self, name: str) -> str:
@@ -87,8 +91,10 @@ def read_project_file(path: Path) -> Mapping[str, Any]:
 
     try:
         found = yaml.safe_load(path.read_text()) or {}
-    except yaml.YAMLError as exc:
+    except (yaml.YAMLError, UnicodeDecodeError) as exc:
         raise UsageError(f'"{path.name}" is not YAML: {exc}', hint="mend the line it names") from exc
+    except OSError as exc:
+        raise NotAllowed(f'"{path}" cannot be read: {exc.strerror}', hint="check who owns it") from exc
     if not isinstance(found, dict):
         raise UsageError(
             f'"{path.name}" holds a {type(found).__name__}, not keys', hint="write lines like data: ./data"
@@ -98,6 +104,19 @@ def read_project_file(path: Path) -> Mapping[str, Any]:
         known = ", ".join(sorted(KEYS))
         raise UsageError(f'"{path.name}" has unknown keys: {", ".join(unknown)}', hint=f"known: {known}")
     return found
+
+
+def _mapping(project: Mapping[str, Any], key: str) -> dict[str, str]:
+    found = project.get(key) or {}
+    if not isinstance(found, Mapping):
+        raise UsageError(
+            f'"{key}" in jeyn.yaml is {found!r}, not names and values', hint=f"write {key}: {{name: value}}"
+        )
+    return {str(name): str(value) for name, value in found.items()}
+
+
+def _sqlite(path: Path) -> str:
+    return f"sqlite:///{quote(str(path))}"
 
 
 def _path(

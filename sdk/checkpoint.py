@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from jeyn.errors import Unsaved
-from jeyn.sdk.artefact import Artefact, Edge, PayloadRef, Record
+from jeyn.sdk.artefact import Artefact, Edge, PayloadRef, Record, expect
+from jeyn.sdk.datasets.batch import DatasetBatch
+from jeyn.sdk.evaluation import checked_metrics
 from jeyn.sdk.relationship import RelationshipType
 from jeyn.sdk.version import Version
 
 if TYPE_CHECKING:
     from jeyn.sdk.catalog import CatalogClass
-    from jeyn.sdk.datasets.batch import DatasetBatch
     from jeyn.sdk.use_case import MlUseCase
 
 
@@ -42,14 +43,16 @@ class ModelCheckpoint(Artefact):
         parents: Sequence[ModelCheckpoint | str] = (),
         metrics: Mapping[str, float] | None = None,
     ) -> None:
+        expect(dataset, DatasetBatch)
         self.use_case = use_case
         self.input_catalog: CatalogClass = use_case.input_catalog
         self.output_catalog: CatalogClass = use_case.output_catalog
         self._dataset = dataset
         self.model = model
         self.request: VersionRequest | None = request
-        self._parents = tuple(parents)
-        self._metrics = {name: float(value) for name, value in (metrics or {}).items()}
+        # One parent may come without a list around it.
+        self._parents = (parents,) if isinstance(parents, ModelCheckpoint | str) else tuple(parents)
+        self._metrics = checked_metrics(metrics or {})
         self.stored: Record | None = None
         # Known now, so refused now: nothing should be trained on what the model cannot take.
         dataset.output_catalog.check_satisfies(self.input_catalog, what=f'batch of "{dataset.name}"')

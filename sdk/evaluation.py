@@ -21,13 +21,21 @@ class Evaluation(Artefact):
         self.name = name
         self.checkpoint_id = checkpoint_id
         self.batch_id = batch_id
-        self.metrics = {key: float(value) for key, value in metrics.items()}
+        self.metrics = checked_metrics(metrics)
 
     def record(self) -> Record:
         parents = [Edge(RelationshipType.evaluation_of, self.checkpoint_id)]
         if self.batch_id:
             parents.append(Edge(RelationshipType.source_batch, self.batch_id))
         return Record("evaluation/1", self.name, {"metrics": self.metrics}, tuple(parents))
+
+
+def checked_metrics(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Metrics as floats by name; raises `UsageError` for what is no number."""
+    try:
+        return {str(name): float(value) for name, value in metrics.items()}
+    except (TypeError, ValueError, AttributeError) as exc:
+        raise UsageError(f"these are no metrics: {metrics!r}", hint='give numbers by name: {"accuracy": 0.97}') from exc
 
 
 class SerializerArtefact(Artefact):

@@ -15,7 +15,7 @@ from jeyn.sdk.canonical import parse
 from jeyn.sdk.version import Version
 from jeyn.stores.binding import unsaved_row
 from jeyn.stores.catalog.changes import AliasMove, Change, Claim, EpochClaim, Fence, Mark, NewArtefact, Outcome
-from jeyn.stores.catalog.commit import commit, facts_text
+from jeyn.stores.catalog.commit import MembersTaken, PayloadsCondemned, commit, facts_text
 from jeyn.stores.catalog.reader import ArtefactRow, Claimed, Marked, Moved, Reader
 from jeyn.stores.workspace import SHARED, Workspace
 
@@ -66,7 +66,12 @@ class Attempt(Workspace):
             changes.append(Fence(operation, attempt, tuple(outputs)))
         elif outputs:
             raise UsageError("outputs belong to an operation", hint="give the attempt its operation's key")
-        done = commit(self.database, changes, self.settings.actor)
+        try:
+            done = commit(self.database, changes, self.settings.actor)
+        except MembersTaken as exc:
+            raise Busy("another run took the new data of this batch first", hint="run it again") from exc
+        except PayloadsCondemned as exc:
+            raise Busy("a sweep took the bytes of this attempt", hint="run it again") from exc
         self.discard()
         return done
 

@@ -47,7 +47,7 @@ class DatasetStore:
         """Keep a formula. The same version with another recipe or catalog is refused (`VersionTaken`), and so is a
         version too close to the last one for what changed (`BumpTooSmall`)."""
         expect(formula, DatasetFormula)
-        if formula.saved is not None:
+        if self.workspace.holds(formula):
             return formula
         complete = self._complete(formula)
         claim = VersionClaim(owner_of("formula", formula.name), "exact", exact=formula.version, veto=_veto)
@@ -92,7 +92,7 @@ class DatasetStore:
         in quarantine, to be looked at by its id.
         """
         expect(batch, DatasetBatch)
-        if batch.saved is not None:
+        if self.workspace.holds(batch):
             return batch
         formula = self.save_formula(batch.formula)
         drafts: list[Draft | None] = []
@@ -162,7 +162,7 @@ class DatasetStore:
     def _formula(self, formula: DatasetFormula | str) -> DatasetFormula:
         if isinstance(formula, str):
             return self.get_formula(formula)
-        if formula.saved is not None:
+        if self.workspace.holds(formula):
             return formula
         return self.get_formula(f"{formula.name}@{formula.version}")
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
-from jeyn.errors import Conflict, NotFound, UsageError
+from jeyn.errors import Conflict, DataInvalid, NotFound, UsageError
 from jeyn.sdk.artefact import Edge, Record, expect
 from jeyn.sdk.catalog import DataCatalog
 from jeyn.sdk.checkpoint import ModelCheckpoint, VersionRequest
+from jeyn.sdk.datasets.batch import DatasetBatch
 from jeyn.sdk.evaluation import Evaluation, SerializerArtefact
 from jeyn.sdk.reference import Reference
 from jeyn.sdk.relationship import RelationshipType
@@ -22,7 +23,6 @@ from jeyn.stores.catalog.reader import owner_of
 from jeyn.stores.veto import check_bump
 
 if TYPE_CHECKING:
-    from jeyn.sdk.datasets.batch import DatasetBatch
     from jeyn.stores.workspace import Workspace
 
 BLESSED = "blessed"
@@ -63,6 +63,10 @@ class ModelStore:
     def get_checkpoint(self, ref: str | Reference, default: _Default) -> ModelCheckpoint | _Default: ...
     def get_checkpoint(self, ref: str | Reference, *default: Any, **named: Any) -> Any:
         """A checkpoint by reference; `default` is what to give when there is none yet. Raises `NotFound` without."""
+        if set(named) - {"default"} or len(default) + len(named) > 1:
+            raise UsageError(
+                f"get_checkpoint takes one default, not {sorted(named)}", hint="get_checkpoint(ref, default=None)"
+            )
         fallback = (*default, *named.values())
         try:
             return self.workspace.get(ref, kind="checkpoint")
@@ -86,9 +90,14 @@ class ModelStore:
         Raises `BumpTooSmall` when the catalogs changed by more than was asked for, `VersionTaken`, `NotSerializable`.
         """
         expect(checkpoint, ModelCheckpoint)
-        if checkpoint.saved is not None:
+        if self.workspace.holds(checkpoint):
             return checkpoint
         batch = self.workspace.dataset_store.save_batch(checkpoint.dataset)
+        if batch.is_quarantined:
+            raise DataInvalid(
+                f'the batch "{batch.id}" is in quarantine, so no model is trained on it',
+                hint="mend the data, save again",
+            )
         batch.output_catalog.check_satisfies(checkpoint.input_catalog, what=batch.ref)
         parents = list(dict.fromkeys(self._checkpoint_id(parent) for parent in checkpoint.parents))
 
@@ -109,6 +118,9 @@ class ModelStore:
             checkpoint = self.get_checkpoint(checkpoint)
         if isinstance(batch, str):
             batch = self.workspace.dataset_store.get_batch(batch)
+        expect(checkpoint, ModelCheckpoint)
+        if batch is not None:
+            expect(batch, DatasetBatch)
         evaluation = Evaluation(checkpoint.name, checkpoint.id, batch.id if batch else None, metrics)
         new = NewArtefact(evaluation.record(), metrics=evaluation.metrics, event="jeyn.evaluation.saved")
         outcome = self.workspace.commit([new])[0]
@@ -119,21 +131,21 @@ class ModelStore:
         checkpoint: ModelCheckpoint | str,
         reason: str = "",
         *,
-        over: ModelCheckpoint | str | None = None,
+        over: ModelCheckpoint | str | Literal["any"] | None = "any",
         again: bool = False,
     ) -> ModelCheckpoint:
         """Move the use case's `blessed` alias to a checkpoint; doing so twice is one move.
 
-        `over` is the checkpoint that it was compared with: `AliasMoved` if another was blessed since. A checkpoint
-        that `rollback` withdrew needs `again=True`.
+        `over` is the checkpoint that it was compared with, None for nothing: `AliasMoved` if another was blessed
+        since. A checkpoint that `rollback` withdrew needs `again=True`.
         """
-        saved = self._saved(checkpoint)
+        saved, reason = self._saved(checkpoint), reason or ""
         changes: list[Change] = []
         if self._is_withdrawn(saved.id):
             if not again:
                 return self._refuse_withdrawn(saved)
             changes.append(Mark(saved.id, "withdrawn", present=False, reason=reason))
-        expected = None if over is None else self._checkpoint_id(over)
+        expected = None if over == "any" else self._checkpoint_id(over) if over is not None else ""
         changes.append(
             AliasMove(
                 owner_of("checkpoint", saved.name),
@@ -171,7 +183,10 @@ class ModelStore:
         return self.get_checkpoint(checkpoint) if isinstance(checkpoint, str) else self.save_checkpoint(checkpoint)
 
     def _checkpoint_id(self, checkpoint: ModelCheckpoint | str) -> str:
-        return self.get_checkpoint(checkpoint).id if isinstance(checkpoint, str) else checkpoint.id
+        if isinstance(checkpoint, str):
+            return self.get_checkpoint(checkpoint).id
+        expect(checkpoint, ModelCheckpoint)
+        return checkpoint.id
 
     def _is_standing(self, id: str) -> bool:
         """Whether a rollback may return to it: neither withdrawn nor swept."""

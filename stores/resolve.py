@@ -24,6 +24,8 @@ def resolve(reader: Reader, text: str | Reference, kind: str | None = None) -> A
     Raises `NotFound`, which says what is there, and `Ambiguous`.
     """
     reference = Reference.parse(text)
+    if kind is not None and reference.kind not in (None, kind):
+        raise NotFound(f'"{reference}" is a {reference.kind}, and a {kind} is wanted here', hint=f"name a {kind}")
     wanted = reference.kind or kind
     if reference.digest is not None:
         return _by_digest(reader, reference.digest, wanted)

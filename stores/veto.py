@@ -13,6 +13,11 @@ RANK = {"none": 0, "patch": 1, "minor": 2, "major": 3}
 def check_bump(what: str, base: Version, new: Version, needed: Sequence[str], why: Sequence[str]) -> None:
     """Raise `BumpTooSmall` unless the step from `base` to `new` is as large as what is needed; says which one is."""
     worst = max(needed, key=RANK.__getitem__)
+    if new <= base:
+        raise BumpTooSmall(
+            f'{new} is not above "{what}", which it is to build on',
+            hint=f"give a version above {base}, or a lower base=",
+        )
     if RANK[level_of(base, new)] >= RANK[worst]:
         return
     smallest = base.bump(worst)  # type: ignore[arg-type]

@@ -168,6 +168,22 @@ class Workspace:
             staged=self.is_attempt,
         )
 
+    def holds(self, artefact: Artefact) -> bool:
+        """Whether this object is saved here. One that another workspace saved is not, nor one that was discarded.
+
+        Formulas and use cases are declarations and can be saved again; batches and checkpoints have their bytes
+        elsewhere, so they raise `NotFound`.
+        """
+        if artefact.saved is None or self.reader.row(artefact.id) is not None:
+            return artefact.saved is not None
+        if artefact.type in ("dataset_batch", "model_checkpoint"):
+            raise NotFound(
+                f'"{artefact.ref}" was saved in another workspace, or by an attempt that was discarded',
+                hint="export it there and import it here",
+                refs=[artefact.id],
+            )
+        return False
+
     def formula_by_id(self, id: str) -> DatasetFormula:
         """A formula, kept in memory: every batch asks for its own."""
         if id not in self._formulas:
@@ -314,6 +330,10 @@ class Workspace:
     def set_alias(self, ref: str | Artefact, alias: str, *, reason: str = "") -> None:
         """Point an alias of a formula or use case at one of its versions."""
         row = self.row(ref)
+        if row.type == "use_case":
+            raise UsageError(
+                f'"{ref}" is a use case, and aliases point at versions', hint=f"name one: {row.name}@1.2.0"
+            )
         self.commit([AliasMove(self.owner(row), valid_alias(alias), row.id, "alias", reason)])
 
     def remove_alias(self, owner_ref: str | Artefact, alias: str, *, reason: str = "") -> None:
@@ -341,6 +361,8 @@ class Workspace:
         """The commit that a time means: the last one at or before it."""
         if at is None or isinstance(at, int):
             return at
+        if not isinstance(at, datetime):
+            raise UsageError(f"{at!r} is no time", hint="give a datetime with a zone, or a commit's seq")
         if at.tzinfo is None:
             raise UsageError(f'the time "{at}" has no zone', hint="datetime(..., tzinfo=UTC)")
         return self.reader.seq_at(int(at.timestamp() * 1_000_000))

@@ -98,28 +98,31 @@ class DatasetBatch(Artefact):
             raise UsageError(f'rows is "{rows}"', hint="ask for at least one row at a time")
         return self._need_saved("data").workspace.iter_batches(self, rows)
 
+    def _rows(self) -> pa.Table:
+        return self.load()
+
     def to_pandas(self) -> pd.DataFrame:
         """A data frame of plain columns; needs the `pandas` extra."""
-        frame: pd.DataFrame = self.load().to_pandas()
+        frame: pd.DataFrame = self._rows().to_pandas()
         return frame
 
     def to_polars(self) -> pl.DataFrame:
         """A polars frame; needs the `polars` extra."""
         import polars
 
-        return polars.DataFrame(polars.from_arrow(self.load()))
+        return polars.DataFrame(polars.from_arrow(self._rows()))
 
     def to_numpy(self) -> dict[str, npt.NDArray[np.generic]]:
         """One array per feature, of the feature's shape with the rows first."""
         from jeyn.sdk.datasets.arrays import table_to_numpy
 
-        return table_to_numpy(self.load(), self.output_catalog)
+        return table_to_numpy(self._rows(), self.output_catalog)
 
     def to_torch(self) -> dict[str, torch.Tensor]:
         """One tensor per numeric or bool feature, of the feature's shape; needs the `torch` extra."""
         from jeyn.sdk.datasets.arrays import table_to_torch
 
-        return table_to_torch(self.load(), self.output_catalog)
+        return table_to_torch(self._rows(), self.output_catalog)
 
     def _repr_html_(self) -> str:
         from html import escape
@@ -139,7 +142,7 @@ class FileBatch(DatasetBatch):
         self, formula: DatasetFormula, paths: Sequence[str | Path] = (), *, sources: Sequence[DatasetBatch] = ()
     ) -> None:
         super().__init__(formula, sources=sources)
-        self.paths = tuple(Path(path) for path in paths)
+        self.paths = (Path(paths),) if isinstance(paths, str | Path) else tuple(Path(path) for path in paths)
 
 
 class TableBatch(DatasetBatch):
@@ -177,7 +180,11 @@ class GenericBatch(DatasetBatch):
         self.kwargs = dict(kwargs or {})
 
     def load(self) -> Any:
+        """The object itself."""
         return self.value if self.saved is None else super().load()
+
+    def _rows(self) -> Any:
+        raise UsageError("a generic batch has no rows", hint="load() gives its object")
 
 
 class UnionBatch(DatasetBatch):

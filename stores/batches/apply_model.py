@@ -68,6 +68,6 @@ def _matrix(rows: pa.Table, inputs: type[DataCatalog]) -> Any:
     import numpy as np
 
     arrays = list(table_to_numpy(inputs.conform(rows), inputs).values())
-    if len(arrays) == 1:
+    if len(arrays) == 1 and arrays[0].ndim > 1:
         return arrays[0]
     return np.column_stack([array.reshape(len(array), -1) for array in arrays])

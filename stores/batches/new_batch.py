@@ -68,7 +68,7 @@ def _members_until(writer: Workspace, after: str | None) -> dict[str, str]:
     if after is None:
         return {}
     batch = writer.get(after, kind="batch")
-    epochs = {c.id: int(c.number) for c in writer.reader.claims(owner_of("batch", batch.formula.id))}
+    epochs = {c.id: int(c.number) for c in writer.reader.claims(owner_of("batch", batch.formula.id), buried=True)}
     members = writer.reader.members(batch.formula.id)
     return {m: id for m, id in members.items() if epochs.get(id, 0) <= batch.epoch}
 
@@ -77,7 +77,8 @@ def _sql(writer: Workspace, formula: SqlFormula, after: str | None) -> Draft | N
     from jeyn.stores.sources.sql import new_rows
 
     earlier = _earlier_batches(writer, formula, after)
-    start = earlier[-1].record().body["window"]["end"] if earlier else None
+    windows = [batch.record().body["window"] for batch in earlier if batch.record().body.get("window")]
+    start = windows[-1]["end"] if windows else None
 
     def rows() -> Iterator[pa.RecordBatch]:
         for batch in earlier:
@@ -109,6 +110,8 @@ def _earlier_batches(writer: Workspace, formula: DatasetFormula, after: str | No
     if after is None:
         return of(formula)
     last = writer.get(after, kind="batch")
+    if last.record().body.get("window") is None:
+        raise UsageError(f'"{after}" has no watermark to go on from', hint="after= names a batch of a SQL formula")
     return [batch for batch in of(last.formula) if batch.epoch <= last.epoch] + of(formula)
 
 
@@ -118,7 +121,8 @@ def _composite(writer: Workspace, formula: CompositeFormula) -> Draft | None:
         part.output_catalog.check_satisfies(formula.output_catalog, what=part.ref)
     edges = tuple(Edge(RelationshipType.source_batch, id) for id in dict.fromkeys(part.id for part in parts))
     draft = Draft(formula, "union", parents=edges, body={"kwargs": {"parts": [part.id for part in parts]}})
-    if writer.reader.row(draft.record().id) is not None:
+    known = writer.reader.row(draft.record().id)
+    if known is not None and not known.quarantined:
         return None
 
     def rows() -> Iterator[pa.RecordBatch]:

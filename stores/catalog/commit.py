@@ -13,6 +13,7 @@ from sqlalchemy import bindparam, insert, select, update
 from jeyn.errors import AliasMoved, Conflict, Invalid, NotFound, PayloadMissing
 from jeyn.sdk.artefact import PayloadRef
 from jeyn.sdk.canonical import canonical, parse
+from jeyn.sdk.relationship import RelationshipType
 from jeyn.stores.catalog import claims
 from jeyn.stores.catalog.changes import AliasMove, Change, Fence, Mark, NewArtefact, Outcome
 from jeyn.stores.catalog.database import Database, Transaction
@@ -152,7 +153,7 @@ class _Writer:
         key = self._insert(new)
         if edges:
             rows = [{"child": key, "parent": self.keys[e.parent], "type": int(e.type)} for e in edges]
-            _INSERT_EDGE.run(self.tx.connection, rows)
+            self.tx.cursor.run(_INSERT_EDGE, rows)
         self._insert_payloads(key, new)
         number = self._claim(key, new)
         self._insert_metrics(key, new)
@@ -164,7 +165,7 @@ class _Writer:
         for start in range(0, len(unknown), LOOK_UP_AT_ONCE):
             some = unknown[start : start + LOOK_UP_AT_ONCE]
             named = {f"id{n}": id for n, id in enumerate(some)}
-            for id, key in _keys_of(len(some)).all(self.tx.connection, **named):
+            for id, key in self.tx.cursor.all(_keys_of(len(some)), **named):
                 self.keys[f"sha256:{id}"] = key
 
     def _check_payloads(self, new: NewArtefact) -> None:
@@ -188,8 +189,8 @@ class _Writer:
 
     def _insert(self, new: NewArtefact) -> int:
         record = new.record
-        ((key,),) = _INSERT_ARTEFACT.all(
-            self.tx.connection,
+        ((key,),) = self.tx.cursor.all(
+            _INSERT_ARTEFACT,
             id=_hex(record.id),
             type=record.type,
             schema=record.schema,
@@ -233,25 +234,26 @@ class _Writer:
         self.run(insert(batch_member), rows)
 
     def _insert_metrics(self, key: int, new: NewArtefact) -> None:
-        # Nothing compares with NaN and the infinities; the facts and the document have them.
-        finite = {name: value for name, value in new.metrics.items() if math.isfinite(value)}
-        if not finite:
+        if not new.metrics:
             return
-        subjects = [key]
-        if new.record.type == "evaluation":
-            subjects += [self.keys[e.parent] for e in new.record.parents if e.type.name == "evaluation_of"]
-        _INSERT_METRIC.run(
-            self.tx.connection,
+        # An evaluation's metrics are kept with what it judged, where the newest is looked for.
+        judged = [self.keys[e.parent] for e in new.record.parents if e.type is RelationshipType.evaluation_of]
+        # NaN and the infinities compare with nothing, but hide what was measured before; the document has them.
+        values = {name: float(value) if math.isfinite(value) else None for name, value in new.metrics.items()}
+        self.tx.cursor.run(
+            _INSERT_METRIC,
             [
-                {"subject": subject, "name": name, "source": key, "value": float(value)}
-                for subject in subjects
-                for name, value in finite.items()
+                {"subject": subject, "name": name, "source": key, "value": value}
+                for subject in judged or [key]
+                for name, value in values.items()
             ],
         )
 
     def move(self, change: AliasMove) -> None:
         now = self.run(_ALIAS, {"owner": change.owner, "alias": change.alias}).scalar_one_or_none()
         target = self.key(change.target) if change.target else None
+        if now == target:
+            return
         if change.over is not None:
             expected = self.key(change.over) if change.over else None
             if now != expected:
@@ -260,8 +262,6 @@ class _Writer:
                     hint="compare again with what it points to now",
                     refs=[change.target] if change.target else [],
                 )
-        if now == target:
-            return
         if target is not None and self.run(_BURIED, {"artefact": target}).scalar_one_or_none():
             raise PayloadMissing(
                 f'"{change.target}" was swept, so "{change.alias}" of {change.owner} cannot point to it',
@@ -311,7 +311,7 @@ class _Writer:
     def write_events(self) -> None:
         if self.events:
             rows = [{**row, **self.stamp, "position": i} for i, row in enumerate(self.events)]
-            _INSERT_EVENT.run(self.tx.connection, rows)
+            self.tx.cursor.run(_INSERT_EVENT, rows)
 
 
 def facts_text(facts: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ catalog's clock, whose row stays locked until it commits. So the order of the cl
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 import time
 import weakref
@@ -33,11 +34,13 @@ from jeyn.errors import (
     UsageError,
 )
 from jeyn.stores.catalog.filesystem import refuse_network
-from jeyn.stores.catalog.prepared import Prepared
+from jeyn.stores.catalog.prepared import DriverCursor, Prepared
 from jeyn.stores.catalog.triggers import REFUSAL
 
 BUSY_SECONDS = 120
 _open: weakref.WeakSet[Database] = weakref.WeakSet()
+# Connections that a fork inherited: SQLite must not even close them, so they are never let go.
+_of_parent: list[object] = []
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,7 @@ class Transaction:
     """A write transaction: its connection, and the clock's answer: its place in the order and its time (µs, UTC)."""
 
     connection: Connection
+    cursor: DriverCursor
     seq: int
     at: int
 
@@ -70,9 +74,11 @@ class Database:
         )
         # Leases need not survive a power cut: the process that held them does not either.
         self._soft = self._create(synchronous="NORMAL")
+        # The last connection that wrote: taking one from the pool costs as much as all statements of a small save.
+        self._kept: list[Connection] = []
         _open.add(self)
         # Whoever forgets to close a workspace leaves no connection behind.
-        weakref.finalize(self, _dispose, self._engine, self._soft)
+        weakref.finalize(self, _dispose, self._kept, self._engine, self._soft)
 
     @property
     def path(self) -> Path | None:
@@ -99,9 +105,13 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Transaction]:
         """A durable write transaction with a tick of the clock; rolled back when the block raises."""
-        with translated(self), self._writing(self._engine) as connection:
-            ((seq, at),) = _TICK[self.dialect].all(connection, now=time.time_ns() // 1000)
-            yield Transaction(connection, seq, at)
+        with translated(self), self._writer() as connection, connection.begin():
+            cursor = DriverCursor(connection)
+            try:
+                ((seq, at),) = cursor.all(_TICK[self.dialect], now=time.time_ns() // 1000)
+                yield Transaction(connection, cursor, seq, at)
+            finally:
+                cursor.close()
 
     @contextmanager
     def write_soft(self) -> Iterator[Connection]:
@@ -119,8 +129,29 @@ class Database:
 
     def dispose(self, close: bool = True) -> None:
         """Drop all connections; the next use opens new ones. After a fork they belong to the parent: don't close."""
+        if close:
+            _dispose(self._kept, self._engine, self._soft)
+            return
+        _of_parent.extend((*self._kept, self._engine.pool, self._soft.pool))
+        self._kept.clear()
         for engine in (self._engine, self._soft):
-            engine.dispose(close=close)
+            engine.dispose(close=False)
+
+    @contextmanager
+    def _writer(self) -> Iterator[Connection]:
+        try:
+            connection = self._kept.pop()
+        except IndexError:
+            connection = self._engine.connect()
+        try:
+            yield connection
+        except BaseException:
+            connection.close()
+            raise
+        if self.is_sqlite and not self._kept:
+            self._kept.append(connection)
+        else:
+            connection.close()
 
     @contextmanager
     def _writing(self, engine: Engine) -> Iterator[Connection]:
@@ -158,12 +189,17 @@ _TICK = {
 def _parse(url: str) -> URL:
     try:
         parsed = make_url(url)
-    except ArgumentError as exc:
-        raise UsageError(f'"{url}" is no database address', hint="sqlite:///path or postgresql://…") from exc
+    except (ArgumentError, ValueError) as exc:
+        shown = re.sub(r"//[^/@]*@", "//…@", url)  # no secret in a message
+        raise UsageError(f'"{shown}" is no database address', hint="sqlite:///path or postgresql://…") from exc
     if parsed.drivername == "postgresql":
         parsed = parsed.set(drivername="postgresql+psycopg")
     if parsed.get_backend_name() not in ("sqlite", "postgresql"):
         raise UsageError(f'a catalog cannot be kept in "{parsed.drivername}"', hint="use sqlite:// or postgresql://")
+    if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
+        raise UsageError(
+            f'"{url}" names no file, and a catalog outlives its process', hint="sqlite:////path/catalog.db"
+        )
     return parsed
 
 
@@ -174,7 +210,7 @@ def _tune_sqlite(engine: Engine, synchronous: str) -> None:
         connection.isolation_level = None
         # A save touches a dozen pages, and each goes to the log whole: smaller ones make a commit a sixth quicker.
         connection.execute("PRAGMA page_size=2048")
-        connection.execute("PRAGMA journal_mode=WAL")
+        _use_wal(connection)
         connection.execute(f"PRAGMA synchronous={synchronous}")
         connection.execute("PRAGMA foreign_keys=ON")
         connection.execute("PRAGMA cache_size=-65536")
@@ -185,6 +221,19 @@ def _tune_sqlite(engine: Engine, synchronous: str) -> None:
         reads = connection.get_execution_options().get("jeyn_read")
         # The driver's own call: SQLAlchemy's would cost more than SQLite's.
         connection.connection.dbapi_connection.execute("BEGIN" if reads else "BEGIN IMMEDIATE")  # type: ignore[union-attr]
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """SQLite does not wait here: of several processes that open a new file at once, all but one are told "locked"."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as exc:
+            if "locked" not in str(exc) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
 
 
 @contextmanager
@@ -224,7 +273,9 @@ def _translate(exc: BaseException, database: Database) -> JeynError:
     )
 
 
-def _dispose(*engines: Engine) -> None:
+def _dispose(kept: list[Connection], *engines: Engine) -> None:
+    while kept:
+        kept.pop().close()
     for engine in engines:
         engine.dispose()
 

@@ -9,58 +9,50 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Dialect
 from sqlalchemy.sql.base import Executable
 
 
 class Prepared:
-    """A statement with named parameters, ready for any connection."""
+    """A statement with named parameters, ready for any database."""
 
     def __init__(self, statement: Executable, *names: str) -> None:
         self._statement = statement
-        self._names = names or None
+        self._names = list(names) or None
         self._compiled: dict[str, tuple[str, list[str] | None]] = {}
 
-    def all(self, connection: Connection, **values: Any) -> Sequence[Any]:
-        """The rows of a query, or of RETURNING."""
-        cursor = self._cursor(connection)
-        try:
-            self._execute(cursor, connection, values)
-            rows: Sequence[Any] = cursor.fetchall()
-            return rows
-        finally:
-            cursor.close()
-
-    def run(self, connection: Connection, values: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> None:
-        """Write one row, or several."""
-        cursor = self._cursor(connection)
-        try:
-            if isinstance(values, Mapping):
-                self._execute(cursor, connection, values)
-            elif len(values) == 1:
-                self._execute(cursor, connection, values[0])
-            else:
-                sql, order = self._for(connection)
-                cursor.executemany(sql, [_ordered(row, order) for row in values])
-        finally:
-            cursor.close()
-
-    def _execute(self, cursor: Any, connection: Connection, values: Mapping[str, Any]) -> None:
-        sql, order = self._for(connection)
-        cursor.execute(sql, _ordered(values, order))
-
-    def _cursor(self, connection: Connection) -> Any:
-        return connection.connection.cursor()
-
-    def _for(self, connection: Connection) -> tuple[str, list[str] | None]:
-        found = self._compiled.get(connection.dialect.name)
+    def compiled(self, dialect: Dialect) -> tuple[str, list[str] | None]:
+        """The SQL, and the order of its parameters where they go by position."""
+        found = self._compiled.get(dialect.name)
         if found is None:
-            names = list(self._names) if self._names else None
-            compiled = self._statement.compile(dialect=connection.dialect, column_keys=names)  # type: ignore[attr-defined]
+            compiled = self._statement.compile(dialect=dialect, column_keys=self._names)  # type: ignore[attr-defined]
             order = list(compiled.positiontup) if compiled.positional else None
-            found = self._compiled[connection.dialect.name] = (str(compiled), order)
+            found = self._compiled[dialect.name] = (str(compiled), order)
         return found
 
 
-def _ordered(values: Mapping[str, Any], order: list[str] | None) -> Any:
-    return values if order is None else [values[name] for name in order]
+class DriverCursor:
+    """The driver's cursor of one transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._cursor = connection.connection.cursor()
+        self._dialect = connection.dialect
+
+    def all(self, statement: Prepared, **values: Any) -> Sequence[Any]:
+        """The rows of a query, or of RETURNING."""
+        sql, order = statement.compiled(self._dialect)
+        self._cursor.execute(sql, values if order is None else [values[name] for name in order])
+        rows: Sequence[Any] = self._cursor.fetchall()
+        return rows
+
+    def run(self, statement: Prepared, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Write these rows."""
+        sql, order = statement.compiled(self._dialect)
+        ready = rows if order is None else [[row[name] for name in order] for row in rows]
+        if len(ready) == 1:
+            self._cursor.execute(sql, ready[0])
+        else:
+            self._cursor.executemany(sql, ready)
+
+    def close(self) -> None:
+        self._cursor.close()

@@ -27,7 +27,6 @@ from sqlalchemy import (
     true,
 )
 from sqlalchemy.dialects.postgresql import JSON
-from sqlalchemy.sql.selectable import ScalarSelect
 from sqlalchemy.types import Text
 
 from jeyn.sdk.reference import Alias, Exact, Latest, Range, Selector
@@ -359,16 +358,28 @@ def _is_epoch(compare: Callable[[Any, Any], Condition], epoch: Any) -> Condition
     return and_(claim.c.owner.startswith("batch:"), compare(claim.c.major, epoch))
 
 
-def _metric(name: str) -> ScalarSelect[float]:
-    """The newest evaluation that has the metric is the highest source; training metrics have the lowest."""
+def _metric(name: str) -> ColumnElement[float]:
+    """The newest evaluation that has the metric is the highest source; training metrics have the lowest.
+
+    An evaluation's own are kept with the checkpoint that it judged.
+    """
     newest = select(metric.c.value).where(metric.c.subject == artefact.c.key, metric.c.name == name)
-    return newest.order_by(metric.c.source.desc()).limit(1).scalar_subquery()
+    judged = select(edge.c.parent).where(
+        edge.c.child == artefact.c.key, edge.c.type == RelationshipType.evaluation_of.value
+    )
+    own = select(metric.c.value).where(
+        metric.c.subject.in_(judged), metric.c.name == name, metric.c.source == artefact.c.key
+    )
+    return func.coalesce(
+        newest.order_by(metric.c.source.desc()).limit(1).scalar_subquery(), own.limit(1).scalar_subquery()
+    )
 
 
 def _has_metric(name: str, term: Term) -> Condition:
     compare = _COMPARE[term.op]
     # The first half finds candidates by the index on values, the second asks whether that value is the newest.
-    some = select(metric.c.subject).where(metric.c.name == name, compare(metric.c.value, term.value))
+    fitting = (metric.c.name == name, compare(metric.c.value, term.value))
+    some = select(metric.c.subject).where(*fitting).union_all(select(metric.c.source).where(*fitting))
     return and_(artefact.c.key.in_(some), compare(_metric(name), term.value))
 
 

@@ -140,7 +140,7 @@ metric = Table(
     Column("subject", Big, ForeignKey("artefact.key"), primary_key=True, autoincrement=False),
     Column("name", String(200), primary_key=True),
     Column("source", Big, ForeignKey("artefact.key"), primary_key=True, autoincrement=False),
-    Column("value", Float),  # NULL is NaN, which SQLite cannot keep and no comparison finds
+    Column("value", Float),  # NULL for NaN and the infinities, which no comparison finds
     Index("metric_value", "name", "value"),
     sqlite_with_rowid=False,
 )

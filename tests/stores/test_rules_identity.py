@@ -432,6 +432,25 @@ def test_rule_06_metrics_in_search_are_the_newest_evaluation_else_of_training(wo
     assert found("metrics.accuracy=0.5") == {trained.id}
 
 
+def test_rule_06_an_evaluation_is_found_by_its_own_metrics(workspace: Workspace) -> None:
+    judged = a_checkpoint(workspace, metrics={"accuracy": 0.7})
+    low, high = (workspace.model_store.save_evaluation(judged, None, {"accuracy": score}) for score in (0.2, 0.9))
+
+    def found(text: str) -> list[str]:
+        return [each.id for each in workspace.search(text)]
+
+    assert found("type:evaluation metrics.accuracy<0.5") == [low.id]
+    assert found("type:evaluation metrics.accuracy>0.5") == [high.id]
+    assert set(found("metrics.accuracy>0.8")) == {judged.id, high.id}
+
+
+def test_rule_06_a_newest_evaluation_that_is_no_number_hides_the_older_one(workspace: Workspace) -> None:
+    judged = a_checkpoint(workspace, metrics={"loss": 0.5})
+    assert [each.id for each in workspace.search("type:model_checkpoint metrics.loss<1")] == [judged.id]
+    workspace.model_store.save_evaluation(judged, None, {"loss": math.nan})
+    assert list(workspace.search("type:model_checkpoint metrics.loss<1")) == []
+
+
 def test_rule_06_nothing_to_build_on_says_so(workspace: Workspace) -> None:
     with pytest.raises(NotFound):
         workspace.model_store.get_latest_use_case_checkpoint(READER)

@@ -327,3 +327,58 @@ def test_a_database_is_a_name_and_never_an_address() -> None:
             watermark="at",
             database="postgresql://me:secret@host/db",
         )
+
+
+def test_rule_13_after_does_not_lose_what_a_swept_batch_had(workspace: Workspace) -> None:
+    from datetime import timedelta
+
+    store = workspace.dataset_store
+    write(workspace, "1.parquet", 1)
+    first = store.save_batch(points().get_new_batch())
+    write(workspace, "2.parquet", 2)
+    store.save_batch(points().get_new_batch())
+    workspace.gc(keep=[first.id], grace=timedelta(0), yes=True)
+    batch = store.save_batch(points("1.1.0", after=first).get_new_batch())
+    assert batch.load().column("at").to_pylist() == [2]
+
+
+def test_rule_13_two_attempts_that_take_one_file_end_clearly(workspace: Workspace) -> None:
+    from jeyn.errors import Busy
+
+    write(workspace, "1.parquet", 1)
+    with workspace.attempt() as one, workspace.attempt() as two:
+        for attempt in (one, two):
+            attempt.dataset_store.save_batch(points().get_new_batch())
+        one.finish()
+        write(workspace, "2.parquet", 2)
+        with workspace.attempt() as three:
+            three.dataset_store.save_batch(points().get_new_batch())
+            three.finish()
+    assert [batch.epoch for batch in workspace.dataset_store.get_formula_batches("points")] == [1, 2]
+    write(workspace, "3.parquet", 3)
+    with workspace.attempt() as one, workspace.attempt() as two:
+        one.dataset_store.save_batch(points().get_new_batch())
+        write(workspace, "4.parquet", 4)
+        two.dataset_store.save_batch(points().get_new_batch())
+        one.finish()
+        with pytest.raises(Busy) as refused:
+            two.finish()
+    assert refused.value.retry_helps
+
+
+def test_rule_14_a_union_that_fails_its_checks_fails_again(workspace: Workspace) -> None:
+    from jeyn.checks import unique
+
+    class Unique(DataCatalog):
+        at = Feature(Dtypes.INT64, checks=[unique()])
+
+    store = workspace.dataset_store
+    for name in ("left", "right"):
+        formula = DatasetFormula(
+            name, version="1.0.0", output_catalog=DataCatalog.of(name, {"at": Feature(Dtypes.INT64)})
+        )
+        store.save_batch(formula.new_table({"at": [1, 2]}))
+    both = CompositeFormula("both", version="1.0.0", formulas=["left@^1", "right@^1"], output_catalog=Unique)
+    for _ in range(2):
+        with pytest.raises(DataInvalid, match="unique"):
+            store.save_batch(both.get_new_batch())
