@@ -239,7 +239,7 @@ class _Writer:
         # An evaluation's metrics are kept with what it judged, where the newest is looked for.
         judged = [self.keys[e.parent] for e in new.record.parents if e.type is RelationshipType.evaluation_of]
         # NaN and the infinities compare with nothing, but hide what was measured before; the document has them.
-        values = {name: float(value) if math.isfinite(value) else None for name, value in new.metrics.items()}
+        values = {name: comparable(value) for name, value in new.metrics.items()}
         self.tx.cursor.run(
             _INSERT_METRIC,
             [
@@ -312,6 +312,12 @@ class _Writer:
         if self.events:
             rows = [{**row, **self.stamp, "position": i} for i, row in enumerate(self.events)]
             self.tx.cursor.run(_INSERT_EVENT, rows)
+
+
+def comparable(value: float | str) -> float | None:
+    """A metric as the catalog keeps it for searching: NULL for what compares with nothing."""
+    number = float(value)
+    return number if math.isfinite(number) else None
 
 
 def facts_text(facts: Mapping[str, Any]) -> str:

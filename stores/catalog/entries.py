@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Annotated, Any
@@ -249,13 +250,18 @@ class _Chunk:
         rows = [row for row in self._rows(select(metric), metric.c.source) if row.subject in self.place]
         rows.sort(key=lambda row: (self.names[row.subject], row.name))
         return _grouped(
-            (row.source, EntryMetric(subject=self.names[row.subject], name=row.name, value=repr(row.value)))
+            (row.source, EntryMetric(subject=self.names[row.subject], name=row.name, value=repr(_or_nan(row.value))))
             for row in rows
         )
 
     def _rows(self, query: Any, column: Any) -> Sequence[Any]:
         found: Sequence[Any] = self.connection.execute(query.where(column.in_(self.keys))).all()
         return found
+
+
+def _or_nan(value: float | None) -> float:
+    """The catalog keeps NULL for what compares with nothing."""
+    return math.nan if value is None else value
 
 
 def _grouped(pairs: Iterator[tuple[int, Any]]) -> dict[int, list[Any]]:

@@ -14,7 +14,7 @@ from jeyn.errors import VersionTaken
 from jeyn.sdk.version import Version
 from jeyn.stores.catalog.claims import Numbered, prerelease_text
 from jeyn.stores.catalog.closure import CHUNK
-from jeyn.stores.catalog.commit import PayloadsCondemned
+from jeyn.stores.catalog.commit import PayloadsCondemned, comparable
 from jeyn.stores.catalog.database import Database, Transaction
 from jeyn.stores.catalog.entries import Entry, EntryAlias, EntryClaim, EntryMark, EntryMember
 from jeyn.stores.catalog.reader import is_marked
@@ -245,7 +245,7 @@ class _Merge:
             for key, entry in own for each in entry.record.payloads
         ])  # fmt: skip
         self._rows(metric, [
-            {"subject": keys[each.subject], "name": each.name, "source": key, "value": float(each.value)}
+            {"subject": keys[each.subject], "name": each.name, "source": key, "value": comparable(each.value)}
             for key, entry in own for each in entry.metrics
         ])  # fmt: skip
         for key, entry in own:

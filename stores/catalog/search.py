@@ -364,14 +364,16 @@ def _metric(name: str) -> ColumnElement[float]:
     An evaluation's own are kept with the checkpoint that it judged.
     """
     newest = select(metric.c.value).where(metric.c.subject == artefact.c.key, metric.c.name == name)
-    judged = select(edge.c.parent).where(
-        edge.c.child == artefact.c.key, edge.c.type == RelationshipType.evaluation_of.value
-    )
     own = select(metric.c.value).where(
-        metric.c.subject.in_(judged), metric.c.name == name, metric.c.source == artefact.c.key
+        edge.c.child == artefact.c.key,
+        edge.c.type == RelationshipType.evaluation_of.value,
+        metric.c.subject == edge.c.parent,
+        metric.c.source == edge.c.child,
+        metric.c.name == name,
     )
     return func.coalesce(
-        newest.order_by(metric.c.source.desc()).limit(1).scalar_subquery(), own.limit(1).scalar_subquery()
+        newest.order_by(metric.c.source.desc()).limit(1).scalar_subquery(),
+        own.correlate(artefact).limit(1).scalar_subquery(),
     )
 
 
