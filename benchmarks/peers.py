@@ -76,7 +76,10 @@ def save(i):
 
 @dataclass(frozen=True)
 class Peer:
-    """A peer: what to install, and the program that saves one artefact with one relationship and one metric."""
+    """A peer: what to install, and the program that saves one artefact with one relationship and one metric.
+
+    MLflow has no call that does both, so there it is two: a run with its parent, and the metric.
+    """
 
     name: str
     packages: tuple[str, ...]
