@@ -2,12 +2,17 @@
 
     JeynError                     1   something failed that has no better name
     ├── OperationFailed           1   a user's operation raised
+    │   ├── Fatal                     raised by an operation that no retry can help
+    │   ├── TimedOut                  it was stopped after its timeout
+    │   └── WorkerDied                its process ended without an answer
     ├── UsageError                2   the call itself is wrong (ValueError)
     │   ├── InvalidVersion            a version or range that is not semver
     │   ├── InvalidReference          a reference that cannot be parsed
     │   ├── InvalidFilter             a search that cannot be parsed
     │   ├── Ambiguous                 a reference that names several artefacts
-    │   └── Unsaved                   .id, .version or .epoch of what is not saved yet
+    │   ├── Unsaved                   .id, .version or .epoch of what is not saved yet
+    │   ├── PlanInvalid               operations that cannot be wired so: a cycle, a name twice
+    │   └── NotDigestible             an operation's input that no cache key can cover (TypeError)
     ├── NotFound                  3   nothing has that name, version or id (LookupError)
     ├── Conflict                  4   it exists already and cannot change
     │   ├── Immutable                 a saved artefact or its history was to be changed
@@ -22,7 +27,9 @@
     ├── Incompatible              6   catalogs or versions do not fit together
     │   ├── CatalogMismatch           a catalog does not satisfy another
     │   ├── BumpTooSmall              the change needs a larger version bump
-    │   └── NewerSchema               written by a newer Jeyn than this one
+    │   ├── NewerSchema               written by a newer Jeyn than this one
+    │   ├── WrongType                 an operation gives what the next one does not take (TypeError)
+    │   └── CodeChanged               a plan or run was made with other code
     ├── Unreachable               7   a store cannot be used now; trying again may help (OSError)
     │   ├── Busy                      another process held a lock for too long
     │   └── NoSpace                   the disk is full
@@ -63,6 +70,18 @@ class OperationFailed(JeynError):
     exit_code = 1
 
 
+class Fatal(OperationFailed):
+    pass
+
+
+class TimedOut(OperationFailed):
+    retry_helps = True
+
+
+class WorkerDied(OperationFailed):
+    retry_helps = True
+
+
 class UsageError(JeynError, ValueError):
     exit_code = 2
 
@@ -84,6 +103,14 @@ class Ambiguous(UsageError):
 
 
 class Unsaved(UsageError):
+    pass
+
+
+class PlanInvalid(UsageError):
+    pass
+
+
+class NotDigestible(UsageError, TypeError):
     pass
 
 
@@ -144,6 +171,14 @@ class BumpTooSmall(Incompatible):
 
 
 class NewerSchema(Incompatible):
+    pass
+
+
+class WrongType(Incompatible, TypeError):
+    pass
+
+
+class CodeChanged(Incompatible):
     pass
 
 
