@@ -1,4 +1,4 @@
-"""What `import jeyn` costs beside starting the interpreter (A18: at most twice `python -c pass`)."""
+"""What `import jeyn` costs beside starting the interpreter (A18), and `jeyn --help` beside importing click (B15)."""
 
 from __future__ import annotations
 
@@ -6,31 +6,47 @@ import platform
 import subprocess
 import sys
 import time
+from pathlib import Path
 from statistics import median
 
 ROUNDS = 40
 LIMIT = 2.0
+MOST_TIMES_CLICK = 1.5
+
+PASS = (sys.executable, "-c", "pass")
+IMPORT = (sys.executable, "-c", "import jeyn")
+CLICK = (sys.executable, "-c", "import click")
+HELP = (str(Path(sys.executable).with_name("jeyn")), "--help")
 
 
-def seconds(program: str) -> float:
-    """Wall-clock seconds that a fresh interpreter takes for `program`."""
+def seconds(command: tuple[str, ...]) -> float:
+    """Wall-clock seconds of a command in a process of its own."""
     start = time.perf_counter()
-    subprocess.run([sys.executable, "-c", program], check=True)
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return time.perf_counter() - start
 
 
+def alternated(rounds: int, *commands: tuple[str, ...]) -> list[float]:
+    """Medians in seconds over alternating runs; a first run of each compiles and warms the caches."""
+    for command in commands:
+        seconds(command)
+    runs = [[seconds(command) for command in commands] for _ in range(rounds)]
+    return [median(column) for column in zip(*runs, strict=True)]
+
+
 def measure(rounds: int = ROUNDS) -> dict[str, float | str]:
-    """Medians in seconds over alternating runs, and their ratio; a first run of each compiles and warms the caches."""
-    programs = ("pass", "import jeyn")
-    for program in programs:
-        seconds(program)
-    runs = [[seconds(program) for program in programs] for _ in range(rounds)]
-    bare, imported = (median(column) for column in zip(*runs, strict=True))
+    """The medians, and their ratios."""
+    bare, imported = alternated(rounds, PASS, IMPORT)
+    click, shown = alternated(rounds, CLICK, HELP)
     return {
         "python -c pass (s)": bare,
         "import jeyn (s)": imported,
         "ratio": imported / bare,
         "limit": LIMIT,
+        "import click (s)": click,
+        "jeyn --help (s)": shown,
+        "ratio of help": shown / click,
+        "limit of help": MOST_TIMES_CLICK,
         "python": platform.python_version(),
     }
 
@@ -39,7 +55,7 @@ def main() -> int:
     found = measure()
     for name, value in found.items():
         print(f"  {name:20} {value:.4f}" if isinstance(value, float) else f"  {name:20} {value}")
-    return 0 if float(found["ratio"]) <= LIMIT else 1
+    return 0 if float(found["ratio"]) <= LIMIT and float(found["ratio of help"]) <= MOST_TIMES_CLICK else 1
 
 
 if __name__ == "__main__":

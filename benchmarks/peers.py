@@ -1,24 +1,16 @@
-"""What the same kind of save costs in ml-metadata and in MLflow tracking, each in a virtual environment of its own.
-
-The environments are made by uv in the user's cache folder on first use. A peer that cannot be installed here is
-reported with the reason, never guessed.
-"""
+"""What the same kind of save costs in ml-metadata and in MLflow tracking, each in a virtual environment of its own."""
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import sqlite3
 import subprocess
-import sys
 import tempfile
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-PYTHONS = ("3.11", "3.10", "3.9")
-INSTALL_SECONDS = 600
+from environments import Environment, last_line
 
 # Both get a database path and a count on the command line, and print the median of one save in seconds.
 TIMED = """
@@ -76,20 +68,19 @@ def save(i):
 
 @dataclass(frozen=True)
 class Peer:
-    """A peer: what to install, and the program that saves one artefact with one relationship and one metric.
+    """A peer: where it is installed, and the program that saves one artefact with one relationship and one metric.
 
     MLflow has no call that does both, so there it is two: a run with its parent, and the metric.
     """
 
     name: str
-    packages: tuple[str, ...]
-    module: str
+    environment: Environment
     program: str
 
 
 PEERS = (
-    Peer("ml-metadata", ("ml-metadata",), "ml_metadata", ML_METADATA),
-    Peer("MLflow tracking", ("mlflow-skinny", "sqlalchemy", "alembic"), "mlflow", MLFLOW),
+    Peer("ml-metadata", Environment("ml_metadata", ("ml-metadata",)), ML_METADATA),
+    Peer("MLflow tracking", Environment("mlflow", ("mlflow-skinny", "sqlalchemy", "alembic")), MLFLOW),
 )
 
 
@@ -105,7 +96,7 @@ class Timing:
 
 
 def time_peer(peer: Peer, count: int) -> Timing:
-    python = _environment(peer)
+    python = peer.environment.python()
     if isinstance(python, str):
         return Timing(peer.name, None, problem=python)
     with tempfile.TemporaryDirectory() as folder:
@@ -113,7 +104,7 @@ def time_peer(peer: Peer, count: int) -> Timing:
         command = [str(python), "-c", peer.program + TIMED, str(path), str(count)]
         shown = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
         if shown.returncode:
-            return Timing(peer.name, None, problem=_last_line(shown.stderr))
+            return Timing(peer.name, None, problem=last_line(shown.stderr))
         seconds, version = json.loads(shown.stdout.splitlines()[-1])
         return Timing(peer.name, seconds, version, _durability(path))
 
@@ -123,47 +114,3 @@ def _durability(path: Path) -> str:
     with closing(sqlite3.connect(path)) as connection:
         (journal,) = connection.execute("PRAGMA journal_mode").fetchone()
     return f"journal_mode={journal}, synchronous=FULL (SQLite's default)"
-
-
-def _environment(peer: Peer) -> Path | str:
-    """The interpreter of the peer's environment, or why there is none."""
-    uv = shutil.which("uv") or str(Path(sys.executable).with_name("uv"))
-    if not Path(uv).exists():
-        return "uv is not installed (pip install uv)"
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jeyn-benchmarks"
-    problem = ""
-    for version in PYTHONS:
-        folder = cache / f"{peer.module}-{version}"
-        python = folder / "bin" / "python"
-        if _imports(python, peer.module):
-            return python
-        problem = _install(uv, version, folder, peer)
-        if not problem and _imports(python, peer.module):
-            return python
-    return problem or f"{peer.module} cannot be imported"
-
-
-def _install(uv: str, version: str, folder: Path, peer: Peer) -> str:
-    commands = (
-        [uv, "venv", "-q", "--clear", "--no-python-downloads", "--python", version, str(folder)],
-        [uv, "pip", "install", "-q", "--python", str(folder / "bin" / "python"), *peer.packages],
-    )
-    for command in commands:
-        try:
-            shown = subprocess.run(command, capture_output=True, text=True, check=False, timeout=INSTALL_SECONDS)
-        except subprocess.TimeoutExpired:
-            return f"installing {peer.name} took more than {INSTALL_SECONDS} s"
-        if shown.returncode:
-            return _last_line(shown.stderr)
-    return ""
-
-
-def _imports(python: Path, module: str) -> bool:
-    if not python.exists():
-        return False
-    command = [str(python), "-c", f"import {module}"]
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0
-
-
-def _last_line(text: str) -> str:
-    return (text.strip().splitlines() or ["it failed without a word"])[-1].strip()

@@ -13,15 +13,19 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from jeyn.errors import NotAllowed, UsageError
+from jeyn.errors import UsageError
 
-MARKERS = ("jeyn.yaml", ".jeyn", "pyproject.toml")
-KEYS = frozenset(["name", "home", "catalog", "payloads", "data", "databases", "serializers", "pipelines", "operations"])
+PROJECT_FILE = "jeyn.yaml"
+MARKERS = (PROJECT_FILE, ".jeyn", "pyproject.toml")
 
 
 @dataclass(frozen=True)
 class Settings:
-    """One workspace's places: a home folder, a database URL, a payload store URL, a data root, named databases."""
+    """One workspace's places: a home folder, a database URL, a payload store URL, a data root, named databases.
+
+    `pipelines` are "file.py:function" by name; `operations` the options that `jeyn.yaml` gives by operation name, "*"
+    for all.
+    """
 
     root: Path
     home: Path
@@ -31,6 +35,9 @@ class Settings:
     actor: str
     databases: Mapping[str, str] = field(default_factory=dict)
     serializers: Mapping[str, str] = field(default_factory=dict)
+    name: str = ""
+    pipelines: Mapping[str, str] = field(default_factory=dict)
+    operations: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @classmethod
     def load(
@@ -46,7 +53,7 @@ class Settings:
         """Settings for the project that `start` (default: the working folder) is in; arguments win."""
         start = (start or Path.cwd()).resolve()
         root = project_root(start)
-        project = read_project_file(root / "jeyn.yaml")
+        project = read_project_file(root / PROJECT_FILE)
         env = os.environ
         folder = _path(home, env.get("JEYN_HOME"), project.get("home"), root, default=root / ".jeyn")
         return cls(
@@ -59,8 +66,11 @@ class Settings:
             or f"file://{quote(str(folder / 'payloads'))}",
             data=_location(data, env.get("JEYN_DATA"), project.get("data"), root),
             actor=actor or env.get("JEYN_ACTOR") or _user(),
-            databases=_mapping(project, "databases") | _databases(env),
-            serializers=_mapping(project, "serializers"),
+            databases=project.get("databases", {}) | _databases(env),
+            serializers=project.get("serializers", {}),
+            name=project.get("name", ""),
+            pipelines=project.get("pipelines", {}),
+            operations=project.get("operations", {}),
         )
 
     def database(self, name: str) -> str:
@@ -74,6 +84,11 @@ class Settings:
         return self.databases[name]
 
 
+def variable(name: str) -> str:
+    """An environment variable that names no place: JEYN_DEBUG, NO_COLOR, TERM."""
+    return os.environ.get(name, "")
+
+
 def project_root(start: Path) -> Path:
     """The nearest ancestor with `jeyn.yaml`, `.jeyn` or `pyproject.toml`, else the folder itself."""
     folder = start if start.is_dir() else start.parent
@@ -83,36 +98,14 @@ def project_root(start: Path) -> Path:
     return folder
 
 
-def read_project_file(path: Path) -> Mapping[str, Any]:
-    """`jeyn.yaml` as a mapping of the keys that Jeyn knows; `{}` when there is none."""
+def read_project_file(path: Path) -> dict[str, Any]:
+    """What `jeyn.yaml` says, checked; `{}` when there is none. Raises `UsageError` with the line."""
     if not path.is_file():
         return {}
-    import yaml
+    # Most workspaces have no such file, and what reads it takes longer to import than all of this.
+    from jeyn import project_file
 
-    try:
-        found = yaml.safe_load(path.read_text()) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as exc:
-        raise UsageError(f'"{path.name}" is not YAML: {exc}', hint="mend the line it names") from exc
-    except OSError as exc:
-        raise NotAllowed(f'"{path}" cannot be read: {exc.strerror}', hint="check who owns it") from exc
-    if not isinstance(found, dict):
-        raise UsageError(
-            f'"{path.name}" holds a {type(found).__name__}, not keys', hint="write lines like data: ./data"
-        )
-    unknown = sorted(set(map(str, found)) - KEYS)
-    if unknown:
-        known = ", ".join(sorted(KEYS))
-        raise UsageError(f'"{path.name}" has unknown keys: {", ".join(unknown)}', hint=f"known: {known}")
-    return found
-
-
-def _mapping(project: Mapping[str, Any], key: str) -> dict[str, str]:
-    found = project.get(key) or {}
-    if not isinstance(found, Mapping):
-        raise UsageError(
-            f'"{key}" in jeyn.yaml is {found!r}, not names and values', hint=f"write {key}: {{name: value}}"
-        )
-    return {str(name): str(value) for name, value in found.items()}
+    return project_file.read(path).model_dump(exclude_unset=True)
 
 
 def _sqlite(path: Path) -> str:

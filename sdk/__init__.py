@@ -1,6 +1,7 @@
-"""What things are: artefacts, versions, catalogs, datasets and models. Pure: importing it opens nothing."""
+"""What things are: artefacts, versions, catalogs, datasets, models and pipelines. Pure: importing it opens nothing."""
 
 from jeyn.sdk.artefact import Artefact, Edge, PayloadRef, Record
+from jeyn.sdk.branch import first, otherwise, when
 from jeyn.sdk.catalog import DataCatalog
 from jeyn.sdk.checkpoint import ModelCheckpoint
 from jeyn.sdk.datasets import (
@@ -18,6 +19,11 @@ from jeyn.sdk.datasets import (
 from jeyn.sdk.dtypes import Dtypes
 from jeyn.sdk.evaluation import Evaluation
 from jeyn.sdk.feature import Feature
+from jeyn.sdk.file import File
+from jeyn.sdk.handle import Handle, ref
+from jeyn.sdk.operation import Operation
+from jeyn.sdk.pipeline import Pipeline
+from jeyn.sdk.plan import Plan
 from jeyn.sdk.reference import Reference
 from jeyn.sdk.relationship import RelationshipType
 from jeyn.sdk.serializer import ModelSerializer
@@ -36,13 +42,18 @@ __all__ = [
     "Edge",
     "Evaluation",
     "Feature",
+    "File",
     "FileBatch",
     "GenericBatch",
+    "Handle",
     "MlUseCase",
     "ModelCheckpoint",
     "ModelFormula",
     "ModelSerializer",
+    "Operation",
     "PayloadRef",
+    "Pipeline",
+    "Plan",
     "Record",
     "Reference",
     "RelationshipType",
@@ -53,4 +64,8 @@ __all__ = [
     "Value",
     "Version",
     "VersionRange",
+    "first",
+    "otherwise",
+    "ref",
+    "when",
 ]

@@ -197,6 +197,11 @@ class Artefact:
     def __hash__(self) -> int:
         return hash(self._identity())
 
+    def _repr_html_(self) -> str:
+        from jeyn.sdk.html import artefact_html
+
+        return artefact_html(self)
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.ref if self.saved else '(unsaved)'}>"
 

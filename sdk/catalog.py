@@ -11,7 +11,6 @@ order and its name. Making one does no I/O.
 from __future__ import annotations
 
 import copyreg
-import html
 import json
 import sys
 from collections.abc import Mapping
@@ -106,10 +105,9 @@ class CatalogType(type):
         return "\n".join([f"{cls.__name__}(DataCatalog)", *lines])
 
     def _repr_html_(cls) -> str:
-        cells = ((name, feature, feature.description) for name, feature in cls._features.items())
-        rows = ["".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) for row in cells]
-        body = "".join(f"<tr>{row}</tr>" for row in rows)
-        return f"<table><caption>{html.escape(cls.__name__)}</caption>{body}</table>"
+        from jeyn.sdk.html import card, catalog_html
+
+        return card(cls.__name__, (), catalog_html(cls), note="data catalog")
 
 
 def _check_attribute(catalog: str, key: str, value: object) -> None:

@@ -150,10 +150,3 @@ class ModelCheckpoint(Artefact):
         )
         twin.__dict__.update(self.__dict__, stored=record)
         return twin
-
-    def _repr_html_(self) -> str:
-        from html import escape
-
-        shown = [f"<b>{escape(self.ref if self.saved else f'new checkpoint of {self.name}')}</b>"]
-        shown += [f"{escape(name)}: {value:.6g}" for name, value in self.metrics.items()]
-        return "<br>".join(shown)

@@ -6,13 +6,14 @@ output of a mapped operation is collected or taken item by item is said by the c
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from jeyn.errors import Invalid
-from jeyn.sdk.canonical import canonical, parse
 
 RETURN = "return"  # the name of an operation's only output
 
@@ -174,19 +175,23 @@ class Plan(_Data):
         return next(each for each in (*self.operations, self.on_exit) if each is not None and each.name == name)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data; `canonical` of it is the same bytes each time."""
-        return self.model_dump(mode="python", exclude_defaults=False)
+        """Plain data for any JSON writer; NaN and the infinities are tagged."""
+        found: dict[str, Any] = _tagged(self.model_dump(mode="python"))
+        return found
 
     def dump(self) -> str:
-        return canonical(self.to_json()).decode()
+        """The plan as text, the same each time. Unlike a digest's canonical form it keeps 1.0 apart from 1."""
+        return json.dumps(self.to_json(), sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, found: Any) -> Plan:
         """A plan from its data or its text. Raises `Invalid` with where it is wrong."""
-        if isinstance(found, str | bytes):
-            found = parse(found)
         try:
-            return cls.model_validate(found)
+            if isinstance(found, str | bytes):
+                found = json.loads(found)
+            return cls.model_validate(_untagged(found))
+        except json.JSONDecodeError as exc:
+            raise Invalid(f"not a plan: {exc}", hint="jeyn plan FILE --json makes one") from exc
         except ValidationError as exc:
             problem = exc.errors(include_url=False)[0]
             where = ".".join(str(part) for part in problem["loc"]) or "plan"
@@ -215,6 +220,22 @@ def needs(operation: PlannedOperation) -> list[str]:
     found = (out.operation for source in operation.inputs.values() for out in outputs_in(source))
     guards = (out.operation for condition in operation.conditions for out in outputs_in(condition))
     return list(dict.fromkeys((*found, *guards)))
+
+
+def _tagged(data: Any) -> Any:
+    if isinstance(data, float) and not math.isfinite(data):
+        return {"$float": str(data)}
+    if isinstance(data, dict):
+        return {key: _tagged(value) for key, value in data.items()}
+    return [_tagged(value) for value in data] if isinstance(data, list | tuple) else data
+
+
+def _untagged(data: Any) -> Any:
+    if isinstance(data, dict):
+        if data.keys() == {"$float"}:
+            return float(data["$float"])
+        return {key: _untagged(value) for key, value in data.items()}
+    return [_untagged(value) for value in data] if isinstance(data, list) else data
 
 
 for _model in (Items, First, Compare, Truth, Not, AllOf, AnyOf, PlannedOperation, Plan):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from jeyn.sdk.artefact import Artefact, PayloadRef
 from jeyn.sdk.checkpoint import ModelCheckpoint
 from jeyn.sdk.datasets.batch import DatasetBatch, GenericBatch, UnionBatch
 from jeyn.sdk.value import Value
+from jeyn.stores.catalog.cache import kept
 from jeyn.stores.payloads import hash_file
 from jeyn.stores.payloads.failures import os_errors
 
@@ -80,7 +81,10 @@ def _model(workspace: Workspace, artefact: Artefact, serializer: Any) -> Any:
 
 def _value(workspace: Workspace, artefact: Value) -> Any:
     from jeyn.stores.serializers import decode_value
+    from jeyn.stores.serializers.values import ARTEFACTS
 
+    if artefact.format == ARTEFACTS:
+        return [workspace.bound(id) for id in _ids(workspace, artefact)]
     if artefact.format != "file/1":
         return decode_value(artefact.format, _bytes(workspace, artefact, artefact.payload), workspace.serializers)
     # A file is read where it lies; a remote one is fetched to a place that outlives this call.
@@ -90,6 +94,36 @@ def _value(workspace: Workspace, artefact: Value) -> Any:
         kept = workspace.payloads.staging() / f"file-{artefact.payload.digest[7:]}"
         path.replace(kept)
         return decode_value(artefact.format, kept, workspace.serializers)
+
+
+def _ids(workspace: Workspace, artefact: Value) -> list[str]:
+    from jeyn.stores.serializers import decode_value
+
+    ids: list[str] = decode_value(artefact.format, _bytes(workspace, artefact, artefact.payload))
+    return ids
+
+
+def is_complete(workspace: Workspace, ids: Iterable[str]) -> bool:
+    """Whether these artefacts are there with every byte, and so are those that they consist of."""
+    seen: set[str] = set()
+    wanted = set(ids)
+    while wanted:
+        found = kept(workspace.database, wanted)
+        if len(found) < len(wanted) or any(each.buried for each in found):
+            return False
+        if not all(workspace.payloads.exists(digest) for each in found for digest in each.digests):
+            return False
+        seen |= wanted
+        wanted = {part for each in found if each.has_parts for part in _parts(workspace, each.id)} - seen
+    return True
+
+
+def _parts(workspace: Workspace, id: str) -> Iterable[str]:
+    artefact = workspace.bound(id)
+    if isinstance(artefact, Value):
+        return _ids(workspace, artefact)
+    parts: list[str] = artefact.record().body["kwargs"]["parts"]
+    return parts
 
 
 def _bytes(workspace: Workspace, artefact: Artefact, payload: PayloadRef) -> bytes:

@@ -20,6 +20,7 @@ from jeyn.stores.batches.drafts import Draft, conformed, keep_files, keep_table
 from jeyn.stores.batches.new_batch import new_batch
 from jeyn.stores.catalog.changes import NewArtefact, VersionClaim
 from jeyn.stores.catalog.reader import owner_of
+from jeyn.stores.observation import batches_of, new_subject, summary
 from jeyn.stores.veto import check_bump
 
 if TYPE_CHECKING:
@@ -73,13 +74,15 @@ class DatasetStore:
     def get_formula_batches(self, formula: DatasetFormula | str) -> list[DatasetBatch]:
         """All batches of one formula version that have an epoch, first to last."""
         saved = self._formula(formula)
-        claims = self.workspace.reader.claims(owner_of("batch", saved.id))
-        return [self.workspace.bound(claimed.id) for claimed in claims]
+        ids = batches_of(self.workspace, saved.id)
+        self.workspace.observe("batches", saved.id, summary(ids))
+        return [self.workspace.bound(id) for id in ids]
 
     def get_latest_formula_batch(self, formula: DatasetFormula | str) -> DatasetBatch:
         """The batch with the highest epoch. Raises `NoData` when there is none."""
         saved = self._formula(formula)
         last = self.workspace.reader.highest(owner_of("batch", saved.id))
+        self.workspace.observe("latest", saved.id, last.id if last else None)
         if last is None:
             raise NoData(f'"{saved.ref}" has no batch yet', hint="save_batch(formula.get_new_batch())")
         found: DatasetBatch = self.workspace.bound(last.id)
@@ -107,11 +110,13 @@ class DatasetStore:
 
         outcomes = self.workspace.save(build)
         draft = drafts[-1]
-        if draft is None:
-            return self._nothing_new(formula)
-        if draft.problem:
+        if draft is not None and draft.problem:
             raise self._failed(draft)
-        saved: DatasetBatch = self.workspace.bound(outcomes[0].id, is_new=outcomes[0].is_new)
+        saved: DatasetBatch = (
+            self.workspace.bound(outcomes[0].id, is_new=outcomes[0].is_new) if draft else self._nothing_new(formula)
+        )
+        if batch.request is not None:
+            self.workspace.observe("new", new_subject(formula.id, batch.request.after), saved.id)
         return saved
 
     def _draft(self, writer: Workspace, formula: DatasetFormula, batch: DatasetBatch) -> Draft | None:
@@ -169,7 +174,7 @@ class DatasetStore:
     def _complete(self, formula: DatasetFormula) -> DatasetFormula:
         """Derive the catalog of a composite or model formula, or check the one that was given."""
         if isinstance(formula, CompositeFormula):
-            derived = join([self.get_formula(ref).output_catalog for ref in formula.formulas])
+            derived = join([self._part(ref).output_catalog for ref in formula.formulas])
         elif isinstance(formula, ModelFormula):
             derived = self._model_catalog(formula)
         else:
@@ -180,21 +185,25 @@ class DatasetStore:
         return formula
 
     def _model_catalog(self, formula: ModelFormula) -> type[DataCatalog]:
-        source = self.get_formula(formula.source)
-        checkpoint = self.workspace.get(formula.checkpoint, kind="checkpoint")
+        source = self._part(formula.source)
+        checkpoint = self.workspace.find(formula.checkpoint, kind="checkpoint")
         source.output_catalog.check_satisfies(checkpoint.input_catalog, what=source.ref)
         derived: type[DataCatalog] = checkpoint.output_catalog
         return derived + source.output_catalog.only(*formula.keep) if formula.keep else derived
 
+    def _part(self, ref: str) -> DatasetFormula:
+        found: DatasetFormula = self.workspace.find(ref, kind="formula")
+        return found
+
     def _source_edges(self, formula: DatasetFormula) -> tuple[Edge, ...]:
         """What the recipe means today; its ranges and aliases are what defines it."""
         if isinstance(formula, CompositeFormula):
-            ids = [self.get_formula(ref).id for ref in formula.formulas]
+            ids = [self._part(ref).id for ref in formula.formulas]
             return tuple(Edge(RelationshipType.source_formula, id) for id in dict.fromkeys(ids))
         if isinstance(formula, ModelFormula):
-            checkpoint = self.workspace.row(formula.checkpoint, kind="checkpoint")
+            checkpoint = self.workspace.find_row(formula.checkpoint, kind="checkpoint")
             return (
-                Edge(RelationshipType.source_formula, self.get_formula(formula.source).id),
+                Edge(RelationshipType.source_formula, self._part(formula.source).id),
                 Edge(RelationshipType.checkpoint_formula, checkpoint.id),
             )
         return ()

@@ -201,6 +201,7 @@ class ModelStore:
         if not self.workspace.is_attempt:
             raise Conflict(message, hint="bless it with again=True if that was a mistake", refs=[checkpoint.id])
         _log.warning("%s, so it is not blessed again", message)
+        self.workspace.forbid_cache(f"{message}, which can be taken back")
         return checkpoint
 
     def _checkpoint_changes(

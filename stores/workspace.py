@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from jeyn.stores.lineage import Lineage
     from jeyn.stores.lineage.impact import Impact
     from jeyn.stores.model_store import ModelStore
+    from jeyn.stores.runs import Runs
     from jeyn.stores.serializers import SerializerTable
     from jeyn.stores.sources.root import DataRoot
     from jeyn.stores.sources.stat_cache import StatCache
@@ -128,6 +129,12 @@ class Workspace:
 
         return ModelStore(self)
 
+    @cached_property
+    def runs(self) -> Runs:
+        from jeyn.stores.runs import Runs
+
+        return Runs(self)
+
     @property
     def outside(self) -> Workspace:
         """Where commits happen at once, also from inside an attempt: for quarantine."""
@@ -141,11 +148,25 @@ class Workspace:
 
     def row(self, ref: str | Reference | Artefact, kind: str | None = None) -> ArtefactRow:
         """The stored row that a reference means; raises `NotFound` or `Ambiguous`."""
-        return resolve(self.reader, ref.id if isinstance(ref, Artefact) else ref, kind)
+        return self.find_row(ref, kind)
 
     def get(self, ref: str | Reference | Artefact, kind: str | None = None) -> Any:
         """The artefact of any type that a reference means, bound to this workspace."""
         return bind(self, self.row(ref, kind))
+
+    def find_row(self, ref: str | Reference | Artefact, kind: str | None = None) -> ArtefactRow:
+        """`row`, for what Jeyn reads on its own account: an attempt does not observe it (SEMANTICS 17)."""
+        return resolve(self.reader, ref.id if isinstance(ref, Artefact) else ref, kind)
+
+    def find(self, ref: str | Reference | Artefact, kind: str | None = None) -> Any:
+        """`get`, for what Jeyn reads on its own account."""
+        return bind(self, self.find_row(ref, kind))
+
+    def observe(self, kind: str, subject: str, answer: Any) -> None:
+        """Note what was read and what it gave; only an attempt keeps it, for the cache."""
+
+    def forbid_cache(self, reason: str) -> None:
+        """Say that something was read whose answer cannot be compared later; only an attempt minds."""
 
     def bound(self, id: str, *, is_new: bool = False) -> Any:
         """The artefact with this whole id."""

@@ -14,12 +14,17 @@ from jeyn.errors import JeynError
 EXIT_CODES = {
     "JeynError": 1,
     "OperationFailed": 1,
+    "Fatal": 1,
+    "TimedOut": 1,
+    "WorkerDied": 1,
     "UsageError": 2,
     "InvalidVersion": 2,
     "InvalidReference": 2,
     "InvalidFilter": 2,
     "Ambiguous": 2,
     "Unsaved": 2,
+    "PlanInvalid": 2,
+    "NotDigestible": 2,
     "NotFound": 3,
     "Conflict": 4,
     "Immutable": 4,
@@ -35,6 +40,8 @@ EXIT_CODES = {
     "CatalogMismatch": 6,
     "BumpTooSmall": 6,
     "NewerSchema": 6,
+    "WrongType": 6,
+    "CodeChanged": 6,
     "Unreachable": 7,
     "Busy": 7,
     "NoSpace": 7,
@@ -45,7 +52,9 @@ BUILTINS = {
     "UsageError": ValueError,
     "NotFound": LookupError,
     "Invalid": ValueError,
+    "NotDigestible": TypeError,
     "NotSerializable": TypeError,
+    "WrongType": TypeError,
     "Unreachable": OSError,
     "NotAllowed": PermissionError,
 }
@@ -99,8 +108,9 @@ def test_errors_travel_between_processes(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CLASSES)
-def test_a_retry_helps_only_where_a_store_was_not_reached(name: str) -> None:
-    assert CLASSES[name].retry_helps == issubclass(CLASSES[name], errors.Unreachable)
+def test_a_retry_helps_only_where_a_store_was_not_reached_or_an_operation_was_stopped(name: str) -> None:
+    helps = issubclass(CLASSES[name], errors.Unreachable | errors.TimedOut | errors.WorkerDied)
+    assert CLASSES[name].retry_helps == helps
 
 
 def test_every_error_in_jeyn_belongs_to_the_tree() -> None:

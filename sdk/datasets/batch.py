@@ -124,14 +124,6 @@ class DatasetBatch(Artefact):
 
         return table_to_torch(self._rows(), self.output_catalog)
 
-    def _repr_html_(self) -> str:
-        from html import escape
-
-        shown = [f"<b>{escape(self.ref if self.saved else f'new batch of {self.name}')}</b>"]
-        if self.saved:
-            shown.append(f"{self.rows} rows, {len(self.stored.payloads if self.stored else ())} payloads")
-        return "<br>".join(shown)
-
 
 class FileBatch(DatasetBatch):
     """A batch of files; unsaved it holds the paths of local files to save."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jeyn.errors import NoData, NotFound, UsageError
 from jeyn.sdk.artefact import Edge, PayloadRef
@@ -16,7 +16,10 @@ from jeyn.stores.catalog.reader import owner_of
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from jeyn.sdk.checkpoint import ModelCheckpoint
     from jeyn.sdk.datasets.batch import DatasetBatch
+    from jeyn.stores.sources.root import SourceFile
+    from jeyn.stores.sources.sql import NewRows
     from jeyn.stores.workspace import Workspace
 
 
@@ -34,16 +37,47 @@ def new_batch(writer: Workspace, formula: DatasetFormula, after: str | None) -> 
     raise UsageError(f'"{formula.name}" makes its batches by code', hint="formula.new_table(...), then save_batch")
 
 
-def _streaming(writer: Workspace, formula: StreamingFormula, after: str | None) -> Draft | None:
+def what_is_new(workspace: Workspace, formula: DatasetFormula, after: str | None = None) -> str:
+    """What `new_batch` would take, in a few words; "" when there is nothing. Nothing is kept."""
+    match formula:
+        case StreamingFormula():
+            return _some_files([file.path for file in _fresh_files(workspace, formula, after)[0].values()])
+        case SqlFormula():
+            found = _new_rows(workspace, formula, _earlier_batches(workspace, formula, after))
+            return "" if found is None else f"{found.table.num_rows} new rows up to {found.end}"
+        case CompositeFormula():
+            parts, draft = _union(workspace, formula)
+            return "" if _is_kept(workspace, draft) else " and ".join(part.ref for part in parts)
+        case ModelFormula():
+            source, checkpoint, edges = _model_sources(workspace, formula)
+            return "" if _made_before(workspace, formula, edges) else f"{source.ref} through {checkpoint.ref}"
+    return ""
+
+
+def _some_files(paths: list[str]) -> str:
+    shown = ", ".join(paths[:3]) + (", …" if len(paths) > 3 else "")
+    return f"{shown} ({len(paths)} new file{'s' if len(paths) > 1 else ''})" if paths else ""
+
+
+def _fresh_files(
+    writer: Workspace, formula: StreamingFormula, after: str | None
+) -> tuple[dict[str, SourceFile], dict[str, str]]:
+    """The files that no batch has, by digest, and the members that are taken over from the batch named by `after`."""
     root = writer.data_root
     seen = dict(writer.reader.members(formula.id))
     inherited = {m: batch for m, batch in _members_until(writer, after).items() if m not in seen}
     seen |= inherited
-    fresh: dict[str, Any] = {}
+    fresh: dict[str, SourceFile] = {}
     for file in root.list(formula.source):
         digest = root.digest(file, writer.stat_cache)
         if digest not in seen and digest not in fresh:
             fresh[digest] = file
+    return fresh, inherited
+
+
+def _streaming(writer: Workspace, formula: StreamingFormula, after: str | None) -> Draft | None:
+    root = writer.data_root
+    fresh, inherited = _fresh_files(writer, formula, after)
     if not fresh:
         return None
     members = (*((digest, "") for digest in fresh), *inherited.items())
@@ -56,7 +90,7 @@ def _streaming(writer: Workspace, formula: StreamingFormula, after: str | None) 
     return _referenced(writer, formula, fresh, draft)
 
 
-def _referenced(writer: Workspace, formula: DatasetFormula, fresh: dict[str, Any], draft: Draft) -> Draft:
+def _referenced(writer: Workspace, formula: DatasetFormula, fresh: dict[str, SourceFile], draft: Draft) -> Draft:
     payloads = tuple(PayloadRef(file.path, digest, file.size) for digest, file in fresh.items())
     facts = {"referenced": {digest: file.version for digest, file in fresh.items()}}
     draft = replace(draft, payloads=payloads, facts=facts, external=frozenset(fresh))
@@ -67,16 +101,24 @@ def _members_until(writer: Workspace, after: str | None) -> dict[str, str]:
     """The files that the batch named by `after`, and those before it, have."""
     if after is None:
         return {}
-    batch = writer.get(after, kind="batch")
+    batch = writer.find(after, kind="batch")
     epochs = {c.id: int(c.number) for c in writer.reader.claims(owner_of("batch", batch.formula.id), buried=True)}
     members = writer.reader.members(batch.formula.id)
     return {m: id for m, id in members.items() if epochs.get(id, 0) <= batch.epoch}
 
 
 def _sql(writer: Workspace, formula: SqlFormula, after: str | None) -> Draft | None:
+    found = _new_rows(writer, formula, _earlier_batches(writer, formula, after))
+    if found is None:
+        return None
+    window = {"start": found.start, "end": found.end}
+    draft = Draft(formula, "table", body={"window": window}, members=((f"start:{found.start}", ""),))
+    return keep_table(writer, formula, conformed(formula, found.table), draft)
+
+
+def _new_rows(writer: Workspace, formula: SqlFormula, earlier: list[DatasetBatch]) -> NewRows | None:
     from jeyn.stores.sources.sql import new_rows
 
-    earlier = _earlier_batches(writer, formula, after)
     windows = [batch.record().body["window"] for batch in earlier if batch.record().body.get("window")]
     start = windows[-1]["end"] if windows else None
 
@@ -84,7 +126,7 @@ def _sql(writer: Workspace, formula: SqlFormula, after: str | None) -> Draft | N
         for batch in earlier:
             yield from batch.iter_batches(READ_ROWS)
 
-    found = new_rows(
+    return new_rows(
         writer.settings.database(formula.database),
         formula.query,
         formula.watermark,
@@ -93,11 +135,6 @@ def _sql(writer: Workspace, formula: SqlFormula, after: str | None) -> Draft | N
         late=formula.late,
         earlier=rows,
     )
-    if found is None:
-        return None
-    window = {"start": found.start, "end": found.end}
-    draft = Draft(formula, "table", body={"window": window}, members=((f"start:{found.start}", ""),))
-    return keep_table(writer, formula, conformed(formula, found.table), draft)
 
 
 def _earlier_batches(writer: Workspace, formula: DatasetFormula, after: str | None) -> list[DatasetBatch]:
@@ -109,20 +146,28 @@ def _earlier_batches(writer: Workspace, formula: DatasetFormula, after: str | No
 
     if after is None:
         return of(formula)
-    last = writer.get(after, kind="batch")
+    last = writer.find(after, kind="batch")
     if last.record().body.get("window") is None:
         raise UsageError(f'"{after}" has no watermark to go on from', hint="after= names a batch of a SQL formula")
     return [batch for batch in of(last.formula) if batch.epoch <= last.epoch] + of(formula)
 
 
-def _composite(writer: Workspace, formula: CompositeFormula) -> Draft | None:
+def _union(writer: Workspace, formula: CompositeFormula) -> tuple[list[DatasetBatch], Draft]:
     parts = [_latest(writer, ref, formula.name) for ref in formula.formulas]
     for part in parts:
         part.output_catalog.check_satisfies(formula.output_catalog, what=part.ref)
     edges = tuple(Edge(RelationshipType.source_batch, id) for id in dict.fromkeys(part.id for part in parts))
-    draft = Draft(formula, "union", parents=edges, body={"kwargs": {"parts": [part.id for part in parts]}})
+    return parts, Draft(formula, "union", parents=edges, body={"kwargs": {"parts": [part.id for part in parts]}})
+
+
+def _is_kept(writer: Workspace, draft: Draft) -> bool:
     known = writer.reader.row(draft.record().id)
-    if known is not None and not known.quarantined:
+    return known is not None and not known.quarantined
+
+
+def _composite(writer: Workspace, formula: CompositeFormula) -> Draft | None:
+    parts, draft = _union(writer, formula)
+    if _is_kept(writer, draft):
         return None
 
     def rows() -> Iterator[pa.RecordBatch]:
@@ -138,19 +183,26 @@ def _composite(writer: Workspace, formula: CompositeFormula) -> Draft | None:
 def _latest(writer: Workspace, formula: str, whose: str) -> DatasetBatch:
     """The latest batch of a formula reference; raises `NoData` when it has none."""
     try:
-        found: DatasetBatch = writer.get(f"{formula}/latest" if "@" in formula else f"{formula}@latest/latest", "batch")
+        found: DatasetBatch = writer.find(
+            f"{formula}/latest" if "@" in formula else f"{formula}@latest/latest", "batch"
+        )
     except NotFound as exc:
         raise NoData(f'"{formula}", a source of "{whose}", has no batch', hint=exc.hint) from exc
     return found
 
 
+def _model_sources(writer: Workspace, formula: ModelFormula) -> tuple[DatasetBatch, ModelCheckpoint, tuple[Edge, ...]]:
+    source = _latest(writer, formula.source, formula.name)
+    checkpoint = writer.find(formula.checkpoint, kind="checkpoint")
+    source.output_catalog.check_satisfies(checkpoint.input_catalog, what=source.ref)
+    edges = (Edge(RelationshipType.source_batch, source.id), Edge(RelationshipType.derived_from, checkpoint.id))
+    return source, checkpoint, edges
+
+
 def _model(writer: Workspace, formula: ModelFormula) -> Draft | None:
     from jeyn.stores.batches.apply_model import apply_model
 
-    source = _latest(writer, formula.source, formula.name)
-    checkpoint = writer.get(formula.checkpoint, kind="checkpoint")
-    source.output_catalog.check_satisfies(checkpoint.input_catalog, what=source.ref)
-    edges = (Edge(RelationshipType.source_batch, source.id), Edge(RelationshipType.derived_from, checkpoint.id))
+    source, checkpoint, edges = _model_sources(writer, formula)
     if _made_before(writer, formula, edges):
         return None
     draft = Draft(formula, "table", parents=edges)

@@ -88,12 +88,42 @@ class Mark:
 
 
 @dataclass(frozen=True)
+class Observation:
+    """What an operation read, and the answer it got: data that JSON can hold (`stores/observation.py`)."""
+
+    kind: str
+    subject: str
+    answer: Any
+
+
+@dataclass(frozen=True)
+class CacheKey:
+    """The bare hex digest under which an operation's result is found, and what went into it, for explaining a miss."""
+
+    digest: str
+    components: Mapping[str, Any] = field(default_factory=dict)
+
+
+Ends = tuple[tuple[str, int, str], ...]  # (name, position, artefact id)
+
+
+@dataclass(frozen=True)
 class Fence:
-    """Only one attempt of an operation commits (SEMANTICS 9): the row keys of both, and what came out."""
+    """The end of an operation: only one attempt of it commits (SEMANTICS 9). Both are row keys.
+
+    With `cache` and `observations` a later run may take the result over, unless there were effects (SEMANTICS 19).
+    `holder` is whose leases end here: what is committed protects its payloads itself.
+    """
 
     operation: int
     attempt: int
-    outputs: tuple[tuple[str, int, str], ...] = ()
+    outputs: Ends = ()
+    inputs: Ends = ()
+    cache: CacheKey | None = None
+    observations: tuple[Observation, ...] | None = ()
+    effects: tuple[str, ...] = ()
+    log: str = ""
+    holder: str = ""
 
 
 Change = NewArtefact | AliasMove | Mark | Fence

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, insert, select
 
 from jeyn.errors import AliasMoved, Conflict, Invalid, NotFound, PayloadMissing
 from jeyn.sdk.artefact import PayloadRef
@@ -17,6 +17,7 @@ from jeyn.sdk.relationship import RelationshipType
 from jeyn.stores.catalog import claims
 from jeyn.stores.catalog.changes import AliasMove, Change, Fence, Mark, NewArtefact, Outcome
 from jeyn.stores.catalog.database import Database, Transaction
+from jeyn.stores.catalog.fence import close_operation
 from jeyn.stores.catalog.prepared import Prepared
 from jeyn.stores.catalog.tables import (
     alias_move,
@@ -28,8 +29,6 @@ from jeyn.stores.catalog.tables import (
     event,
     mark,
     metric,
-    operation,
-    operation_artefact,
 )
 
 
@@ -62,7 +61,14 @@ _ONE_KEY = select(artefact.c.key).where(artefact.c.id == bindparam("id"))
 _SAVED = select(artefact.c.at, artefact.c.actor, artefact.c.facts, artefact.c.quarantined).where(
     artefact.c.key == bindparam("key")
 )
-_CONDEMNED = select(condemned.c.digest).where(condemned.c.digest.in_(bindparam("digests", expanding=True)))
+
+
+@cache
+def _condemned_of(count: int) -> Prepared:
+    digests: list[Any] = [bindparam(f"digest{n}") for n in range(count)]
+    return Prepared(select(condemned.c.digest).where(condemned.c.digest.in_(digests)))
+
+
 _ALIAS = (
     select(alias_move.c.artefact)
     .where(alias_move.c.owner == bindparam("owner"), alias_move.c.alias == bindparam("alias"))
@@ -84,6 +90,7 @@ _INSERT_ARTEFACT = Prepared(
     insert(artefact).returning(artefact.c.key), *(column.name for column in artefact.c if column.name != "key")
 )
 _INSERT_EDGE = Prepared(insert(edge), *edge.c.keys())
+_INSERT_PAYLOAD = Prepared(insert(artefact_payload), *artefact_payload.c.keys())
 _INSERT_METRIC = Prepared(insert(metric), *metric.c.keys())
 _INSERT_EVENT = Prepared(insert(event), *event.c.keys())
 
@@ -170,10 +177,12 @@ class _Writer:
 
     def _check_payloads(self, new: NewArtefact) -> None:
         digests = [_hex(p.digest) for p in new.record.payloads if p.digest not in new.external]
-        if digests:
-            found = self.run(_CONDEMNED, {"digests": digests}).scalars().all()
+        for start in range(0, len(digests), LOOK_UP_AT_ONCE):
+            some = digests[start : start + LOOK_UP_AT_ONCE]
+            named = {f"digest{n}": digest for n, digest in enumerate(some)}
+            found = self.tx.cursor.all(_condemned_of(len(some)), **named)
             if found:
-                raise PayloadsCondemned(found)
+                raise PayloadsCondemned([digest for (digest,) in found])
 
     def _existing(self, new: NewArtefact) -> Outcome:
         key = self.keys[new.record.id]
@@ -211,7 +220,7 @@ class _Writer:
             }  # fmt: skip
 
         if new.record.payloads:
-            self.run(insert(artefact_payload), [row(payload) for payload in new.record.payloads])
+            self.tx.cursor.run(_INSERT_PAYLOAD, [row(payload) for payload in new.record.payloads])
 
     def _claim(self, key: int, new: NewArtefact) -> str | None:
         if new.members:
@@ -290,20 +299,12 @@ class _Writer:
 
     def fence(self, change: Fence) -> None:
         self.fenced = True
-        won = self.run(
-            update(operation)
-            .where(operation.c.key == change.operation, operation.c.committed_by.is_(None))
-            .values(committed_by=change.attempt)
-        )
-        if won.rowcount != 1:
+        ids = [id for _, _, id in (*change.inputs, *change.outputs)]
+        self._look_up(ids)
+        closed = close_operation(self.tx, change, {id: self.key(id) for id in ids})
+        if closed is None:
             raise AttemptLost("another attempt of this operation committed first", hint="its outputs stand")
-        rows = [
-            {"operation": change.operation, "direction": "out", "name": name, "position": position}
-            | {"artefact": self.key(id)}
-            for name, position, id in change.outputs
-        ]
-        if rows:
-            self.run(insert(operation_artefact), rows)
+        self._emit("jeyn.operation.finished", closed.run, {"operation": closed.name})
 
     def _emit(self, kind: str, subject: str, data: dict[str, Any]) -> None:
         self.events.append({"kind": kind, "subject": subject, "data": _as_json(data)})

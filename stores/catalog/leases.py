@@ -77,6 +77,10 @@ class Leases:
                 connection.execute(delete(lease).where(lease.c.holder == self.holder))
             self._held.clear()
 
+    def forget(self) -> None:
+        """What was held is given back already: a commit did so itself."""
+        self._held.clear()
+
     def _try(self, digests: Sequence[str]) -> bool:
         if not digests:
             return True

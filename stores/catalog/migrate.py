@@ -15,7 +15,7 @@ from jeyn.stores.catalog.database import Database
 from jeyn.stores.catalog.tables import APPEND_ONLY
 from jeyn.stores.catalog.triggers import trigger_names
 
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0003")
 LOCK_SECONDS = 120
 _POSTGRES_LOCK = 0x6A65796E  # "jeyn"
 

@@ -1,8 +1,9 @@
 """The catalog's tables as SQLAlchemy knows them; what creates them are the migrations.
 
-Everything but leases, condemnations, the clock and the relay's cursor is append-only, and triggers hold that
-(`triggers.py`). Edges, claims and histories refer to artefacts by their integer `key`: closures over a hundred thousand
-rows stay quick. Digests are bare lower-case hex; times are microseconds since the epoch, UTC.
+Artefacts and all that belongs to them are append-only, and triggers hold that (`triggers.py`); leases, condemnations,
+the clock, the relay's cursor and the states of runs change. Edges, claims and histories refer to artefacts by their
+integer `key`: closures over a hundred thousand rows stay quick. Digests are bare lower-case hex; times are microseconds
+since the epoch, UTC.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
 metadata = MetaData()
@@ -192,6 +194,20 @@ run = Table(
     Column("code", Big, ForeignKey("artefact.key")),
     Column("actor", String(200), nullable=False),
     Column("at", Big, nullable=False),
+    Column("plan", Text),
+    Column("parameters", Text),
+    Column("pins", Text),
+    Column("environment", Text),
+    Column("engine", String(40)),
+    Column("state", String(20)),
+    Column("host", String(200)),
+    Column("pid", Integer),
+    Column("heartbeat", Big),
+    Column("started", Big),
+    Column("ended", Big),
+    Column("error", Text),
+    Column("cancel_requested", Boolean, nullable=False, server_default=false()),
+    Column("resumed_from", Big),
     UniqueConstraint("id", name="run_id"),
 )
 
@@ -202,7 +218,18 @@ operation = Table(
     Column("run", Big, ForeignKey("run.key"), nullable=False),
     Column("name", String(300), nullable=False),
     Column("committed_by", Big),
+    Column("item", Integer, nullable=False, server_default="-1"),
+    Column("position", Integer, nullable=False, server_default="0"),
+    Column("function", String(500)),
+    Column("state", String(20)),
+    Column("cache_key", String(64)),
+    Column("origin", Big),  # the operation that its outputs were taken from: cached or adopted
+    Column("started", Big),
+    Column("ended", Big),
+    Column("error", Text),
+    Column("effects", Text),
     UniqueConstraint("run", "name", name="operation_name"),
+    Index("operation_function", "function"),
 )
 
 attempt = Table(
@@ -213,6 +240,10 @@ attempt = Table(
     Column("number", Integer, nullable=False),
     Column("host", String(200), nullable=False),
     Column("at", Big, nullable=False),
+    Column("pid", Integer),
+    Column("state", String(20)),
+    Column("ended", Big),
+    Column("error", Text),
     UniqueConstraint("operation", "number", name="attempt_number"),
 )
 
@@ -225,6 +256,30 @@ operation_artefact = Table(
     Column("position", Integer, primary_key=True, autoincrement=False),
     Column("artefact", Big, ForeignKey("artefact.key"), nullable=False),
     Index("operation_artefact_artefact", "artefact"),
+)
+
+# What an attempt wrote to stdout, stderr and the log, piece by piece; the order of the keys is that of the commits.
+log_chunk = Table(
+    "log_chunk",
+    metadata,
+    Column("key", Big, primary_key=True),
+    Column("attempt", Big, ForeignKey("attempt.key"), nullable=False),
+    Column("at", Big, nullable=False),
+    Column("text", Text, nullable=False),
+    Index("log_chunk_attempt", "attempt"),
+)
+
+# What a later run may take over instead of running (SEMANTICS 17): at most one entry of each operation.
+cache_entry = Table(
+    "cache_entry",
+    metadata,
+    Column("operation", Big, ForeignKey("operation.key"), primary_key=True, autoincrement=False),
+    Column("cache_key", String(64), nullable=False),
+    Column("observations", Text, nullable=False),
+    Column("components", Text, nullable=False),
+    Column("at", Big, nullable=False),
+    Column("seq", Big, nullable=False),
+    Index("cache_entry_cache_key", "cache_key"),
 )
 
 # table -> the columns that make a row the same row: what triggers refuse to change, delete or insert again.

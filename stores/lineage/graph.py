@@ -166,7 +166,9 @@ class Lineage:
         return draw({**self._nodes, self._key: self.root}, self._edges, self._key)
 
     def _repr_html_(self) -> str:
-        return self.svg()
+        from jeyn.sdk.html import scrolled
+
+        return scrolled(self.svg())
 
 
 def _entries(steps: Sequence[tuple[int, str]], prefix: str) -> list[tuple[int, str, str, bool]]:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from datetime import timedelta
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import obstore
-from obstore.exceptions import AlreadyExistsError, BaseError, PermissionDeniedError, UnauthenticatedError
-from obstore.store import ObjectStore, from_url
+from obstore.exceptions import AlreadyExistsError
 
-from jeyn.errors import JeynError, NotAllowed, NotFound, PayloadMissing, Unreachable, UsageError
+from jeyn.errors import PayloadMissing, Unreachable
 from jeyn.stores.payloads import reader, staging
+from jeyn.stores.payloads.bucket import Bucket
 from jeyn.stores.payloads.protocol import StoredPayload, check_digest, check_range, corrupt, is_digest, missing
 from jeyn.stores.payloads.source import Source, claimed, consume, size_of, verified_chunks
 
@@ -29,12 +28,6 @@ _MOST_PARTS = 10_000
 _PIECE = 64 << 20
 _STREAMED = 1 << 20
 
-# allow_http: plain HTTP is used only for an endpoint that is given as http://, as local servers are.
-_CLIENT = {"allow_http": True, "connect_timeout": "10s", "read_timeout": "60s", "timeout": "15m"}
-_RETRY = {"max_retries": 6, "retry_timeout": timedelta(seconds=60)}
-_SET_UP = "check the network, the endpoint (AWS_ENDPOINT_URL) and the credentials (AWS_ACCESS_KEY_ID and the like)"
-_NO_BUCKET = ("NoSuchBucket", "ContainerNotFound", "The specified bucket does not exist")
-
 
 class ObjectPayloads:
     """Keeps payloads in a bucket; endpoint and credentials come from the usual environment, or from `options`.
@@ -45,7 +38,8 @@ class ObjectPayloads:
 
     def __init__(self, url: str, **options: Any) -> None:
         self.url = url.rstrip("/")
-        self._store = _connected(self.url, options)
+        self._bucket = Bucket(self.url, "JEYN_PAYLOADS", "get, put, list and delete")
+        self._store = self._bucket.connected(options)
 
     def __repr__(self) -> str:
         return f"ObjectPayloads({self.url!r})"
@@ -173,44 +167,9 @@ class ObjectPayloads:
         with self._errors(f"read payload '{digest}'", digest):
             return next(stream, b"")
 
-    @contextmanager
-    def _errors(self, doing: str, digest: str | None = None) -> Iterator[None]:
-        try:
-            yield
-        except JeynError:
-            raise
-        except (BaseError, OSError, ValueError) as exc:
-            raise _translated(exc, doing, self.url, digest) from exc
+    def _errors(self, doing: str, digest: str | None = None) -> AbstractContextManager[None]:
+        return self._bucket.errors(doing, missing(digest, self.url) if digest else None)
 
 
 def _key(digest: str) -> str:
     return f"sha256/{check_digest(digest)[:2]}/{digest}"
-
-
-def _connected(url: str, options: dict[str, Any]) -> ObjectStore:
-    try:
-        client = _CLIENT | options.get("client_options", {})
-        retry = _RETRY | options.get("retry_config", {})
-        return from_url(url, **options | {"client_options": client, "retry_config": retry})
-    except (BaseError, OSError, ValueError, TypeError) as exc:
-        raise UsageError(f"cannot open '{url}': {_first_line(exc)}", hint=_SET_UP) from exc
-    except BaseException as exc:
-        # Some options that obstore does not know end in a Rust panic, which is no Exception.
-        if type(exc).__name__ != "PanicException":
-            raise
-        raise UsageError(f"cannot open '{url}' with {sorted(options)}: {exc}", hint=_SET_UP) from exc
-
-
-def _translated(exc: Exception, doing: str, url: str, digest: str | None) -> JeynError:
-    message = f"cannot {doing} in '{url}': {_first_line(exc)}"
-    if any(sign in str(exc) for sign in _NO_BUCKET):
-        return NotFound(message, hint="make the bucket, or check JEYN_PAYLOADS and the endpoint")
-    if isinstance(exc, FileNotFoundError):
-        return missing(digest, url) if digest else NotFound(message, hint="check that the bucket is there")
-    if isinstance(exc, (PermissionDeniedError, UnauthenticatedError)):
-        return NotAllowed(message, hint="check the credentials, and that they may get, put, list and delete there")
-    return Unreachable(message, hint=_SET_UP)
-
-
-def _first_line(exc: BaseException) -> str:
-    return str(exc).partition("\n")[0].partition("<?xml")[0].rstrip(" :-")

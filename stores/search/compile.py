@@ -42,6 +42,20 @@ class Hits(list[Hit]):
 
     next: str | None = None
 
+    def _repr_html_(self) -> str:
+        from jeyn.sdk.artefact import at_microseconds
+        from jeyn.sdk.html import card, table
+
+        rows = [(hit.ref, hit.type, f"{at_microseconds(hit.at):%Y-%m-%d %H:%M:%S}", _metrics(hit)) for hit in self]
+        note = f"{len(self)} artefacts" + (", and more" if self.next else "")
+        return card("search", (), table(["reference", "type", "saved (UTC)", "metrics"], rows), note=note)
+
+
+def _metrics(hit: Hit) -> str:
+    metrics = hit.facts.get("metrics")
+    shown = metrics.items() if isinstance(metrics, dict) else ()
+    return ", ".join(f"{name} {value:.6g}" if isinstance(value, float) else f"{name} {value}" for name, value in shown)
+
 
 def search(
     reader: Reader,

@@ -206,6 +206,7 @@ class SerializerTable:
 
 # The process's own table, one of three ambient things (SEMANTICS 26).
 _PROCESS_TABLE = SerializerTable()
+register_serializer = _PROCESS_TABLE.register
 
 
 def default_table() -> SerializerTable:

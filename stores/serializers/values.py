@@ -6,16 +6,18 @@
 | str · bytes · pathlib.Path · numpy.ndarray | `text/1` · `bytes/1` · `file/1` · `npy/1` |
 | pyarrow, pandas, polars | `table+parquet/1`, `batch+arrow/1`, `pandas+…`, `series+…`, `polars+…` |
 | anything with a model serializer | `serializer:<id>@<version>` |
+| several artefacts (`encode_artefacts`) | `artefacts/1`: their ids, which decoding gives |
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from jeyn.errors import Corrupt, NewerSchema, NotSerializable, UsageError
+from jeyn.sdk.canonical import canonical, parse
 from jeyn.sdk.serializer import class_name, is_unsafe
 from jeyn.stores.serializers.archive import pack, unpack
 from jeyn.stores.serializers.decoding import decoding
@@ -25,6 +27,7 @@ from jeyn.stores.serializers.table import SerializerTable, default_table
 
 _SERIALIZER = "serializer:"
 _ROOT = "value.json"
+ARTEFACTS = "artefacts/1"
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,19 @@ class ValueFormat:
 def encode_value(value: Any, table: SerializerTable | None = None) -> EncodedValue:
     """The value's payload; NotSerializable names the type, where it is in the value and `jeyn.register_serializer`."""
     return _encode(value, "value", table or default_table())
+
+
+def encode_artefacts(ids: Sequence[str]) -> EncodedValue:
+    """The payload of a value that stands for saved artefacts, in their order."""
+    return EncodedValue(ARTEFACTS, canonical(list(ids)))
+
+
+def _read_ids(data: bytes | Path) -> list[str]:
+    with decoding(ARTEFACTS):
+        ids = parse(_content(data))
+        if not isinstance(ids, list) or not all(isinstance(id, str) for id in ids):
+            raise Corrupt("the value is no list of artefact ids")
+        return ids
 
 
 def decode_value(format: str, data: bytes | Path, table: SerializerTable | None = None) -> Any:
@@ -228,3 +244,4 @@ VALUE_FORMATS = (
 )
 _FORMATS = {name: value_format for value_format in VALUE_FORMATS for name in value_format.class_names}
 _DECODERS = {name: decode for value_format in VALUE_FORMATS for name, decode in value_format.decoders.items()}
+_DECODERS[ARTEFACTS] = _read_ids

@@ -6,16 +6,15 @@ import hashlib
 import io
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from datetime import timedelta
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import obstore
-from obstore.exceptions import BaseError, PermissionDeniedError, PreconditionError, UnauthenticatedError
-from obstore.store import ObjectStore, from_url
+from obstore.exceptions import PreconditionError
 
-from jeyn.errors import Corrupt, JeynError, NotAllowed, NotFound, Unreachable, UsageError
+from jeyn.errors import Corrupt
+from jeyn.stores.payloads.bucket import Bucket
 from jeyn.stores.sources.pattern import Pattern
 from jeyn.stores.sources.root import SourceFile, changed, checked_path, missing
 from jeyn.stores.sources.stat_cache import StatCache
@@ -27,12 +26,6 @@ if TYPE_CHECKING:
 # One request per piece; large enough that the requests cost little beside the bytes.
 _PIECE = 8 << 20
 
-# allow_http: plain HTTP is used only for an endpoint that is given as http://, as local servers are.
-_CLIENT = {"allow_http": True, "connect_timeout": "10s", "read_timeout": "60s", "timeout": "15m"}
-_RETRY = {"max_retries": 6, "retry_timeout": timedelta(seconds=60)}
-_SET_UP = "check the network, the endpoint (AWS_ENDPOINT_URL) and the credentials (AWS_ACCESS_KEY_ID and the like)"
-_NO_BUCKET = ("NoSuchBucket", "ContainerNotFound", "The specified bucket does not exist")
-
 
 class ObjectRoot:
     """A bucket, or what is below a prefix of it, as `DataRoot`; endpoint and credentials as for payloads."""
@@ -41,7 +34,8 @@ class ObjectRoot:
 
     def __init__(self, url: str, **options: Any) -> None:
         self.url = url.rstrip("/")
-        self._store = _connected(self.url, options)
+        self._bucket = Bucket(self.url, "data: in jeyn.yaml or JEYN_DATA", "list and get")
+        self._store = self._bucket.connected(options)
 
     def __repr__(self) -> str:
         return f"ObjectRoot({self.url!r})"
@@ -115,14 +109,8 @@ class ObjectRoot:
         with self._errors("list files"):
             return next(pages, ())
 
-    @contextmanager
-    def _errors(self, doing: str, path: str | None = None) -> Iterator[None]:
-        try:
-            yield
-        except JeynError:
-            raise
-        except (BaseError, OSError, ValueError) as exc:
-            raise _translated(exc, doing, self.url, path) from exc
+    def _errors(self, doing: str, path: str | None = None) -> AbstractContextManager[None]:
+        return self._bucket.errors(doing, missing(path, self.url) if path else None)
 
 
 class _ObjectReader(io.RawIOBase):
@@ -164,28 +152,3 @@ class _ObjectReader(io.RawIOBase):
 def _version(meta: ObjectMeta) -> str:
     """The etag, which listings give everywhere; the time where a store has neither it nor versions."""
     return meta["e_tag"] or meta["version"] or f"modified {meta['last_modified'].isoformat()}"
-
-
-def _connected(url: str, options: dict[str, Any]) -> ObjectStore:
-    try:
-        client = _CLIENT | options.get("client_options", {})
-        retry = _RETRY | options.get("retry_config", {})
-        return from_url(url, **options | {"client_options": client, "retry_config": retry})
-    except (BaseError, OSError, ValueError, TypeError) as exc:
-        raise UsageError(f"cannot open '{url}': {_first_line(exc)}", hint=_SET_UP) from exc
-
-
-def _translated(exc: Exception, doing: str, url: str, path: str | None) -> JeynError:
-    message = f"cannot {doing} in '{url}': {_first_line(exc)}"
-    if any(sign in str(exc) for sign in _NO_BUCKET):
-        return NotFound(message, hint="make the bucket, or correct data: in jeyn.yaml or JEYN_DATA")
-    if isinstance(exc, FileNotFoundError):
-        hint = "check that the bucket is there; data: in jeyn.yaml or JEYN_DATA names it"
-        return missing(path, url) if path else NotFound(message, hint=hint)
-    if isinstance(exc, (PermissionDeniedError, UnauthenticatedError)):
-        return NotAllowed(message, hint="check the credentials, and that they may list and get there")
-    return Unreachable(message, hint=_SET_UP)
-
-
-def _first_line(exc: BaseException) -> str:
-    return str(exc).partition("\n")[0].partition("<?xml")[0].rstrip(" :-")

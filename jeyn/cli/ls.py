@@ -1,0 +1,92 @@
+"""`jeyn ls`, and the table of hits that `jeyn search` prints too."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from jeyn.cli.output import Result, columns, command
+from jeyn.cli.workspace import opened
+
+if TYPE_CHECKING:
+    from jeyn.stores.search import Hit, Hits
+    from jeyn.stores.workspace import Workspace
+
+HEAD = ("REFERENCE", "TYPE", "ALIASES", "SAVED")
+UNITS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+_PATTERN = re.compile(r"[A-Za-z0-9_.*-]+")
+
+
+@command()
+@click.argument("type", required=False)
+@click.option("--name", metavar="PATTERN", help='Only these names; * stands for anything, as in "dig*".')
+@click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="How many to list.")
+def ls(type: str | None, name: str | None, limit: int) -> Result:
+    """List artefacts, newest first.
+
+    TYPE is batch, checkpoint, formula, usecase, or any other type of artefact, such as value.
+    """
+    terms = [f"type:{_term(type)}"] if type else []
+    terms += [f"name:{_term(name)}"] if name else []
+    with opened() as workspace:
+        return hits(workspace, workspace.search(" ".join(terms), limit=limit))
+
+
+def hits(workspace: Workspace, found: Hits) -> Result:
+    """A page of hits as a table; `data` is {"artefacts": […], "next": the cursor of the page that follows}."""
+    aliases = _aliases(workspace)
+    data = {"artefacts": [hit_json(hit, aliases.get(hit.id, [])) for hit in found], "next": found.next}
+    rows = [(label(hit), hit.type, " ".join(aliases.get(hit.id, [])), age(hit.at)) for hit in found]
+    text = columns(rows, HEAD) if rows else "nothing is saved that fits"
+    return Result(data, f"{text}\n… and more" if found.next else text)
+
+
+def hit_json(hit: Hit, aliases: Sequence[str]) -> dict[str, Any]:
+    return {
+        "id": hit.id,
+        "type": hit.type,
+        "name": hit.name,
+        "ref": hit.ref,
+        "number": hit.number,
+        "aliases": list(aliases),
+        "saved": moment(hit.at),
+        "facts": hit.facts,
+    }
+
+
+def label(hit: Hit) -> str:
+    """The reference; of what has only an id, its beginning and the name."""
+    return f"{hit.id[:19]} {hit.name}".rstrip() if hit.ref.startswith("sha256:") else hit.ref
+
+
+def age(at: int) -> str:
+    """How long ago a time (µs, UTC) was."""
+    seconds = max(0, int(time.time() - at / 1_000_000))
+    size, unit = next(((size, unit) for size, unit in UNITS if seconds >= size), UNITS[-1])
+    return f"{seconds // size} {unit} ago"
+
+
+def moment(at: int) -> str:
+    """A time (µs, UTC) as ISO 8601."""
+    from jeyn.sdk.artefact import at_microseconds
+
+    return at_microseconds(at).isoformat()
+
+
+def _term(value: str) -> str:
+    """A pattern where it can be one, else exactly this text."""
+    quoted = value.replace("\\", "\\\\").replace('"', '\\"')
+    return value if _PATTERN.fullmatch(value) else f'"{quoted}"'
+
+
+def _aliases(workspace: Workspace) -> dict[str, list[str]]:
+    moved = workspace.reader.current_aliases()
+    ids = {row.key: row.id for row in workspace.reader.rows(sorted({key for *_, key in moved}))}
+    found: dict[str, list[str]] = {}
+    for _, alias, key in sorted(moved):
+        found.setdefault(ids[key], []).append(alias)
+    return found

@@ -1,0 +1,241 @@
+"""The contract of every command, in one place: `--json`, what goes to stdout and stderr, colour, exit codes (DESIGN 6).
+
+A command is a function under `@command()` that returns a `Result` (or raises a `JeynError`):
+
+    @command()
+    @click.argument("ref", shell_complete=references)
+    @click.option("--depth", type=int, help="How many steps to go.")
+    def lineage(ref: str, depth: int | None) -> Result:
+        '''What an artefact came from.'''
+        with opened() as workspace:
+            return shown(workspace.upstream(ref, depth))
+
+It prints nothing to stdout itself. What it tells while it works goes through `say(...)`, which is stderr; a live
+display is for `on_terminal()` only. A command that found out something bad returns its data *and* an error
+(`Result(data, text, error=...)`): both are printed and the error gives the exit code. With `--json` stdout is exactly
+one document, whatever happens:
+
+    {"schema": "jeyn/v1", "ok": true, "data": …, "error": null | {"code", "message", "hint", "refs"}}
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import click
+
+from jeyn.errors import Interrupted, JeynError, UsageError
+
+SCHEMA = "jeyn/v1"
+DEBUG = "JEYN_DEBUG"
+
+
+class Showable(Protocol):
+    """What most answers of the stores are."""
+
+    def to_json(self) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command found: plain `data` for machines, `text` for people; a function is called when it is needed."""
+
+    data: Any | Callable[[], Any] = None
+    text: str | Callable[[], str] = ""
+    error: JeynError | None = None
+
+
+@dataclass
+class Asked:
+    """What was asked of the whole command line; `context.obj`."""
+
+    json: bool = False
+    home: str | None = None
+
+
+def shown(found: Showable, error: JeynError | None = None) -> Result:
+    """What has `to_json()` and `str()`, as a result."""
+    return Result(found.to_json, found.__str__, error)
+
+
+def command(name: str | None = None, **options: Any) -> Callable[[Callable[..., Result]], click.Command]:
+    """Make a leaf of a function: `click.command` with `--json`."""
+
+    def made(function: Callable[..., Result]) -> click.Command:
+        decorate: Any = click.command(name, **options)
+        leaf: click.Command = decorate(function)
+        leaf.params.append(JSON)
+        return leaf
+
+    return made
+
+
+JSON = click.Option(
+    ["--json"], is_flag=True, expose_value=False, help="Print one JSON document on stdout instead of text."
+)
+
+
+def asked() -> Asked:
+    """What was asked of the whole command line."""
+    found = click.get_current_context().obj
+    return found if isinstance(found, Asked) else Asked()
+
+
+def say(text: str, *, nl: bool = True) -> None:
+    """Tell people something while a command works: on stderr."""
+    click.echo(text, err=True, nl=nl, color=_colour())
+
+
+def on_terminal() -> bool:
+    """Whether somebody is watching stderr, so that a display may be live."""
+    return sys.stderr.isatty() and _variable("TERM") != "dumb"
+
+
+def width(default: int = 100) -> int:
+    """How many columns stdout has; `default` where it is no terminal."""
+    return os.get_terminal_size(sys.stdout.fileno()).columns if sys.stdout.isatty() else default
+
+
+def columns(rows: Sequence[Sequence[str]], head: Sequence[str] = ()) -> str:
+    """Rows as aligned columns."""
+    table = [[_printable(cell) for cell in row] for row in ((head,) if head else ()) + tuple(rows)]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    lines = ["  ".join(cell.ljust(wide) for cell, wide in zip(row, widths, strict=True)).rstrip() for row in table]
+    if head:
+        lines[0] = click.style(lines[0], bold=True)
+    return "\n".join(lines)
+
+
+def perform(run: Callable[[Asked], Any], args: Sequence[str]) -> int:
+    """Carry out a command line and print what came of it; returns the exit code."""
+    wanted = Asked(json=_wants_json(args))
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            # A name or path that the terminal cannot show must not be what fails.
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        try:
+            found = run(wanted)
+            if isinstance(found, Result):
+                _print(found, wanted)
+        except KeyboardInterrupt:
+            return _fail(click.Abort(), wanted)
+        except Exception as exc:
+            return _fail(exc, wanted)
+    except BrokenPipeError:
+        return _nobody_reads()
+    if isinstance(found, Result):
+        return found.error.exit_code if found.error else 0
+    return found if isinstance(found, int) else 0  # --help and --version have printed; click gives their exit code
+
+
+def _wants_json(args: Sequence[str]) -> bool:
+    # Read before click does: what click refuses is answered in JSON too.
+    before = list(args)[: list(args).index("--")] if "--" in args else args
+    return "--json" in before
+
+
+def _print(result: Result, wanted: Asked) -> None:
+    # Made first: when it fails, nothing is on stdout yet.
+    text = _document(_value(result.data), result.error) if wanted.json else str(_value(result.text))
+    if text:
+        click.echo(text, color=_colour())
+    sys.stdout.flush()
+    if result.error and not wanted.json:
+        _say_error(result.error)
+
+
+def _value(found: Any) -> Any:
+    return found() if callable(found) else found
+
+
+def _fail(exc: Exception, wanted: Asked) -> int:
+    if isinstance(exc, BrokenPipeError):
+        raise exc
+    if _variable(DEBUG) and not isinstance(exc, click.ClickException | click.Abort):
+        import traceback
+
+        say("".join(traceback.format_exception(exc)), nl=False)
+    error = _translated(exc)
+    if wanted.json:
+        click.echo(_document(None, error))
+        sys.stdout.flush()
+    else:
+        _say_error(error)
+    return error.exit_code
+
+
+def _translated(exc: Exception) -> JeynError:
+    if isinstance(exc, JeynError):
+        return exc
+    if isinstance(exc, click.Abort):
+        return Interrupted("interrupted", hint="what was saved stays; run it again to go on")
+    if isinstance(exc, click.ClickException):
+        return UsageError(" ".join(exc.format_message().split()), hint=_help_hint(exc))
+    return JeynError(
+        f"{type(exc).__name__}: {exc}", hint=f"this is a defect of Jeyn; {DEBUG}=1 shows where it happened"
+    )
+
+
+def _help_hint(exc: click.ClickException) -> str:
+    context = getattr(exc, "ctx", None)
+    return f"{context.command_path if context else 'jeyn'} --help"
+
+
+def _say_error(error: JeynError) -> None:
+    say(f"{click.style('error:', fg='red', bold=True)} {error.message}")
+    if error.hint:
+        say(f"  → {error.hint}")
+
+
+def _document(data: Any, error: JeynError | None) -> str:
+    import json
+
+    document = {
+        "schema": SCHEMA,
+        "ok": error is None,
+        "data": _plain(data),
+        "error": error and {"code": error.code, "message": error.message, "hint": error.hint, "refs": error.refs},
+    }
+    return json.dumps(document, indent=2, sort_keys=True, allow_nan=False)
+
+
+def _plain(value: Any) -> Any:
+    """Only what JSON has: a number that it lacks becomes text, and so does what has a natural text (a path, a time)."""
+    from collections.abc import Mapping
+
+    if isinstance(value, float):
+        return value if value - value == 0 else str(value)
+    if value is None or isinstance(value, str | int):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(each) for each in (sorted(value) if isinstance(value, set | frozenset) else value)]
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)
+
+
+def _printable(cell: str) -> str:
+    """A reason or a name is somebody's text: what would move the cursor is not printed."""
+    return cell if cell.isprintable() else "".join(each if each.isprintable() else "�" for each in cell)
+
+
+def _colour() -> bool | None:
+    return False if _variable("NO_COLOR") else None
+
+
+def _variable(name: str) -> str:
+    # Not imported above: --help answers without the settings.
+    from jeyn.settings import variable
+
+    return variable(name)
+
+
+def _nobody_reads() -> int:
+    """Quiet, as `jeyn ls | head` should be: what is still buffered goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 1

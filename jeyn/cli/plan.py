@@ -1,0 +1,64 @@
+"""`jeyn plan`: what a run would do and why, and everything that is wrong with it, without running anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from jeyn.cli.output import Result, command
+from jeyn.cli.target import SET, parameters, project, saved_plan, targets
+from jeyn.errors import JeynError
+
+if TYPE_CHECKING:
+    from jeyn.sdk.plan import Plan
+    from jeyn.stores.workspace import Workspace
+    from jeyn.workflows.planning import Planned
+
+
+@command()
+@click.argument("target", shell_complete=targets)
+@SET
+@click.option("--no-cache", is_flag=True, help="As if every operation had to run.")
+def plan(target: str, given: tuple[str, ...], no_cache: bool) -> Result:
+    """Show what running TARGET would do: which operations, which the cache has already, and why not otherwise."""
+    from jeyn.cli.plan_view import plan_text
+    from jeyn.workflows.forecast import forecast
+
+    with _planned(target, given) as (found, workspace):
+        expected = forecast(found.plan, workspace, root=found.root, cache=not no_cache)
+    data = {"plan": found.plan.to_json(), "forecast": [asdict(each) for each in expected]}
+    return Result(data, lambda: plan_text(found.plan, expected), first_problem(found.plan))
+
+
+@contextmanager
+def _planned(target: str, given: tuple[str, ...]) -> Iterator[tuple[Planned, Workspace]]:
+    from jeyn.workflows.load import load_pipeline
+    from jeyn.workflows.planning import complete, make_plan
+
+    plan = saved_plan(target, given)
+    if plan is not None:
+        with project() as workspace:
+            yield complete(plan, root=workspace.settings.root, workspace=workspace), workspace
+        return
+    loaded = load_pipeline(target)
+    arguments = loaded.pipeline.arguments_from(parameters(given))
+    with project(loaded.root) as workspace:
+        yield make_plan(loaded.pipeline, arguments, root=loaded.root, workspace=workspace), workspace
+
+
+def first_problem(plan: Plan) -> JeynError | None:
+    """The first thing that is wrong with a plan, as the error that a run would raise."""
+    if not plan.problems:
+        return None
+    from jeyn import errors
+
+    first = plan.problems[0]
+    kind = getattr(errors, first.error, JeynError)
+    where = f'operation "{first.operation}": ' if first.operation else ""
+    more = f" (and {len(plan.problems) - 1} more)" if len(plan.problems) > 1 else ""
+    error: JeynError = kind(f"{where}{first.message}{more}", hint=first.hint)
+    return error

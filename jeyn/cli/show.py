@@ -1,0 +1,109 @@
+"""`jeyn show`: everything that the catalog knows about one artefact."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from jeyn.cli.ls import age, moment
+from jeyn.cli.output import Result, columns, command
+from jeyn.cli.reference import references
+from jeyn.cli.workspace import opened
+
+if TYPE_CHECKING:
+    from jeyn.stores.catalog.nodes import Node
+    from jeyn.stores.catalog.reader import ArtefactRow
+    from jeyn.stores.workspace import Workspace
+
+CATALOGS = ("input_catalog", "output_catalog")
+
+
+@command()
+@click.argument("ref", shell_complete=references)
+def show(ref: str) -> Result:
+    """Show all that is known about an artefact: numbers, catalogs, facts, bytes, aliases, tags and parents."""
+    with opened() as workspace:
+        found = _known(workspace, workspace.row(ref))
+        return Result(found, lambda: _text(found))
+
+
+def _known(workspace: Workspace, row: ArtefactRow) -> dict[str, Any]:
+    record, reader = row.record, workspace.reader
+    body = dict(record.body) | (dict(workspace.contract(row)) if row.type == "use_case" else {})
+    now = {(mark.kind, mark.value): mark.present for mark in reader.marks(row.id)}
+    marks = {kind for (kind, _), present in now.items() if present}
+    external = reader.external_payloads(row.key)
+    return {
+        "id": row.id,
+        "ref": _node(workspace, row.key).ref,
+        "type": row.type,
+        "schema": row.schema,
+        "name": row.name,
+        "numbers": reader.numbers(row.key),
+        "aliases": sorted(alias for _, alias in reader.aliases_of(row.key)),
+        "tags": sorted(value for (kind, value), present in now.items() if kind == "tag" and present),
+        "pinned": "pin" in marks,
+        "withdrawn": "withdrawn" in marks,
+        "swept": "tombstone" in marks,
+        "quarantined": row.quarantined,
+        "saved": moment(row.at),
+        "actor": row.actor,
+        "catalogs": {role: body.pop(role) for role in CATALOGS if role in body},
+        "body": body,
+        "facts": row.facts,
+        "payloads": [
+            {"name": p.name, "digest": p.digest, "size": p.size, "external": p.digest in external}
+            for p in record.payloads
+        ],
+        "parents": [_parent(workspace, edge.type.name, edge.parent) for edge in record.parents],
+        "at": row.at,
+    }
+
+
+def _node(workspace: Workspace, key: int) -> Node:
+    from jeyn.stores.catalog.nodes import nodes
+
+    return nodes(workspace.database, [key])[key]
+
+
+def _parent(workspace: Workspace, kind: str, id: str) -> dict[str, Any]:
+    row = workspace.reader.row(id)
+    # Only a damaged catalog lacks a parent; fsck says so, and the rest is worth showing all the same.
+    node = _node(workspace, row.key) if row else None
+    return {"edge": kind, "id": id, "ref": node.ref if node else id, "label": node.label if node else id}
+
+
+def _text(found: Mapping[str, Any]) -> str:
+    return columns([(name, value) for name, value in _lines(found) if value])
+
+
+def _lines(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    yield "reference", found["ref"]
+    yield "type", found["type"]
+    yield "id", found["id"]
+    yield "aliases", ", ".join(found["aliases"])
+    yield "tags", ", ".join(found["tags"])
+    yield "marked", ", ".join(mark for mark in ("pinned", "withdrawn", "swept", "quarantined") if found[mark])
+    yield "saved", f"{found['saved']} ({age(found['at'])}) by {found['actor']}"
+    for role, catalog in found["catalogs"].items():
+        yield from _under(role.replace("_catalog", ""), _features(catalog))
+    for name, value in (*found["body"].items(), *found["facts"].items()):
+        yield name.replace("_", " "), value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    payloads = [f"{p['name']}  {p['size']} bytes  {p['digest'][:19]}…" for p in found["payloads"]]
+    yield from _under("payloads", payloads)
+    yield from _under("parents", [f"{each['label']}  ({each['edge']})" for each in found["parents"]])
+
+
+def _features(catalog: Mapping[str, Any]) -> list[str]:
+    from jeyn.sdk.catalog import DataCatalog
+
+    return [f"{name}: {feature}" for name, feature in DataCatalog.from_json(catalog).features.items()]
+
+
+def _under(name: str, values: list[str]) -> Iterator[tuple[str, str]]:
+    """Several lines, named once."""
+    for position, value in enumerate(values):
+        yield (name if position == 0 else ""), value

@@ -1,0 +1,159 @@
+"""`jeyn.yaml`, the project file, checked with the line of what is wrong; `jeyn.settings` reads it when there is one.
+
+name: digits
+home: .jeyn                         # catalog:, payloads: and data: name other places
+pipelines: {nightly: "pipeline.py:nightly"}
+operations:
+  "*": {retries: 1}                 # defaults of every operation
+  train: {timeout: 600, resources: {memory: 2Gi}}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from jeyn.errors import NotAllowed, UsageError
+
+Text = Annotated[str, StringConstraints(min_length=1)]
+PipelineTarget = Annotated[str, StringConstraints(pattern=r"^[^:]+\.py(:[A-Za-z_]\w*)?$")]
+
+
+class _Closed(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class OperationDefaults(_Closed):
+    """What an operation's options are where its code does not say; the fields of `jeyn.sdk.plan.Options`."""
+
+    retries: Annotated[int, Field(ge=0, le=1000)] = 0
+    backoff: Annotated[float, Field(ge=0)] = 1.0
+    timeout: Annotated[float, Field(gt=0)] | None = None
+    resources: dict[str, int | float | str] = {}
+    cache: bool = True
+    image: str | None = None
+    k8s: dict[str, Any] = {}
+
+
+class ProjectFile(_Closed):
+    """All that `jeyn.yaml` may say. Relative places start at its folder."""
+
+    name: Text = ""
+    home: Text | None = None
+    catalog: Text | None = None
+    payloads: Text | None = None
+    data: Text | None = None
+    databases: dict[str, Text] = {}
+    serializers: dict[str, Text] = {}
+    pipelines: dict[str, PipelineTarget] = {}
+    operations: dict[str, OperationDefaults] = {}
+
+
+def read(path: Path) -> ProjectFile:
+    """The project file at `path`. Raises `UsageError` with the line, `NotAllowed` when it cannot be read."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        node, found = yaml.compose(text, Loader=yaml.SafeLoader), yaml.safe_load(text)
+    except yaml.YAMLError as exc:
+        raise _not_yaml(path, exc) from exc
+    except (UnicodeDecodeError, ValueError) as exc:
+        raise UsageError(f'"{path.name}" is not YAML: {exc}', hint="save it as UTF-8 text") from exc
+    except OSError as exc:
+        raise NotAllowed(f'"{path}" cannot be read: {exc.strerror}', hint="check who owns it") from exc
+    if found is None or node is None:
+        return ProjectFile()
+    if not isinstance(found, dict):
+        shown = f'"{path.name}" line {node.start_mark.line + 1} holds a {type(found).__name__}, not keys'
+        raise UsageError(shown, hint="write lines like data: ./data")
+    _refuse_duplicates(path, node)
+    try:
+        return ProjectFile.model_validate({key: value for key, value in found.items() if value is not None})
+    except ValidationError as exc:
+        raise _wrong(path, node, exc) from exc
+
+
+def _not_yaml(path: Path, exc: yaml.YAMLError) -> UsageError:
+    mark = getattr(exc, "problem_mark", None)
+    where = f" line {mark.line + 1}" if mark else ""
+    return UsageError(
+        f'"{path.name}"{where} is not YAML: {getattr(exc, "problem", None) or exc}', hint="mend that line"
+    )
+
+
+def _refuse_duplicates(path: Path, node: yaml.Node) -> None:
+    """YAML itself would let the last one win without a word."""
+    for mapping in _mappings(node):
+        seen: dict[str, int] = {}
+        for key, _ in mapping.value:
+            line = key.start_mark.line + 1
+            if str(key.value) in seen:
+                raise UsageError(
+                    f'"{path.name}" line {line}: "{key.value}" is there twice, first in line {seen[str(key.value)]}',
+                    hint="keep one of the two",
+                )
+            seen[str(key.value)] = line
+
+
+def _mappings(root: yaml.Node) -> Iterator[yaml.MappingNode]:
+    """Each once: an anchor may be used in many places, also inside itself."""
+    stack, seen = [root], set[int]()
+    while stack:
+        node = stack.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            yield node
+            stack.extend(value for _, value in node.value)
+        elif isinstance(node, yaml.SequenceNode):
+            stack.extend(node.value)
+
+
+def _wrong(path: Path, node: yaml.Node, exc: ValidationError) -> UsageError:
+    problem = exc.errors(include_url=False)[0]
+    # Behind the keys that are in the file, pydantic names the branch of a union that it tried.
+    line, keys = _find(node, problem["loc"])
+    where, key = f'"{path.name}" line {line}', ".".join(keys)
+    if problem["type"] == "extra_forbidden":
+        known = list(OperationDefaults.model_fields if len(keys) > 1 else ProjectFile.model_fields)
+        close = get_close_matches(keys[-1], known, n=1)
+        hint = f'did you mean "{close[0]}"?' if close else f"known: {', '.join(sorted(known))}"
+        return UsageError(f'{where}: "{key}" is an unknown key', hint=hint)
+    return UsageError(f'{where}: "{key}" is {problem["input"]!r}: {_said(problem["msg"])}', hint=_hint(problem["type"]))
+
+
+def _said(message: str) -> str:
+    return message.removeprefix("Input ").replace("'", '"')
+
+
+def _hint(kind: str) -> str:
+    return {
+        "string_type": "write the value in quotes",
+        "string_pattern_mismatch": 'write "file.py" or "file.py:function"',
+        "dict_type": "write it as {name: value}",
+        "model_type": "write it as {name: value}",
+        "invalid_key": "write the key in quotes",
+    }.get(kind, "correct the value")
+
+
+def _find(node: yaml.Node, loc: Sequence[int | str]) -> tuple[int, list[str]]:
+    """The line of the innermost key of `loc` that is in the file, and the keys up to it."""
+    line, keys = node.start_mark.line, list[str]()
+    for part in loc:
+        entry = _entry(node, part)
+        if entry is None:
+            break
+        line, node = entry[0].start_mark.line, entry[1]
+        keys.append(str(part))
+    return line + 1, keys
+
+
+def _entry(node: yaml.Node, part: int | str) -> tuple[yaml.Node, yaml.Node] | None:
+    if not isinstance(node, yaml.MappingNode):
+        return None
+    return next(((key, value) for key, value in node.value if str(key.value) == str(part)), None)

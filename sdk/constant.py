@@ -1,0 +1,60 @@
+"""Constants of a plan: which Python values JSON can hold, and what to pass instead of the others (SEMANTICS 18)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jeyn.errors import NotDigestible
+from jeyn.sdk.serializer import class_name, class_names
+
+SCALARS = frozenset({type(None), bool, int, float, str})
+MAX_DEPTH = 100
+
+_HINT = (
+    "pass None, a bool, int, float or str, lists and dicts of these, the output of an operation, a saved artefact, "
+    "jeyn.ref(…) or jeyn.File(…)"
+)
+_CURES = {
+    "pathlib.PurePath": "a file's content must count in the cache key: pass jeyn.File(path), or str(path) for a name",
+    "numpy.generic": "convert it with .item()",
+    "numpy.ndarray": "make it inside an operation and pass that operation's output, or convert it with .tolist()",
+    "pandas.core.frame.DataFrame": "make it inside an operation and pass that operation's output",
+    "pyarrow.lib.Table": "make it inside an operation and pass that operation's output",
+    "torch.Tensor": "make it inside an operation and pass that operation's output",
+    "enum.Enum": "pass its .value",
+    "builtins.set": "a set has no order: pass sorted(…)",
+    "builtins.frozenset": "a set has no order: pass sorted(…)",
+    "builtins.range": "pass list(…)",
+    "builtins.bytes": "keep it in a file and pass jeyn.File(path), or make it inside an operation",
+    "datetime.date": "pass .isoformat()",
+    "datetime.timedelta": "pass .total_seconds()",
+}
+
+
+def plain(value: Any, where: str, depth: int = 0) -> Any:
+    """A copy of a value that JSON can hold; tuples become lists. Raises `NotDigestible` that names `where`."""
+    if type(value) in SCALARS:
+        return value
+    if depth > MAX_DEPTH:
+        raise NotDigestible(f"{where} is nested deeper than {MAX_DEPTH} levels", hint="pass less, or a jeyn.File")
+    if isinstance(value, list | tuple):
+        return [plain(item, where, depth + 1) for item in value]
+    if isinstance(value, dict):
+        return {_key(key, where): plain(item, where, depth + 1) for key, item in value.items()}
+    # Subclasses such as numpy.float64 or a StrEnum are kept as the plain value that they are.
+    for scalar in (int, float, str):
+        if isinstance(value, scalar):
+            return scalar.__str__(value) if scalar is str else scalar(value)
+    raise not_digestible(value, where)
+
+
+def not_digestible(value: Any, where: str) -> NotDigestible:
+    found = next((_CURES[name] for name in class_names(type(value)) if name in _CURES), _HINT)
+    kind = class_name(type(value)).removeprefix("builtins.")
+    return NotDigestible(f"{where} is a {kind}, which no cache key can cover", hint=found)
+
+
+def _key(key: Any, where: str) -> str:
+    if not isinstance(key, str):
+        raise NotDigestible(f'{where} is a dict with the key "{key!r}"', hint="the keys must be text")
+    return str(key)

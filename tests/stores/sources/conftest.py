@@ -1,0 +1,77 @@
+"""A database with a table that SQL sources read from, on SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from sqlalchemy import create_engine, text
+
+from jeyn.sdk.catalog import DataCatalog
+from jeyn.sdk.dtypes import Dtypes
+from jeyn.sdk.feature import Feature
+from jeyn.stores.sources import NewRows, new_rows
+
+
+class Orders(DataCatalog):
+    at = Feature(Dtypes.INT64)
+    name = Feature(Dtypes.STRING, nullable=True)
+
+
+class Store:
+    """A database with the table `t`, and the batches that were read from it so far."""
+
+    def __init__(self, url: str, catalog: type[DataCatalog] = Orders, late: float | None = None) -> None:
+        self.url, self.catalog, self.late = url, catalog, late
+        self.query = "SELECT * FROM t"
+        self.batches: list[NewRows] = []
+        self.asked = 0
+
+    def run(self, statement: str, *rows: dict[str, Any]) -> None:
+        engine = create_engine(self.url)
+        with engine.begin() as connection:
+            connection.execute(text(statement), list(rows) or None)
+        engine.dispose()
+
+    def make(self, at: str = "bigint", name: str = "text") -> None:
+        self.run(f"CREATE TABLE t (name {name}, at {at})")
+
+    def add(self, *rows: tuple[Any, Any]) -> None:
+        self.run("INSERT INTO t (at, name) VALUES (:at, :name)", *({"at": at, "name": name} for at, name in rows))
+
+    def earlier(self) -> Iterator[pa.RecordBatch]:
+        self.asked += 1
+        for batch in self.batches:
+            yield from batch.table.to_batches()
+
+    def next(self, watermark: str = "at") -> list[tuple[Any, ...]] | None:
+        start = self.batches[-1].end if self.batches else None
+        found = new_rows(
+            self.url, self.query, watermark, self.catalog, start=start, late=self.late, earlier=self.earlier
+        )
+        if found is None:
+            return None
+        assert found.start == start
+        self.batches.append(found)
+        return [tuple(row.values()) for row in found.table.to_pylist()]
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database; a test may choose the kind."""
+    if request.param == "postgresql":
+        return str(request.getfixturevalue("postgres_url"))
+    path = tmp_path / "some data?.db"
+    sqlite3.connect(path).close()
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture
+def store(url: str) -> Store:
+    store = Store(url)
+    store.make()
+    return store

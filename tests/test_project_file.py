@@ -1,0 +1,111 @@
+"""jeyn.yaml: what it may say, and that an error names the line."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from jeyn import project_file
+from jeyn.errors import NotAllowed, UsageError
+from jeyn.sdk.plan import Options
+from jeyn.settings import Settings
+
+WHOLE = """
+name: digits
+home: .home
+catalog: sqlite:///catalog.db
+payloads: memory://x
+data: samples
+databases: {shop: "sqlite:///shop.db"}
+serializers: {a.B: c:D}
+pipelines:
+  nightly: pipeline.py:nightly
+  hourly: jobs/hourly.py
+operations:
+  "*": {retries: 1}
+  train: {timeout: 30, resources: {cpu: 1, memory: 2Gi}, cache: false}
+"""
+
+
+@pytest.fixture
+def yaml(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.delenv("JEYN_HOME")
+    return home.parent / "jeyn.yaml"
+
+
+def test_all_keys_reach_the_settings(yaml: Path) -> None:
+    yaml.write_text(WHOLE)
+    found = Settings.load()
+    assert (found.name, found.home) == ("digits", yaml.parent / ".home")
+    assert (found.catalog, found.payloads) == ("sqlite:///catalog.db", "memory://x")
+    assert found.data == str(yaml.parent / "samples")
+    assert found.databases == {"shop": "sqlite:///shop.db"}
+    assert found.serializers == {"a.B": "c:D"}
+    assert found.pipelines == {"nightly": "pipeline.py:nightly", "hourly": "jobs/hourly.py"}
+    assert found.operations == {
+        "*": {"retries": 1},
+        "train": {"timeout": 30.0, "resources": {"cpu": 1, "memory": "2Gi"}, "cache": False},
+    }
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "name:\n", "---\n"])
+def test_a_file_that_says_nothing_is_none(yaml: Path, text: str) -> None:
+    yaml.write_text(text)
+    assert Settings.load().pipelines == {} and Settings.load().name == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "hint"),
+    [
+        ("name: a\nnmae: b\n", 'line 2: "nmae" is an unknown key', 'did you mean "name"?'),
+        ("\nqqq: b\n", 'line 2: "qqq" is an unknown key', "known: catalog, data, "),
+        ("operations:\n  t:\n    retires: 3\n", 'line 3: "operations.t.retires" is an unknown', '"retries"'),
+        ("operations:\n  t:\n    retries: '3'\n", "line 3: \"operations.t.retries\" is '3'", "correct"),
+        ("operations:\n  t:\n    retries: true\n", 'line 3: "operations.t.retries" is True', "correct"),
+        ("operations:\n  t: {timeout: 0}\n", 'line 2: "operations.t.timeout" is 0', "correct"),
+        ("operations:\n  t:\n    resources:\n      cpu: [1]\n", 'line 4: "operations.t.resources.cpu"', "correct"),
+        ("operations:\n  t: 3\n", 'line 2: "operations.t" is 3', "{name: value}"),
+        ("name: a\n\nname: b\n", 'line 3: "name" is there twice, first in line 1', "keep one"),
+        ("operations:\n  t: {}\n  t: {}\n", 'line 3: "t" is there twice', "keep one"),
+        ("name: 1.0\n", 'line 1: "name" is 1.0: should be a valid string', "quotes"),
+        ("pipelines:\n  n: notes.txt\n", "line 2: \"pipelines.n\" is 'notes.txt'", "file.py:function"),
+        ("1: 2\n", 'line 1: "1"', "quotes"),
+        ("- a\n", "line 1 holds a list, not keys", "data: ./data"),
+        ("name: a\ndata: [\n", "line 3 is not YAML", "mend"),
+        ("name: &a [*a]\n", 'line 1: "name"', "quotes"),
+    ],
+)
+def test_an_error_names_line_key_and_cure(yaml: Path, text: str, message: str, hint: str) -> None:
+    yaml.write_text(text)
+    with pytest.raises(UsageError) as refused:
+        Settings.load()
+    assert refused.value.message.startswith(f'"jeyn.yaml" {message}')
+    assert hint in refused.value.hint
+
+
+def test_what_is_no_text_is_refused(yaml: Path) -> None:
+    yaml.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UsageError, match="UTF-8"):
+        Settings.load()
+
+
+def test_a_file_that_cannot_be_read_is_not_allowed(tmp_path: Path) -> None:
+    with pytest.raises(NotAllowed, match="cannot be read"):
+        project_file.read(tmp_path)
+
+
+def test_operation_defaults_are_the_options_of_a_plan() -> None:
+    ours, theirs = project_file.OperationDefaults.model_fields, Options.model_fields
+    assert {name: field.default for name, field in ours.items()} == {
+        name: field.default for name, field in theirs.items()
+    }
+
+
+def test_without_the_file_nothing_that_reads_it_is_loaded(home: Path) -> None:
+    program = "import sys; from jeyn.settings import Settings; Settings.load(); print(*sys.modules)"
+    command = [sys.executable, "-c", program]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True, cwd=home.parent).stdout.split()
+    assert "jeyn.settings" in shown and not {"yaml", "pydantic", "jeyn.project_file"} & set(shown)

@@ -1,0 +1,87 @@
+"""What is known to go wrong with a plan, found without running anything: the checks of `jeyn plan`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jeyn.errors import JeynError, NotAllowed, NotFound, UsageError
+from jeyn.sdk.plan import FileInput, Plan, Problem, Ref
+from jeyn.workflows.argo_limits import beyond_limits, not_on_argo
+from jeyn.workflows.contracts import Contracts
+from jeyn.workflows.formula_versions import refused_versions
+from jeyn.workflows.wiring import Found, cycles, sources_in, unknown_names
+
+if TYPE_CHECKING:
+    from jeyn.stores.catalog.reader import ArtefactRow
+    from jeyn.stores.workspace import Workspace
+
+
+def check_plan(
+    plan: Plan, workspace: Workspace, *, root: Path, functions: Mapping[str, Callable[..., Any]]
+) -> tuple[Problem, ...]:
+    """The problems of a plan besides those it was recorded with; `functions` are its operations', by reference.
+
+    Whatever engine runs it: wiring, references and files, catalogs that do not fit, versions that would be refused, and
+    names, resources and sizes that no engine can take. Raises `Unreachable` when the catalog cannot be asked.
+    """
+    references = _references(plan, workspace)
+    contracts = Contracts(plan, workspace, {text: means for text, (_, means) in references.items()}, functions)
+    found = (
+        *unknown_names(plan),
+        *cycles(plan),
+        *((name, error) for name, error in references.values() if isinstance(error, JeynError)),
+        *_missing_files(plan, root.resolve()),
+        *contracts.misfits(),
+        *refused_versions(workspace, contracts.formulas()),
+        *beyond_limits(plan),
+    )
+    return tuple(_problem(*each) for each in found)
+
+
+def check_for_argo(plan: Plan, workspace: Workspace) -> tuple[Problem, ...]:
+    """What keeps a plan that runs here from running on Argo: places that pods cannot reach, and its whole size."""
+    return tuple(_problem(*each) for each in not_on_argo(plan, workspace))
+
+
+def _problem(operation: str, error: JeynError) -> Problem:
+    return Problem(error=type(error).__name__, message=error.message, hint=error.hint, operation=operation)
+
+
+def _references(plan: Plan, workspace: Workspace) -> dict[str, tuple[str, ArtefactRow | JeynError]]:
+    """Each reference once: the operation that takes it first, and what it means now or why it means nothing."""
+    found: dict[str, tuple[str, ArtefactRow | JeynError]] = {}
+    for name, source in sources_in(plan):
+        if isinstance(source, Ref) and source.reference not in found:
+            found[source.reference] = (name, _meaning(workspace, source.reference))
+    return found
+
+
+def _meaning(workspace: Workspace, reference: str) -> ArtefactRow | JeynError:
+    try:
+        return workspace.row(reference)
+    except (NotFound, UsageError) as error:
+        return error
+
+
+def _missing_files(plan: Plan, root: Path) -> Iterator[Found]:
+    files = {source.path: name for name, source in reversed(list(sources_in(plan))) if isinstance(source, FileInput)}
+    for path, name in reversed(files.items()):
+        error = _file_error(root, path, name)
+        if error is not None:
+            yield name, error
+
+
+def _file_error(root: Path, given: str, name: str) -> JeynError | None:
+    try:
+        path = (root / given).resolve()
+        if not path.is_relative_to(root):
+            hint = "copy it below the project root, or keep what it holds as an artefact and pass jeyn.ref(...)"
+            return NotAllowed(f'the file "{given}" of "{name}" is outside the project', hint=hint)
+        if path.is_file():
+            return None
+        what = "is a folder" if path.is_dir() else "is not there"
+    except (OSError, ValueError, RuntimeError) as exc:  # too long a name, a NUL in it, links in a circle
+        what = f"cannot be a file ({exc})"
+    return NotFound(f'the file "{given}" of "{name}" {what}', hint="paths of jeyn.File start at the project root")

@@ -1,0 +1,114 @@
+"""A tar archive that is the same bytes for the same files, and its careful unpacking."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import re
+import shutil
+import tarfile
+import tempfile
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from jeyn.errors import Corrupt, NotAllowed, UsageError
+from jeyn.sdk.canonical import sha256_of
+
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+# Beyond the largest package with its headers; a small gzip can hold any number of zeros.
+_LARGEST = 200 * 2**20
+
+
+class Member(NamedTuple):
+    """One file of an archive; of a symbolic link `data` is where it leads, relative to its folder."""
+
+    path: str
+    data: bytes
+    is_executable: bool = False
+    is_link: bool = False
+
+
+def pack(members: Iterable[Member]) -> bytes:
+    """An uncompressed PAX tar of the members, without owners and times."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for member in sorted(members):
+            info = tarfile.TarInfo(member.path)
+            info.mode = 0o755 if member.is_executable else 0o644
+            if member.is_link:
+                info.type, info.linkname = tarfile.SYMTYPE, member.data.decode()
+                archive.addfile(info)
+            else:
+                info.size = len(member.data)
+                archive.addfile(info, io.BytesIO(member.data))
+    return out.getvalue()
+
+
+def compress(data: bytes) -> bytes:
+    """For transport. The bytes may differ between versions of zlib, so digests are over what is inside."""
+    out = io.BytesIO()
+    with gzip.GzipFile(filename="", fileobj=out, mode="wb", mtime=0, compresslevel=6) as file:
+        file.write(data)
+    return out.getvalue()
+
+
+def unpack_code(package: bytes | Path, digest: str, into: Path) -> Path:
+    """The folder `into/<hex of the digest>` with the files of a gzipped package, verified; at once if it is there.
+
+    Raises `Corrupt` when the bytes are not those of `digest`, `NotAllowed` when a name in it leads outside.
+    """
+    if not _DIGEST.fullmatch(digest):
+        raise UsageError(f'"{digest}" is no digest', hint="sha256: and 64 hex digits")
+    target = into / digest[7:]
+    if target.is_dir():
+        return target
+    data = _decompressed(package if isinstance(package, bytes) else package.read_bytes())
+    if sha256_of(data) != digest:
+        raise Corrupt(
+            f'the code package is not "{digest}" but "{sha256_of(data)}"', hint="fetch it again, or run jeyn fsck"
+        )
+    into.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f".{digest[7:19]}-", dir=into))
+    try:
+        _extract(data, folder)
+        _settle(folder, target)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return target
+
+
+def sha256_hex(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _decompressed(data: bytes) -> bytes:
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
+            found = file.read(_LARGEST + 1)
+    except (OSError, EOFError, zlib.error) as exc:
+        raise Corrupt(f"the code package is no gzip file: {exc}", hint="fetch it again, or run jeyn fsck") from exc
+    if len(found) > _LARGEST:
+        raise Corrupt(f"the code package unpacks to more than {_LARGEST} bytes", hint="it was not made by Jeyn")
+    return found
+
+
+def _extract(data: bytes, folder: Path) -> None:
+    try:
+        with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as archive:
+            archive.extractall(folder, filter="data")
+    except tarfile.FilterError as exc:
+        raise NotAllowed(f"the code package is unsafe: {exc}", hint="it was not made by Jeyn; do not use it") from exc
+    except tarfile.TarError as exc:
+        raise Corrupt(f"the code package is no tar archive: {exc}", hint="it was not made by Jeyn") from exc
+
+
+def _settle(folder: Path, target: Path) -> None:
+    folder.chmod(0o755)
+    try:
+        folder.rename(target)
+    except OSError:
+        if not target.is_dir():  # else another process was quicker, with the same files
+            raise

@@ -1,0 +1,153 @@
+"""Which of a project's files belong to its code package: what git knows or, without git, files with a known suffix."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from jeyn.workflows.code.local import is_environment
+
+if TYPE_CHECKING:
+    from jeyn.stores.sources.pattern import Pattern
+
+SUFFIXES = frozenset([".py", ".pyi", ".toml", ".yaml", ".yml", ".json", ".cfg", ".ini", ".txt", ".md", ".sql"])
+IGNORE_FILE = ".jeynignore"
+
+
+class Listing(NamedTuple):
+    """Paths below the root with "/", sorted; `commit` is None without git, `dirty` says that files differ from it."""
+
+    paths: tuple[str, ...]
+    commit: str | None
+    dirty: bool
+
+
+def list_files(root: Path, *, home: Path, data: Path, excluded_patterns: Sequence[str] = ()) -> Listing:
+    """The files of the project at `root` (resolved) that its code may need; data and caches are left out."""
+    rules = _Rules(root, home.resolve(), data.resolve(), excluded_patterns)
+    status = _git_start(root, "status", "--porcelain=v2", "--branch", "-z", "--", ".")
+    listed = _git(root, "ls-files", "-co", "--exclude-standard", "-z")
+    prefix = _git(root, "rev-parse", "--show-prefix")
+    said = _finish(status)
+    # A root that the repository around it ignores has no files there, so it stands for itself.
+    if not listed or prefix is None:
+        return Listing(tuple(sorted(filter(rules.keeps, _by_suffix(root, rules)))), None, False)
+    paths = sorted(path for path in set(listed.split("\0")) if path and _is_file(root / path) and rules.keeps(path))
+    commit, changed = _read_status(said or "", prefix.strip())
+    return Listing(tuple(paths), commit, any(_is_about(each, paths, rules) for each in changed))
+
+
+class _Rules:
+    """What is never in a package, whatever git says."""
+
+    def __init__(self, root: Path, home: Path, data: Path, excluded_patterns: Sequence[str]) -> None:
+        self.root, self.home, self.data = root, home, data
+        self._patterns = _compiled(excluded_patterns)
+        self._ignored = _ignore_file(root / IGNORE_FILE)
+        self._folders: dict[str, bool] = {"": True}
+
+    def keeps(self, path: str) -> bool:
+        return self.keeps_folder(path.rpartition("/")[0]) and not self._ignored(path) and not self._is_data(path)
+
+    def keeps_folder(self, folder: str) -> bool:
+        if folder not in self._folders:
+            self._folders[folder] = self.keeps_folder(folder.rpartition("/")[0]) and not self._is_cache(folder)
+        return self._folders[folder]
+
+    def _is_cache(self, folder: str) -> bool:
+        place = self.root / folder
+        return place.name in (".git", "__pycache__") or place == self.home or is_environment(place)
+
+    def _is_data(self, path: str) -> bool:
+        place = self.root / path
+        if not self._patterns or not place.is_relative_to(self.data):
+            return False
+        below = place.relative_to(self.data).as_posix()
+        return any(pattern.matches(below) for pattern in self._patterns)
+
+
+def _compiled(patterns: Sequence[str]) -> list[Pattern]:
+    if not patterns:
+        return []
+    from jeyn.stores.sources.pattern import Pattern
+
+    return [Pattern(text) for text in patterns]
+
+
+def _ignore_file(path: Path) -> Callable[[str], bool]:
+    if not path.is_file():
+        return lambda _path: False
+    from pathspec import GitIgnoreSpec
+
+    return GitIgnoreSpec.from_lines(path.read_text().splitlines()).match_file
+
+
+def _is_file(path: Path) -> bool:
+    """Files and links that are there; a submodule or another repository is a folder here."""
+    return path.is_symlink() or path.is_file()
+
+
+def _by_suffix(root: Path, rules: _Rules) -> Iterator[str]:
+    for folder, folders, files in os.walk(root):
+        below = Path(folder).relative_to(root).as_posix()
+        prefix = "" if below == "." else f"{below}/"
+        yield from (prefix + each for each in files if Path(each).suffix in SUFFIXES or each == IGNORE_FILE)
+        yield from (prefix + each for each in folders if (Path(folder) / each).is_symlink())
+        folders[:] = [each for each in folders if not each.startswith(".") and rules.keeps_folder(prefix + each)]
+
+
+# Git, asked in one go.
+
+
+def _git_start(root: Path, *arguments: str) -> subprocess.Popen[bytes] | None:
+    git = shutil.which("git")
+    if git is None:
+        return None
+    # Inside a git hook these would point elsewhere; and a read must take no lock from the user's own git.
+    env = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+    return subprocess.Popen(  # noqa: S603
+        [git, "--no-optional-locks", "-C", str(root), *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        stdin=subprocess.DEVNULL,
+        env=env,
+    )
+
+
+def _finish(process: subprocess.Popen[bytes] | None) -> str | None:
+    if process is None:
+        return None
+    out, _ = process.communicate()
+    return os.fsdecode(out) if process.returncode == 0 else None
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    return _finish(_git_start(root, *arguments))
+
+
+def _read_status(text: str, prefix: str) -> tuple[str | None, list[str]]:
+    """The commit, and the changed paths from the root; https://git-scm.com/docs/git-status (porcelain v2, -z)."""
+    commit = None
+    changed = []
+    entries = iter(text.split("\0"))
+    for entry in entries:
+        kind, _, rest = entry.partition(" ")
+        if entry.startswith("# branch.oid "):
+            commit = entry.removeprefix("# branch.oid ")
+        elif kind in ("1", "2", "u", "?"):
+            changed.append(rest.split(" ", {"1": 7, "2": 8, "u": 9, "?": 0}[kind])[-1])
+            if kind == "2":
+                changed.append(next(entries, ""))
+    changed = [path.removeprefix(prefix) for path in changed if path.startswith(prefix)]
+    return (None if commit == "(initial)" else commit), changed
+
+
+def _is_about(path: str, paths: Sequence[str], rules: _Rules) -> bool:
+    """Whether a changed path is a file of the package, a new folder with some, or one that is gone."""
+    if path.endswith("/"):
+        return any(each.startswith(path) for each in paths)
+    return path in paths or (rules.keeps(path) and not (rules.root / path).exists())

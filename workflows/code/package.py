@@ -1,0 +1,103 @@
+"""The code package: a project's files as one deterministic archive, named by its digest (DESIGN 7)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from jeyn.errors import Invalid, NotAllowed
+from jeyn.sdk.canonical import sha256_of
+from jeyn.workflows.code.archive import Member, compress, pack, sha256_hex
+from jeyn.workflows.code.listing import IGNORE_FILE, list_files
+
+LARGEST_FILE = 10 * 2**20
+LARGEST_PACKAGE = 50 * 2**20
+
+
+@dataclass(frozen=True)
+class CodePackage:
+    """A packed project. `digest` and `size` are of the uncompressed tar; `files` are (path, size, sha256 as hex)."""
+
+    digest: str
+    size: int
+    files: tuple[tuple[str, int, str], ...]
+    commit: str | None
+    dirty: bool
+    tar: bytes = field(repr=False)
+
+    @cached_property
+    def payload(self) -> bytes:
+        """The package as it travels and is stored: gzipped."""
+        return compress(self.tar)
+
+    def write(self, path: Path) -> None:
+        """Write the gzipped package to a file."""
+        path.write_bytes(self.payload)
+
+
+def package_code(
+    root: Path,
+    *,
+    home: Path,
+    data: Path | None = None,
+    excluded_patterns: Sequence[str] = (),
+    extra: Mapping[str, str] | None = None,
+) -> CodePackage:
+    """The package of the project at `root`.
+
+    `excluded_patterns` are the sources of formulas, below `data` (default: the root): data is no code (SEMANTICS 16).
+    `extra` are modules that are no files: path -> text, such as a notebook's. Raises `Invalid` for a file or package
+    that is too large.
+    """
+    root = root.resolve()
+    listing = list_files(root, home=home, data=data or root, excluded_patterns=excluded_patterns)
+    _refuse_large(root, listing.paths)
+    members = {path: member for path in listing.paths if (member := _member(root, path)) is not None}
+    members |= {path: Member(path, text.encode()) for path, text in (extra or {}).items()}
+    ordered = [members[path] for path in sorted(members)]
+    tar = pack(ordered)
+    files = tuple((each.path, len(each.data), sha256_hex(each.data)) for each in ordered)
+    return CodePackage(sha256_of(tar), len(tar), files, listing.commit, listing.dirty, tar)
+
+
+def _member(root: Path, path: str) -> Member | None:
+    """A file's member; None for a link that leads out of the project, and for a file that just went."""
+    place = root / path
+    try:
+        if place.is_symlink():
+            return _link(root, path, place)
+        with place.open("rb") as file:
+            return Member(path, file.read(), bool(os.fstat(file.fileno()).st_mode & 0o100))
+    except FileNotFoundError:
+        return None
+    except OSError as exc:
+        raise NotAllowed(
+            f'"{path}" cannot be read: {exc.strerror}', hint=f"check who owns it, or name it in {IGNORE_FILE}"
+        ) from exc
+
+
+def _link(root: Path, path: str, place: Path) -> Member | None:
+    target = Path(os.path.normpath(place.parent / place.readlink()))
+    if not place.resolve().is_relative_to(root) or not target.is_relative_to(root):
+        return None
+    return Member(path, os.fsencode(os.path.relpath(target, place.parent)), is_link=True)
+
+
+def _refuse_large(root: Path, paths: Sequence[str]) -> None:
+    sizes = {path: (root / path).lstat().st_size for path in paths if os.path.lexists(root / path)}
+    biggest = sorted(sizes, key=lambda path: -sizes[path])[:5]
+    listed = ", ".join(f'"{path}" ({sizes[path] / 2**20:.1f} MB)' for path in biggest)
+    hint = f"name what is no code in {IGNORE_FILE}, with patterns as in .gitignore"
+    if biggest and sizes[biggest[0]] > LARGEST_FILE:
+        raise Invalid(
+            f"the project has files too large for code (limit {LARGEST_FILE // 2**20} MB): {listed}", hint=hint
+        )
+    total = sum(sizes.values())
+    if total > LARGEST_PACKAGE:
+        limit = LARGEST_PACKAGE // 2**20
+        raise Invalid(
+            f"the project's code is {total / 2**20:.1f} MB (limit {limit} MB), the biggest: {listed}", hint=hint
+        )

@@ -1,0 +1,87 @@
+"""One file of the user's code, read once per version of it: its statements and digests (SEMANTICS 18)."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+
+from jeyn.errors import NotAllowed
+from jeyn.sdk.canonical import sha256_of
+from jeyn.workflows.code.statements import Import, Statement, Statements
+
+_EMPTY = Statements((), True, frozenset())
+_READ: dict[Path, tuple[tuple[int, int], SourceFile]] = {}
+
+
+class SourceFile:
+    """The normalised code of one module. Text that is no Python counts by its bytes."""
+
+    def __init__(self, text: bytes) -> None:
+        self.text = text
+        self._digests: dict[str, str] = {}
+
+    @cached_property
+    def statements(self) -> Statements:
+        try:
+            return Statements.read(self.text)
+        except (SyntaxError, ValueError):
+            return _EMPTY
+
+    @cached_property
+    def digest(self) -> str:
+        """Over all of it, without layout, comments and docstrings."""
+        body = self.statements.body
+        return sha256_of("\n".join(each.text for each in body).encode() if body else self.text)
+
+    @cached_property
+    def imports(self) -> tuple[Import, ...]:
+        return tuple(each for statement in self.statements.body for each in statement.imports)
+
+    def touching(self, name: str) -> list[Statement]:
+        """The statements that make a name what it is; none where the text cannot tell."""
+        found = self.statements.touching.get(name, [])
+        if self.statements.unclear or (name in self.statements.mutated and any(map(_is_value, found))):
+            return []
+        return found
+
+    def name_digest(self, name: str) -> str:
+        """Over the statements that make a name what it is; of an import only that name counts."""
+        if name not in self._digests:
+            found = [_imported(each, name) or each.text for each in self.touching(name)]
+            self._digests[name] = sha256_of("\n".join(found).encode())
+        return self._digests[name]
+
+
+def read_source(path: Path) -> SourceFile:
+    """A file's code, from memory while its size and time are the same."""
+    try:
+        stat = path.stat()
+        version = stat.st_mtime_ns, stat.st_size
+        known = _READ.get(path)
+        if known is None or known[0] != version:
+            known = _READ[path] = version, SourceFile(path.read_bytes())
+    except OSError as exc:
+        raise NotAllowed(f'"{path}" cannot be read: {exc.strerror}', hint="check who owns it") from exc
+    return known[1]
+
+
+def imports_for(statement: Statement, name: str) -> tuple[Import, ...]:
+    """The imports that a statement needs where only `name` of it is used."""
+    if _imported(statement, name):
+        return tuple(each for each in statement.imports if each.alias == name)
+    return statement.imports
+
+
+def _imported(statement: Statement, name: str) -> str:
+    """One name of an import statement as text, "" for another statement."""
+    import ast
+
+    if not isinstance(statement.node, ast.Import | ast.ImportFrom):
+        return ""
+    return repr([tuple(each) for each in statement.imports if each.alias == name])
+
+
+def _is_value(statement: Statement) -> bool:
+    import ast
+
+    return isinstance(statement.node, ast.Assign | ast.AnnAssign)

@@ -1,0 +1,211 @@
+"""From a plan's sources to what an operation is given: references to load, and what they count as in a cache key."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jeyn.errors import Invalid, NotDigestible, NotFound
+from jeyn.sdk.plan import Constant, FileInput, First, Items, Output, PlannedOperation, Ref, Source
+from jeyn.sdk.value import Value
+from jeyn.workflows.graph import Graph
+
+if TYPE_CHECKING:
+    from jeyn.stores.catalog.reader import ArtefactRow
+    from jeyn.stores.workspace import Workspace
+
+ARTEFACTS = "artefacts/1"  # the format of a value that lists artefacts
+
+
+@dataclass(frozen=True)
+class Produced:
+    """An artefact that is an input: its id, what it counts as in a cache key, and a value's format."""
+
+    id: str
+    token: Any
+    format: str = ""
+
+
+@dataclass(frozen=True)
+class Input:
+    """One resolved input: what the runner loads (`wire`, JSON), its part of the cache key, and the artefacts in it."""
+
+    wire: dict[str, Any]
+    token: Any
+    ids: tuple[str, ...] = ()
+
+
+Outputs = Mapping[str, Produced]
+
+
+@dataclass
+class Results:
+    """What a run has so far: the outputs of its operations, those of mapped ones item by item (None: skipped)."""
+
+    workspace: Workspace
+    graph: Graph
+    pins: Mapping[str, str]
+    single: dict[str, Outputs] = field(default_factory=dict)
+    items: dict[str, list[Outputs | None]] = field(default_factory=dict)
+    known: dict[str, Produced] = field(default_factory=dict)
+    _values: dict[str, Any] = field(default_factory=dict)
+
+    def input(self, source: Source) -> Input:
+        """What a source means now; the operations it reads are done."""
+        match source:
+            case Constant(value=value):
+                return _constant(value)
+            case Output(operation=name, output=output):
+                if name in self.items:
+                    return _list_of([_whole(each[output]) for each in self.items[name] if each is not None])
+                return _whole(self.single[name][output])
+            case Ref(reference=reference):
+                return _whole(self.produced(self.pins[reference]))
+            case FileInput(path=path):
+                produced = self.produced(self.pins[f"file:{path}"])
+                return Input({"file": produced.id, "path": path}, produced.token, (produced.id,))
+            case Items(items=parts):
+                return _list_of([self.input(part) for part in parts if self.graph.source_fate(part) == "run"])
+            case First():
+                return self.input(self._taken(source))
+
+    def inputs(self, operation: PlannedOperation) -> dict[str, Input]:
+        """The inputs of an operation that is not mapped."""
+        return {name: self.input(source) for name, source in operation.inputs.items()}
+
+    def item_inputs(self, operation: PlannedOperation) -> list[dict[str, Input] | None]:
+        """The inputs of each item of a mapped operation; None for one that is skipped."""
+        mapped = {name: self.each(operation.inputs[name], name) for name in operation.mapped}
+        lengths = {name: len(items) for name, items in mapped.items()}
+        if len(set(lengths.values())) > 1:
+            said = ", ".join(f'"{name}" has {length}' for name, length in lengths.items())
+            raise Invalid(f'"{operation.name}" cannot map together what differs in length: {said}', hint="zip equals")
+        common = {n: self.input(source) for n, source in operation.inputs.items() if n not in operation.mapped}
+        found: list[dict[str, Input] | None] = []
+        for index in range(next(iter(lengths.values()), 0)):
+            own = {name: items[index] for name, items in mapped.items()}
+            present = {name: each for name, each in own.items() if each is not None}
+            found.append({**common, **present} if len(present) == len(own) else None)
+        return found
+
+    def each(self, source: Source, name: str) -> list[Input | None]:
+        """The items that a mapped input has."""
+        match source:
+            case Output(operation=operation, output=output) if operation in self.items:
+                return [None if each is None else _whole(each[output]) for each in self.items[operation]]
+            case Constant(value=list() as values):
+                return [_constant(value) for value in values]
+            case Items(items=parts):
+                return [self.input(part) if self.graph.source_fate(part) == "run" else None for part in parts]
+            case First():
+                return self.each(self._taken(source), name)
+        return self._elements(self.input(source), name)
+
+    def value(self, source: Source) -> Any:
+        """The value itself: only conditions and the lengths of maps need it here."""
+        return self._loaded(self.input(source).wire)
+
+    def _taken(self, source: First) -> Source:
+        chosen = self.graph.chosen(source)
+        if chosen is None:
+            raise Invalid("every branch of a jeyn.first was skipped", hint="its consumer is skipped, never resolved")
+        return chosen
+
+    def _elements(self, given: Input, name: str) -> list[Input | None]:
+        listed = self._loaded(given.wire)
+        produced = self.produced(given.ids[0]) if given.ids else None
+        if produced is not None and produced.format == ARTEFACTS:
+            return [_whole(self.produced(artefact.id)) for artefact in listed]
+        try:
+            count = len(listed)
+            if isinstance(listed, str | bytes | dict):
+                raise TypeError
+        except TypeError:
+            raise Invalid(
+                f'"{name}" is mapped, but what it is given is {type(listed).__name__}, not a list',
+                hint="map over a list, an array, or the output of a mapped operation",
+            ) from None
+        return [_element(given, listed[index], index) for index in range(count)]
+
+    def _loaded(self, wire: dict[str, Any]) -> Any:
+        key = repr(wire)
+        if key not in self._values:
+            if len(self._values) > 100:  # what is mapped over or compared is small, but not for ever
+                self._values.clear()
+            self._values[key] = load_input(self.workspace, wire)
+        return self._values[key]
+
+    def produced(self, id: str) -> Produced:
+        """An artefact of the catalog as an input."""
+        if id not in self.known:
+            row = self.workspace.reader.row(id)
+            if row is None:
+                raise NotFound(f'no artefact has the id "{id}"', hint="start a new run of the pipeline", refs=[id])
+            self.known[id] = produced_by(row)
+        return self.known[id]
+
+
+def produced_by(row: ArtefactRow) -> Produced:
+    """A value counts by its content, so that an equal one cuts off early (SEMANTICS 5); anything else by its id."""
+    if row.type != "value":
+        return Produced(row.id, ["artefact", row.id])
+    payload, format = row.record.payloads[0], row.record.body["format"]
+    return Produced(row.id, ["value", format, payload.digest], format)
+
+
+def load_input(workspace: Workspace, wire: Mapping[str, Any]) -> Any:
+    """What the operation's function gets: a value, a bound artefact, a `jeyn.File`, or a list of these."""
+    if "constant" in wire:
+        return wire["constant"]
+    if "items" in wire:
+        return [load_input(workspace, each) for each in wire["items"]]
+    if "file" in wire:
+        from jeyn.sdk.file import File
+
+        local: Path = workspace.bound(wire["file"]).load()
+        return File(local)
+    artefact = workspace.bound(wire["artefact"])
+    loaded = artefact.load() if isinstance(artefact, Value) else artefact
+    return loaded[wire["index"]] if "index" in wire else loaded
+
+
+def _whole(produced: Produced) -> Input:
+    return Input({"artefact": produced.id}, produced.token, (produced.id,))
+
+
+def _list_of(inputs: list[Input]) -> Input:
+    ids = tuple(dict.fromkeys(id for each in inputs for id in each.ids))
+    return Input({"items": [each.wire for each in inputs]}, ["items", [each.token for each in inputs]], ids)
+
+
+def _element(given: Input, value: Any, index: int) -> Input:
+    """One element of a list; what JSON can hold counts by itself, so that a longer list keeps what was done."""
+    if _is_json(value):
+        return replace(_constant(value), ids=given.ids)
+    return Input({**given.wire, "index": index}, ["element", given.token, index], given.ids)
+
+
+def _is_json(value: Any) -> bool:
+    """Whether JSON gives back the very same: no tuple, no numpy scalar, no other class that is only like these."""
+    if type(value) is list:
+        return all(map(_is_json, value))
+    if type(value) is dict:
+        return all(type(key) is str and _is_json(each) for key, each in value.items())
+    return value is None or type(value) in (bool, int, float, str)
+
+
+def _constant(value: Any) -> Input:
+    """Its text counts: unlike a digest's canonical form it keeps 1 apart from 1.0, as a function may."""
+    try:
+        return Input({"constant": value}, ["constant", _as_text(value)])
+    except (TypeError, ValueError, RecursionError) as exc:
+        raise NotDigestible(
+            f"the constant {value!r} cannot be part of a cache key ({exc})",
+            hint="pass numbers, texts, lists and dicts of these, or the output of an operation",
+        ) from exc
+
+
+_as_text = json.JSONEncoder(sort_keys=True, ensure_ascii=False).encode

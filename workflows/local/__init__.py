@@ -1,0 +1,1 @@
+"""The local engine: a plan on this machine, in worker processes, with nothing to start."""

@@ -1,0 +1,406 @@
+"""The loop of the local engine: what is ready is taken from the cache or given to a worker, until nothing is left."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter, deque
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from jeyn.errors import Interrupted, JeynError, TimedOut, WorkerDied
+from jeyn.sdk.plan import Plan, PlannedOperation
+from jeyn.stores.catalog.operations import NewOperation, Settled
+from jeyn.workflows.cache import key_of, look_up
+from jeyn.workflows.failure import Error, error_of
+from jeyn.workflows.graph import DONE, Graph, evaluate
+from jeyn.workflows.inputs import Input, Outputs, Produced, Results
+from jeyn.workflows.local.pool import Pool
+from jeyn.workflows.local.tasks import Task
+from jeyn.workflows.local.workers import GRACE_SECONDS, Worker
+from jeyn.workflows.shown import shown
+from jeyn.workflows.watch import ItemsKnown, OperationChanged, Printed, Progress, Watch, unwatched
+
+if TYPE_CHECKING:
+    from jeyn.stores.catalog.runs import RunRow
+    from jeyn.stores.workspace import Workspace
+
+POLL_SECONDS = 0.2
+HEARTBEAT_SECONDS = 5.0
+SETTLE_AT_ONCE = 500
+
+
+class LocalEngine:
+    """One run of one plan. `stop()` may be called from a signal handler; the second time it does not wait."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        run: RunRow,
+        plan: Plan,
+        setup: Mapping[str, Any],
+        *,
+        workers: int,
+        watch: Watch,
+        cache: bool = True,
+        explain: bool = False,
+    ) -> None:
+        self.workspace, self.run_row, self.plan = workspace, run, plan
+        self.use_cache, self.watch, self.explain = cache, watch, explain
+        self.runs = workspace.runs
+        self.graph = Graph(plan)
+        self.results = Results(workspace, self.graph, run.pins)
+        self.pool = Pool(setup, workspace.settings.home, workers)
+        self.rows = {row.name: row for row in self.runs.operations(run.key)}
+        self.ready = deque(self.graph.first())
+        self.tasks: deque[Task] = deque()
+        self.delayed: list[Task] = []
+        self.settled: list[Settled] = []
+        self.left: dict[str, int] = {}  # of a mapped operation: items without an end
+        self.item_states: dict[str, Counter[str]] = {}
+        self.error: Error | None = None
+        self.stops = 0
+        self.was_cancelled = False
+        self._beaten = self._asked = time.monotonic()
+
+    def stop(self) -> None:
+        """Start nothing more and end what runs."""
+        self.stops += 1
+
+    def run(self) -> str:
+        """Walk the plan to its end; gives the run's state. The workers are gone when it returns or raises."""
+        try:
+            self._work()
+            if self.stops or self.was_cancelled:
+                self._stop_running()
+                self._cancel_rest()
+            state = self._state()
+            if self.plan.on_exit is not None and not self.stops:
+                state = self._leave(self.plan.on_exit, state)
+            self._flush()
+            return state
+        finally:
+            self.pool.end()
+
+    def _work(self) -> None:
+        while not (self.stops or self.was_cancelled):
+            while self.ready:
+                self._begin(self.ready.popleft())
+            self._dispatch()
+            if not (self.tasks or self.delayed or self.pool.running or self.ready):
+                return
+            if not self.ready:
+                self._wait()
+
+    def _state(self) -> str:
+        if self.stops or self.was_cancelled:
+            return "cancelled"
+        return "failed" if self.error else "succeeded"
+
+    # What an operation comes to.
+
+    def _begin(self, name: str) -> None:
+        """Everything that an operation waited for is done."""
+        operation = self.graph.operations[name]
+        row = self.rows[name]
+        if row.state == "adopted" and not operation.mapped:
+            self._settle_one(name, "adopted", self._produced_by(row.key))
+            return
+        try:
+            fate = self.graph.fate(operation)
+            if fate == "run" and not all(evaluate(each, self.results.value) for each in operation.conditions):
+                fate = "skipped"
+            if fate != "run":
+                self._write(Settled(row.key, fate))
+                self._settle_one(name, fate)
+            elif operation.mapped:
+                self._expand(operation)
+            else:
+                self._try(self._task(operation, None, row.key, self.results.inputs(operation)))
+        except JeynError as exc:
+            self._fail(name, error_of(exc, self.workspace.settings.root, name))
+
+    def _expand(self, operation: PlannedOperation) -> None:
+        """Each item of a mapped operation gets a row and a task of its own."""
+        items = self.results.item_inputs(operation)
+        self.watch(ItemsKnown(operation.name, len(items)))
+        names = [f"{operation.name}[{index}]" for index in range(len(items))]
+        position = self.rows[operation.name].position
+        new = [
+            NewOperation(name, operation.function, position, index)
+            for index, name in enumerate(names)
+            if name not in self.rows
+        ]
+        for row in self.runs.add_operations(self.run_row.key, new) if new else []:
+            self.rows[row.name] = row
+        self.results.items[operation.name] = [None] * len(items)
+        self.left[operation.name] = len(items)
+        self.item_states[operation.name] = Counter()
+        if not items:
+            self._end_map(operation.name)
+        for index, (name, inputs) in enumerate(zip(names, items, strict=True)):
+            if self.rows[name].state == "adopted":
+                self._settle_item(operation.name, index, "adopted", self._produced_by(self.rows[name].key))
+            elif inputs is None:
+                self._write(Settled(self.rows[name].key, "skipped"))
+                self._settle_item(operation.name, index, "skipped")
+            else:
+                self._try(self._task(operation, index, self.rows[name].key, inputs))
+
+    def _task(self, operation: PlannedOperation, item: int | None, row: int, inputs: Mapping[str, Input]) -> Task:
+        name = operation.name if item is None else f"{operation.name}[{item}]"
+        key = key_of(self.plan.code[operation.function], inputs)
+        return Task(name, operation, item, row, inputs, key, cache=operation.options.cache)
+
+    def _try(self, task: Task) -> None:
+        """Take it from the cache, or leave it to the workers."""
+        if not (self.use_cache and task.cache):
+            task.reason = "the cache is off for it"
+        else:
+            found = look_up(self.workspace, task.operation.function, task.key, explain=self.explain)
+            if found.origin is not None:
+                ids = {name: id for name, _, id in found.outputs}
+                outputs = {name: self.results.produced(id) for name, id in ids.items()}
+                key = task.key.digest[7:]
+                inputs = tuple(task.input_ids)
+                self._write(Settled(task.row, "cached", origin=found.origin, cache_key=key, inputs=inputs))
+                self._settle(task, "cached", outputs)
+                return
+            task.reason = found.reason
+        self.tasks.append(task)
+
+    def _produced_by(self, row: int) -> Outputs:
+        found = self.runs.outputs([row]).get(row, [])
+        return {name: self.results.produced(id) for name, _, id in found}
+
+    # Ends.
+
+    def _settle(self, task: Task, state: str, produced: Outputs | None = None, **said: Any) -> None:
+        if task.item is None:
+            self._settle_one(task.name, state, produced, **said)
+        else:
+            self._settle_item(task.operation.name, task.item, state, produced, **said)
+
+    def _settle_one(self, name: str, state: str, produced: Outputs | None = None, **said: Any) -> None:
+        if produced is not None:
+            self.results.single[name] = produced
+        if "outputs" not in said and produced and self.watch is not unwatched:
+            said["outputs"] = tuple(shown(self.workspace, each.id) for each in produced.values())
+        self.watch(OperationChanged(name, state, **said))
+        self.ready.extend(self.graph.settle(name, state))
+
+    def _settle_item(self, name: str, item: int, state: str, produced: Outputs | None = None, **said: Any) -> None:
+        self.results.items[name][item] = produced
+        self.watch(OperationChanged(f"{name}[{item}]", state, **said))
+        self.item_states[name][state] += 1
+        self.left[name] -= 1
+        if not self.left[name]:
+            self._end_map(name)
+
+    def _end_map(self, name: str) -> None:
+        """A mapped operation is what its items are: failed if one is, cached if all are."""
+        states = self.item_states[name]
+        if states["failed"] or states["cancelled"]:
+            state = "failed" if states["failed"] else "cancelled"
+        else:
+            state = next((each for each in ("cached", "adopted") if states and set(states) == {each}), "succeeded")
+        self._write(Settled(self.rows[name].key, state))
+        self._settle_one(name, state)
+
+    def _fail(self, name: str, error: Error) -> None:
+        """It failed before any attempt: its condition or its inputs are wrong."""
+        self.error = self.error or error
+        self._write(Settled(self.rows[name].key, "failed", error=error))
+        self._settle_one(name, "failed", error=error)
+
+    def _write(self, row: Settled) -> None:
+        self.settled.append(row)
+        if len(self.settled) >= SETTLE_AT_ONCE:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self.settled:
+            self.runs.settle(self.settled)
+            self.settled = []
+
+    # Work in processes.
+
+    def _dispatch(self) -> None:
+        now = time.monotonic()
+        due = [task for task in self.delayed if task.not_before <= now]
+        self.delayed = [task for task in self.delayed if task.not_before > now]
+        self.tasks.extend(due)
+        while self.tasks and (worker := self.pool.free()) is not None:
+            self._flush()
+            task = self.tasks.popleft()
+            task.attempt += 1
+            task.attempt_key = self.runs.start_attempt(task.row, task.attempt, os.uname().nodename, worker.pid)
+            self.watch(OperationChanged(task.name, "running", task.attempt, reason=task.reason))
+            self.pool.give(worker, task)
+
+    def _wait(self) -> None:
+        self._flush()
+        now = time.monotonic()
+        until = min([now + POLL_SECONDS, self.pool.next_deadline(), *(task.not_before for task in self.delayed)])
+        for worker, answers, closed in list(self.pool.wait(until - now)):
+            for answer in answers:
+                self._answer(worker, answer)
+            if closed:
+                self._died(worker)
+        if time.monotonic() >= now + POLL_SECONDS / 2:
+            self._look_around()
+
+    def _look_around(self) -> None:
+        """What is not urgent: printed lines, timeouts, a heartbeat, whether someone cancelled the run."""
+        for worker, task in self.pool.running.items():
+            self._print(worker, task)
+        for worker in self.pool.overdue():
+            self._time_out(worker)
+        now = time.monotonic()
+        if now - self._beaten > HEARTBEAT_SECONDS:
+            self.runs.heartbeat(self.run_row.key)
+            self._beaten = now
+        if now - self._asked > 1:
+            self.was_cancelled = self.was_cancelled or self.runs.cancel_requested(self.run_row.key)
+            self._asked = now
+
+    def _answer(self, worker: Worker, answer: Mapping[str, Any]) -> None:
+        task = self.pool.running.get(worker)
+        if task is None or "ready" in answer:
+            return
+        if "progress" in answer:
+            self.watch(Progress(task.name, *answer["progress"]))
+            return
+        self._print(worker, task, last=True)
+        self.pool.release(worker)
+        seconds = time.monotonic() - worker.started
+        if "done" in answer:
+            done = answer["done"]
+            outputs = {name: Produced(**each) for name, each in done["outputs"].items()}
+            said: dict[str, Any] = {
+                "attempt": task.attempt,
+                "seconds": seconds,
+                "outputs": tuple(done["shown"].values()),
+                "reason": task.reason,
+            }
+            self._settle(task, "succeeded", outputs, **said)
+        else:
+            self._failed(task, answer["failed"], seconds)
+
+    def _print(self, worker: Worker, task: Task, *, last: bool = False) -> None:
+        text = worker.printed(last=last)
+        if text:
+            self.watch(Printed(task.name, text))
+
+    def _failed(self, task: Task, error: Error, seconds: float) -> None:
+        if error["retry"] and not task.last and not self.stops:
+            task.not_before = time.monotonic() + task.wait
+            self.delayed.append(task)
+            self.watch(OperationChanged(task.name, "waiting", task.attempt, seconds, retry_in=task.wait, error=error))
+            return
+        self.error = self.error or error
+        self._settle(task, "failed", attempt=task.attempt, seconds=seconds, error=error)
+
+    def _died(self, worker: Worker) -> None:
+        """The process ended by itself: killed for its memory, or crashed in native code."""
+        task = self.pool.running.get(worker)
+        seconds = time.monotonic() - worker.started
+        self.pool.kill(worker)
+        if task is None:
+            worker.forget_spool()
+            return
+        exc = WorkerDied(
+            f'the process of "{task.name}" {_how_it_ended(worker.process.returncode)}',
+            hint="a crash in native code or too little memory; see what it printed, give it less to do at once",
+        )
+        self._lost(worker, task, exc, "failed", seconds)
+
+    def _time_out(self, worker: Worker) -> None:
+        task = self.pool.running[worker]
+        timeout = task.operation.options.timeout
+        self.pool.kill(worker)
+        exc = TimedOut(
+            f'"{task.name}" did not end within {timeout:g} s', hint="give it a longer timeout= or less to do"
+        )
+        self._lost(worker, task, exc, "timed out", time.monotonic() - worker.started)
+
+    def _lost(self, worker: Worker, task: Task, exc: JeynError, state: str, seconds: float) -> None:
+        """An attempt that cannot tell of its own end."""
+        error = error_of(exc, self.workspace.settings.root, task.name)
+        log = worker.left_over(self.runs.logged_bytes(task.attempt_key))
+        self._print(worker, task, last=True)
+        worker.forget_spool()
+        over = task.last or not error["retry"] or bool(self.stops)
+        self.runs.fail_attempt(
+            task.attempt_key, state=state, error=error, log=log, operation_state="failed" if over else None
+        )
+        self._failed(task, error, seconds)
+
+    # The end before the end.
+
+    def _stop_running(self) -> None:
+        """Ask the workers to stop; whoever does not in time is killed."""
+        for worker in self.pool.running:
+            worker.ask_to_stop()
+        deadline = time.monotonic() + GRACE_SECONDS
+        while self.pool.running and time.monotonic() < deadline and self.stops < 2:
+            for worker, answers, closed in list(self.pool.wait(POLL_SECONDS)):
+                for answer in answers:
+                    self._stopped(worker, answer)
+                if closed and worker in self.pool.running:
+                    self._cancel(worker)
+        for worker in list(self.pool.running):
+            self._cancel(worker)
+
+    def _stopped(self, worker: Worker, answer: Mapping[str, Any]) -> None:
+        """An operation may have come to its end in the meantime; what it saved stands."""
+        if "done" in answer:
+            self._answer(worker, answer)
+        elif "failed" in answer:
+            task = self.pool.running[worker]
+            self._print(worker, task, last=True)
+            self.pool.release(worker)
+            self._settle(task, "cancelled", attempt=task.attempt)
+
+    def _cancel(self, worker: Worker) -> None:
+        task = self.pool.running[worker]
+        self.pool.kill(worker)
+        error = error_of(Interrupted(f'"{task.name}" was stopped'), self.workspace.settings.root, task.name)
+        log = worker.left_over(self.runs.logged_bytes(task.attempt_key))
+        worker.forget_spool()
+        self.runs.fail_attempt(task.attempt_key, state="cancelled", error=error, log=log, operation_state="cancelled")
+        self._settle(task, "cancelled", attempt=task.attempt)
+
+    def _cancel_rest(self) -> None:
+        """What did not begin is cancelled, not forgotten."""
+        for task in (*self.tasks, *self.delayed):
+            if task.item is not None:
+                self._write(Settled(task.row, "cancelled"))
+                self._settle(task, "cancelled")
+        self.tasks.clear()
+        self.delayed.clear()
+        for name, state in self.graph.states.items():
+            if state == "waiting":
+                self._write(Settled(self.rows[name].key, "cancelled"))
+                self._settle_one(name, "cancelled")
+        self.ready.clear()
+
+    def _leave(self, operation: PlannedOperation, state: str) -> str:
+        """Run the exit handler; when it fails the run failed."""
+        self.graph.add(operation)
+        task = self._task(operation, None, self.rows[operation.name].key, self.results.inputs(operation))
+        task.cache = False
+        task.offered = {"state": state, "run": self.run_row.id, "error": self.error["message"] if self.error else None}
+        self.tasks.append(task)
+        asked, self.was_cancelled = self.was_cancelled, False
+        self._work()
+        self._stop_running()
+        self._cancel_rest()
+        self.was_cancelled = asked
+        return state if self.graph.states[operation.name] in DONE else "failed"
+
+
+def _how_it_ended(code: int | None) -> str:
+    if code is not None and code < 0:
+        return f"was killed by signal {-code}" + (" (out of memory?)" if code == -9 else "")
+    return f"ended with exit code {code}"

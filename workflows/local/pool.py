@@ -1,0 +1,79 @@
+"""The workers of one run: started when there is work for them, waited for together, ended together."""
+
+from __future__ import annotations
+
+import selectors
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from jeyn.workflows.local.tasks import Task
+from jeyn.workflows.local.workers import GRACE_SECONDS, Worker
+
+
+class Pool:
+    """At most `most` workers; `running` says what each is busy with."""
+
+    def __init__(self, setup: Mapping[str, Any], home: Path, most: int) -> None:
+        self.setup, self.home, self.most = setup, home, most
+        self.running: dict[Worker, Task] = {}
+        self._idle: list[Worker] = []
+        self._selector = selectors.DefaultSelector()
+
+    def free(self) -> Worker | None:
+        """A worker without work, started if there may be one more."""
+        if self._idle:
+            return self._idle.pop()
+        if len(self.running) >= self.most:
+            return None
+        worker = Worker(self.setup, self.home)
+        self._selector.register(worker, selectors.EVENT_READ)
+        return worker
+
+    def give(self, worker: Worker, task: Task) -> None:
+        self.running[worker] = task
+        worker.give(task.job(), task.operation.options.timeout)
+
+    def release(self, worker: Worker) -> None:
+        """Its job is done."""
+        del self.running[worker]
+        self._idle.append(worker)
+
+    def wait(self, seconds: float) -> Iterator[tuple[Worker, list[dict[str, Any]], bool]]:
+        """The answers that come within that time, each with its worker and whether that has ended."""
+        for key, _ in self._selector.select(max(seconds, 0)):
+            worker = key.fileobj
+            if isinstance(worker, Worker):
+                yield (worker, *worker.answers())
+
+    def kill(self, worker: Worker) -> None:
+        """End a worker and all that it started."""
+        self._selector.unregister(worker)
+        self.running.pop(worker, None)
+        if worker in self._idle:
+            self._idle.remove(worker)
+        worker.kill()
+
+    def overdue(self) -> list[Worker]:
+        """Those whose job has had its time."""
+        now = time.monotonic()
+        return [worker for worker in self.running if worker.deadline is not None and now > worker.deadline]
+
+    def next_deadline(self) -> float:
+        """When the next job has had its time (monotonic seconds)."""
+        return min((w.deadline for w in self.running if w.deadline is not None), default=float("inf"))
+
+    def end(self) -> None:
+        """Let idle workers go and kill the rest."""
+        for worker in list(self.running):
+            self.kill(worker)
+            worker.forget_spool()
+        for worker in self._idle:
+            worker.close()
+        deadline = time.monotonic() + GRACE_SECONDS
+        for worker in list(self._idle):
+            worker.wait(deadline - time.monotonic())
+            self.kill(worker)
+            worker.forget_spool()
+        self._selector.close()

@@ -1,0 +1,65 @@
+"""What the local engine still has to do: one task for each operation, or for each item of a mapped one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from jeyn.sdk.plan import PlannedOperation
+from jeyn.workflows.cache import Key
+from jeyn.workflows.inputs import Input
+from jeyn.workflows.runner import Job
+
+LONGEST_WAIT = 60.0  # seconds between two attempts
+
+
+@dataclass
+class Task:
+    """An operation with its inputs resolved, and how often it was tried. `item` is None unless it is one of many."""
+
+    name: str
+    operation: PlannedOperation
+    item: int | None
+    row: int
+    inputs: Mapping[str, Input]
+    key: Key
+    cache: bool
+    offered: dict[str, Any] = field(default_factory=dict)
+    attempt: int = 0
+    attempt_key: int = 0
+    not_before: float = 0.0
+    reason: str = ""
+
+    @property
+    def last(self) -> bool:
+        """Whether nothing is tried after the present attempt."""
+        return self.attempt > self.operation.options.retries
+
+    @property
+    def wait(self) -> float:
+        """Seconds until the next attempt."""
+        backoff: float = self.operation.options.backoff * 2 ** (self.attempt - 1)
+        return min(backoff, LONGEST_WAIT)
+
+    @property
+    def input_ids(self) -> list[tuple[str, int, str]]:
+        """The artefacts that went in: (parameter, position, id)."""
+        return [(name, at, id) for name, given in self.inputs.items() for at, id in enumerate(given.ids)]
+
+    def job(self) -> Job:
+        return Job(
+            operation=self.name,
+            operation_key=self.row,
+            attempt_key=self.attempt_key,
+            function=self.operation.function,
+            inputs={name: given.wire for name, given in self.inputs.items()},
+            input_ids=self.input_ids,
+            outputs=list(self.operation.outputs),
+            key=self.key.digest,
+            seed=self.key.seed,
+            components=dict(self.key.components),
+            cache=self.cache,
+            last=self.last,
+            offered=self.offered,
+        )

@@ -1,0 +1,122 @@
+"""Worker processes of the local engine: spawned, reused, one job at a time, killed as a group (SEMANTICS 22)."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jeyn.workflows.runner import Job
+from jeyn.workflows.spool import left_over, spool_path, tail
+
+GRACE_SECONDS = 5.0  # between asking a process to stop and killing its group
+
+
+class Worker:
+    """One process, and what it is doing."""
+
+    def __init__(self, setup: Mapping[str, Any], home: Path) -> None:
+        # A group of its own: a timeout kills what the user's code started too, and Ctrl-C reaches only the engine.
+        self.process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "jeyn.workflows.runner"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+            env=_environment(),
+        )
+        assert self.process.stdin is not None and self.process.stdout is not None  # noqa: S101 - both are pipes
+        self._in, self._out = self.process.stdin, self.process.stdout
+        os.set_blocking(self._out.fileno(), False)
+        self._spool = spool_path(home, str(setup["run"]), self.process.pid)
+        self._buffer = b""
+        self.job: Job | None = None
+        self.deadline: float | None = None
+        self.started = 0.0
+        self._shown = 0
+        self.send({"setup": setup})
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def fileno(self) -> int:
+        return self._out.fileno()
+
+    def give(self, job: Job, timeout: float | None) -> None:
+        """Start a job; `timeout` is in seconds."""
+        self.job, self.started, self._shown = job, time.monotonic(), 0
+        self.deadline = self.started + timeout if timeout else None
+        self.send({"job": job.to_json()})
+
+    def send(self, message: Mapping[str, Any]) -> None:
+        # A worker that died is noticed where its answers are read.
+        with contextlib.suppress(BrokenPipeError):
+            self._in.write(json.dumps(message).encode() + b"\n")
+            self._in.flush()
+
+    def answers(self) -> tuple[list[dict[str, Any]], bool]:
+        """Whole answers that have come, and whether the process has closed its end."""
+        closed = False
+        while True:
+            try:
+                data = os.read(self._out.fileno(), 1 << 16)
+            except BlockingIOError:
+                break
+            if not data:
+                closed = True
+                break
+            self._buffer += data
+        *lines, self._buffer = self._buffer.split(b"\n")
+        return [json.loads(line) for line in lines], closed
+
+    def printed(self, *, last: bool = False) -> str:
+        """Whole lines that the running job wrote since the last call; at the `last` also what has no line end."""
+        text, self._shown = tail(self._spool, self._shown, last=last)
+        return text
+
+    def left_over(self, copied: int) -> str:
+        """What a dead worker wrote beyond the bytes that the catalog has."""
+        return left_over(self._spool, copied)
+
+    def close(self) -> None:
+        """An idle worker ends when it is told nothing more."""
+        with contextlib.suppress(BrokenPipeError):
+            self._in.close()
+
+    def ask_to_stop(self) -> None:
+        self._signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End the process and everything that it started, now."""
+        self._signal(signal.SIGKILL)
+        self.process.wait()
+        self._out.close()
+        with contextlib.suppress(BrokenPipeError):
+            self._in.close()
+
+    def wait(self, seconds: float) -> bool:
+        """Whether the process ended within that time."""
+        try:
+            self.process.wait(max(seconds, 0))
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def forget_spool(self) -> None:
+        self._spool.unlink(missing_ok=True)
+
+    def _signal(self, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, number)
+
+
+def _environment() -> dict[str, str]:
+    """Without buffering a crash would lose what was printed last."""
+    return {**os.environ, "PYTHONUNBUFFERED": "1"}

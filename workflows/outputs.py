@@ -1,0 +1,103 @@
+"""From what an operation's function returned to saved artefacts: one id per output (SEMANTICS 5, 10 and 23)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from typing import TYPE_CHECKING, Any
+
+from jeyn.errors import Invalid, UsageError
+from jeyn.sdk.artefact import Artefact, Edge
+from jeyn.sdk.checkpoint import ModelCheckpoint
+from jeyn.sdk.datasets import DatasetFormula
+from jeyn.sdk.datasets.batch import DatasetBatch
+from jeyn.sdk.evaluation import Evaluation
+from jeyn.sdk.plan import RETURN
+from jeyn.sdk.relationship import RelationshipType
+from jeyn.sdk.use_case import MlUseCase
+from jeyn.sdk.value import Value
+from jeyn.stores.catalog.changes import NewArtefact
+from jeyn.workflows.inputs import ARTEFACTS
+
+if TYPE_CHECKING:
+    from jeyn.stores.attempt import Attempt
+
+
+def split(returned: Any, names: Sequence[str]) -> dict[str, Any]:
+    """What was returned, by output name: a single output is called "return"."""
+    if list(names) == [RETURN]:
+        return {RETURN: returned}
+    if is_dataclass(returned) and not isinstance(returned, type):
+        values: Sequence[Any] = [getattr(returned, each.name) for each in fields(returned)]
+    elif isinstance(returned, tuple):
+        values = returned
+    else:
+        raise UsageError(
+            f"an operation with the outputs {', '.join(names)} returned one {type(returned).__name__}",
+            hint="return a tuple, NamedTuple or dataclass as the annotation says",
+        )
+    if len(values) != len(names):
+        raise UsageError(
+            f"an operation with {len(names)} outputs ({', '.join(names)}) returned {len(values)}",
+            hint="return as many as the annotation says",
+        )
+    return dict(zip(names, values, strict=True))
+
+
+def save_outputs(
+    attempt: Attempt, returned: Any, names: Sequence[str], key: str, inputs: Sequence[str]
+) -> dict[str, str]:
+    """Stage what was returned; the ids by output name. `inputs` are the ids that values are derived from."""
+    parts = split(returned, names)
+    return {name: save_output(attempt, name, value, key, inputs) for name, value in parts.items()}
+
+
+def save_output(attempt: Attempt, name: str, value: Any, key: str, inputs: Sequence[str]) -> str:
+    """The id of one output: an artefact as it is, anything else as a value artefact."""
+    if isinstance(value, Artefact):
+        return save_artefact(attempt, value)
+    if isinstance(value, list | tuple) and value and all(isinstance(each, Artefact) for each in value):
+        ids = [save_artefact(attempt, each) for each in value]
+        return _save_value(attempt, name, ARTEFACTS, json.dumps(ids).encode(), key, [*ids, *inputs])
+    from jeyn.stores.serializers import encode_value
+
+    encoded = encode_value(value, attempt.serializers)
+    facts = {"unsafe": True} if encoded.unsafe else {}
+    return _save_value(attempt, name, encoded.format, encoded.data, key, inputs, facts)
+
+
+def save_artefact(attempt: Attempt, artefact: Artefact) -> str:
+    """The id of an artefact that was returned; one that was not saved is saved now."""
+    match artefact:
+        case DatasetBatch():
+            return attempt.dataset_store.save_batch(artefact).id
+        case ModelCheckpoint():
+            return attempt.model_store.save_checkpoint(artefact).id
+        case DatasetFormula():
+            return attempt.dataset_store.save_formula(artefact).id
+        case MlUseCase():
+            return attempt.model_store.save_use_case(artefact).id
+    if not attempt.holds(artefact):
+        said = "an evaluation comes from model_store.save_evaluation" if isinstance(artefact, Evaluation) else ""
+        raise Invalid(f"{artefact!r} cannot be saved by returning it", hint=said or "save it, then return it")
+    return artefact.id
+
+
+def _save_value(
+    attempt: Attempt,
+    name: str,
+    format: str,
+    data: Any,
+    key: str,
+    parents: Sequence[str],
+    facts: Mapping[str, Any] | None = None,
+) -> str:
+    payload = attempt.keep(data, name)
+    value = Value(output=name, cache_key=key, format=format, payload=payload)
+    edges = tuple(Edge(RelationshipType.derived_from, parent) for parent in dict.fromkeys(parents))
+    record = value.record()
+    # A value may be its own input's equal: an edge to itself would be a cycle.
+    edges = tuple(edge for edge in edges if edge.parent != record.id)
+    attempt.commit([NewArtefact(record, facts or {}, edges=edges, event="jeyn.value.saved")])
+    return record.id

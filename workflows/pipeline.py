@@ -1,0 +1,65 @@
+"""`@pipeline`: the SDK's pipeline with a way to run it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ParamSpec, overload
+
+from jeyn.errors import UsageError
+from jeyn.sdk import pipeline as sdk
+from jeyn.sdk.operation import Operation
+from jeyn.sdk.recorder import current_recorder
+from jeyn.sdk.signature import signature_of
+
+if TYPE_CHECKING:
+    from jeyn.stores.workspace import Workspace
+    from jeyn.workflows.run import Run
+
+P = ParamSpec("P")
+
+_RUN_OPTIONS = ("on", "cache", "workers", "workspace")
+
+
+class Pipeline(sdk.Pipeline[P]):
+    """A pipeline that can be run."""
+
+    def run(
+        self,
+        *args: Any,
+        on: str = "local",
+        cache: bool = True,
+        workers: int | None = None,
+        workspace: Workspace | None = None,
+        **kwargs: Any,
+    ) -> Run:
+        """Run the pipeline with these arguments; `workspace` is the current one unless given."""
+        from jeyn.workflows.run import run_pipeline
+
+        if current_recorder() is not None:
+            raise UsageError(
+                f'"{self.name}" is run while a pipeline is recorded',
+                hint=f"call it: {self.name}(…) makes it part of it",
+            )
+        return run_pipeline(self, self.bind(*args, **kwargs), on=on, cache=cache, workers=workers, workspace=workspace)
+
+
+@overload
+def pipeline(function: Callable[P, Any], /) -> Pipeline[P]: ...
+@overload
+def pipeline(
+    *, name: str | None = None, on_exit: Operation[..., Any] | None = None, parallelism: int | None = None
+) -> Callable[[Callable[P, Any]], Pipeline[P]]: ...
+def pipeline(function: Any = None, /, **options: Any) -> Any:
+    """Make a function that wires operations together a pipeline."""
+
+    def decorate(function: Callable[P, Any]) -> Pipeline[P]:
+        made = Pipeline(function, **options)
+        for name in _RUN_OPTIONS:
+            if name in signature_of(made.function).parameters:
+                raise UsageError(
+                    f'the pipeline "{made.name}" has a parameter "{name}", which is an option of its run()',
+                    hint="give it another name",
+                )
+        return made
+
+    return decorate if function is None else decorate(function)

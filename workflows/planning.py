@@ -1,0 +1,164 @@
+"""From a pipeline to a plan that can run: options from jeyn.yaml, the digests of its code, and all known problems."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jeyn import errors
+from jeyn.errors import CodeChanged, JeynError, UsageError
+from jeyn.sdk.datasets import StreamingFormula
+from jeyn.sdk.plan import FunctionCode, Options, Plan, PlannedOperation
+from jeyn.workflows.checks import check_plan
+from jeyn.workflows.code.digest import function_code
+from jeyn.workflows.code.notebook import notebook_module, running_cells
+from jeyn.workflows.load import module_of_main
+
+if TYPE_CHECKING:
+    from jeyn.sdk.pipeline import Pipeline
+    from jeyn.stores.workspace import Workspace
+
+MAIN = "__main__:"
+NOTEBOOKS = "notebooks"  # the folder of the home where modules that were cells are kept
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A plan, its project root, and modules that are no files: a notebook's, as path -> text."""
+
+    plan: Plan
+    root: Path
+    extra: Mapping[str, str] = field(default_factory=dict)
+    sources: tuple[str, ...] = ()  # of formulas: their files are data, not code
+
+
+def make_plan(pipeline: Pipeline[...], arguments: Mapping[str, Any], *, root: Path, workspace: Workspace) -> Planned:
+    """Record a pipeline and fill in what `complete` does."""
+    return complete(pipeline(**arguments), root=root, workspace=workspace)
+
+
+def complete(plan: Plan, *, root: Path, workspace: Workspace) -> Planned:
+    """A plan with its options, code digests and problems. Raises `CodeChanged` when it was made with other code."""
+    _make_importable(root, workspace)
+    functions = {reference: _function(reference) for reference in _references(plan)}
+    plan, functions, extra = _without_main(plan, functions, root)
+    plan = _with_defaults(plan, workspace.settings.operations)
+    code = {
+        reference: function_code(
+            found, root=root, uses=tuple(getattr(found, "uses", ())), source=extra.get(_module_file(reference))
+        )
+        for reference, found in functions.items()
+    }
+    _refuse_other_code(plan, code)
+    plan = plan.model_copy(update={"code": code})
+    found = check_plan(plan, workspace, root=root, functions=functions)
+    known = [each for each in plan.problems if each not in found]
+    plan = plan.model_copy(update={"problems": (*known, *found)})
+    return Planned(plan, root, extra, _sources(root))
+
+
+def raise_problems(plan: Plan) -> None:
+    """Raise the first problem of a plan as its error, the others named in it."""
+    if not plan.problems:
+        return
+    first, *others = plan.problems
+    kind: type[JeynError] = getattr(errors, first.error, UsageError)
+    more = "".join(f"\n  also: {each.message}" for each in others[:10])
+    more += f"\n  and {len(others) - 10} more" if len(others) > 10 else ""
+    raise kind(first.message + more, hint=first.hint)
+
+
+def _references(plan: Plan) -> list[str]:
+    operations = [*plan.operations, *([plan.on_exit] if plan.on_exit else [])]
+    return list(dict.fromkeys(operation.function for operation in operations))
+
+
+def _function(reference: str) -> Callable[..., Any]:
+    module, _, qualname = reference.partition(":")
+    try:
+        found: Any = sys.modules.get(module) or importlib.import_module(module)
+        for part in qualname.split("."):
+            found = getattr(found, part)
+    except (ImportError, AttributeError) as exc:
+        raise CodeChanged(
+            f'the plan calls "{reference}", which is not there ({exc})', hint="make the plan anew"
+        ) from exc
+    function: Callable[..., Any] = found
+    return function
+
+
+def _make_importable(root: Path, workspace: Workspace) -> None:
+    """A plan from JSON, or from a notebook's earlier run, names modules that nothing has imported yet."""
+    for folder in (workspace.settings.home / NOTEBOOKS, root):
+        if str(folder) not in sys.path:
+            sys.path.insert(0, str(folder))
+
+
+def _without_main(
+    plan: Plan, functions: Mapping[str, Callable[..., Any]], root: Path
+) -> tuple[Plan, dict[str, Callable[..., Any]], dict[str, str]]:
+    """What was defined in `__main__` by the name that a worker can import: a script's module, or a notebook's."""
+    mine = {reference: found for reference, found in functions.items() if reference.startswith(MAIN)}
+    if not mine:
+        return plan, dict(functions), {}
+    cells = running_cells()
+    if cells is None:
+        module, extra = module_of_main(root), {}
+    else:
+        module, source = notebook_module([getattr(each, "function", each) for each in mine.values()], *cells)
+        extra = {f"{module}.py": source}
+    renamed = {reference: reference.replace(MAIN, f"{module}:", 1) for reference in mine}
+
+    def rename(operation: PlannedOperation) -> PlannedOperation:
+        return operation.model_copy(update={"function": renamed.get(operation.function, operation.function)})
+
+    operations = tuple(rename(each) for each in plan.operations)
+    on_exit = rename(plan.on_exit) if plan.on_exit else None
+    plan = plan.model_copy(update={"operations": operations, "on_exit": on_exit})
+    return plan, {renamed.get(reference, reference): found for reference, found in functions.items()}, extra
+
+
+def _module_file(reference: str) -> str:
+    return reference.partition(":")[0] + ".py"
+
+
+def _with_defaults(plan: Plan, defaults: Mapping[str, Mapping[str, Any]]) -> Plan:
+    """What jeyn.yaml says holds where the code says nothing: the operation's own entry before "*"."""
+    if not defaults:
+        return plan
+
+    def filled(operation: PlannedOperation) -> PlannedOperation:
+        own = defaults.get(operation.name) or defaults.get(operation.function.rpartition(":")[2]) or {}
+        said = operation.options.model_dump(exclude_unset=True)
+        options = Options.model_validate({**defaults.get("*", {}), **own, **said})
+        return operation.model_copy(update={"options": options})
+
+    return plan.model_copy(update={"operations": tuple(filled(each) for each in plan.operations)})
+
+
+def _refuse_other_code(plan: Plan, code: Mapping[str, FunctionCode]) -> None:
+    for reference, before in plan.code.items():
+        now = code.get(reference)
+        if now is None or now.digest == before.digest:
+            continue
+        names = sorted(name for name in {**before.parts, **now.parts} if before.parts.get(name) != now.parts.get(name))
+        raise CodeChanged(
+            f'the plan was made with other code: "{", ".join(names)}" changed since',
+            hint="start a new run of the pipeline; what did not change comes from the cache",
+        )
+
+
+def _sources(root: Path) -> tuple[str, ...]:
+    """The patterns of all streaming formulas that the project's modules define."""
+    found: dict[str, None] = {}
+    for module in list(sys.modules.values()):
+        file = getattr(module, "__file__", None)
+        if module.__name__ == "__main__" or (file and Path(file).is_relative_to(root)):
+            for value in list(vars(module).values()):
+                if isinstance(value, StreamingFormula):
+                    found[value.source] = None
+    return tuple(found)

@@ -1,0 +1,415 @@
+"""A run: one execution of a plan, started, resumed or cancelled from Python as from the command line."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import signal
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jeyn.errors import Conflict, UsageError
+from jeyn.sdk.plan import Plan
+from jeyn.settings import Settings, project_root
+from jeyn.stores.catalog.operations import NewOperation, OperationRow
+from jeyn.stores.code import code_payload, save_code
+from jeyn.stores.current import context
+from jeyn.stores.workspace import Workspace
+from jeyn.workflows.code.archive import unpack_code
+from jeyn.workflows.code.environment import environment
+from jeyn.workflows.code.package import package_code
+from jeyn.workflows.failure import Error, error_of, raised
+from jeyn.workflows.graph import DONE, Graph
+from jeyn.workflows.inputs import Results, load_input
+from jeyn.workflows.local.engine import LocalEngine
+from jeyn.workflows.pins import pin
+from jeyn.workflows.planning import NOTEBOOKS, Planned, complete, make_plan, raise_problems
+from jeyn.workflows.shown import shown
+from jeyn.workflows.spool import recover
+from jeyn.workflows.watch import RunFinished, RunStarted, Watch, unwatched
+
+if TYPE_CHECKING:
+    from jeyn.sdk.pipeline import Pipeline
+    from jeyn.stores.catalog.runs import RunRow
+
+ENGINES = ("local",)
+
+
+class Run:
+    """What came of a run. It is read from the catalog, so any process can look at it."""
+
+    def __init__(self, workspace: Workspace, id: str) -> None:
+        self.workspace = workspace
+        self.id = id
+
+    @property
+    def row(self) -> RunRow:
+        return self.workspace.runs.get(self.id)
+
+    @property
+    def state(self) -> str:
+        """created, running, succeeded, failed or cancelled; "lost" when its engine died before it could say."""
+        row = self.row
+        return "lost" if row.state == "running" and not self.workspace.runs.is_alive(row) else str(row.state)
+
+    @property
+    def error(self) -> Error | None:
+        found = self.row.error
+        return dict(found) if found else None
+
+    @property
+    def exit_code(self) -> int:
+        """That of the command line: 0, 130 for what was stopped, else the error's."""
+        if self.state == "cancelled":
+            return 130
+        return int((self.error or {}).get("exit_code", 1)) if self.state != "succeeded" else 0
+
+    @property
+    def plan(self) -> Plan:
+        return Plan.from_json(self.row.plan)
+
+    @property
+    def operations(self) -> Sequence[OperationRow]:
+        """Its operations in the order of the plan, the items of mapped ones after them."""
+        return self.workspace.runs.operations(self.row.key)
+
+    @property
+    def outputs(self) -> dict[str, Any]:
+        """What the pipeline returned, by name ("return" for one): artefacts, and values loaded."""
+        self.check()
+        return {name: load_input(self.workspace, wire) for name, wire in self._wires().items()}
+
+    @property
+    def refs(self) -> dict[str, str]:
+        """What the pipeline returned as people read it: `digit-reader@0.1.0`, or a small value."""
+        return {name: self._shown(wire) for name, wire in self._wires().items()}
+
+    def logs(self, operation: str | None = None) -> str:
+        """What its operations printed and logged, or one of them."""
+        return "".join(chunk.text for chunk in self.workspace.runs.log(self.row.key, operation))
+
+    def check(self) -> Run:
+        """Raise the error of a run that did not succeed; gives the run."""
+        error = self.error
+        if self.state != "succeeded":
+            raise raised(error) if error else UsageError(f'"{self.id}" is {self.state}', hint=f"jeyn runs {self.id}")
+        return self
+
+    def to_json(self) -> dict[str, Any]:
+        """The run and its operations as plain data."""
+        row, operations = self.row, self.operations
+        outputs = self.workspace.runs.outputs([each.key for each in operations])
+        return {
+            "run": row.id,
+            "pipeline": row.pipeline,
+            "state": self.state,
+            "engine": row.engine,
+            "code": row.code,
+            "parameters": dict(row.parameters),
+            "pins": dict(row.pins),
+            "resumed_from": row.resumed_from,
+            "seconds": _seconds(row.started or row.at, row.ended),
+            "error": self.error,
+            "outputs": self.refs if self.state == "succeeded" else {},
+            "operations": [
+                {
+                    "name": each.name,
+                    "state": each.state,
+                    "seconds": _seconds(each.started, each.ended),
+                    "outputs": {name: id for name, _, id in outputs.get(each.key, ())},
+                    "effects": list(each.effects),
+                    "error": dict(each.error) if each.error else None,
+                }
+                for each in operations
+            ],
+        }
+
+    def __repr__(self) -> str:
+        return f"<run {self.id} {self.state}>"
+
+    def _repr_html_(self) -> str:
+        from jeyn.sdk.html import table
+
+        rows = [[each.name, each.state or "", _time(each)] for each in self.operations]
+        return f"<b>{self.id}</b> {self.state}" + table(["operation", "state", "time"], rows)
+
+    def _wires(self) -> dict[str, dict[str, Any]]:
+        row, plan = self.row, self.plan
+        results = results_of(self.workspace, row, plan)
+        found = {n: each for n, each in plan.outputs.items() if results.graph.source_fate(each) == "run"}
+        return {name: results.input(source).wire for name, source in found.items()}
+
+    def _shown(self, wire: Mapping[str, Any]) -> str:
+        if "artefact" in wire and "index" not in wire:
+            return shown(self.workspace, wire["artefact"])
+        if "items" in wire:
+            return "[" + ", ".join(self._shown(each) for each in wire["items"]) + "]"
+        return repr(load_input(self.workspace, wire))
+
+
+def results_of(workspace: Workspace, row: RunRow, plan: Plan) -> Results:
+    """What the operations of a run gave, read from the catalog."""
+    graph = Graph(plan)
+    results = Results(workspace, graph, row.pins)
+    rows = workspace.runs.operations(row.key)
+    ends = workspace.runs.outputs([each.key for each in rows if each.state in DONE])
+    mapped = {operation.name for operation in plan.operations if operation.mapped}
+    for each in rows:
+        outputs = {name: results.produced(id) for name, _, id in ends.get(each.key, ())} or None
+        if each.item >= 0:
+            results.items.setdefault(each.name.rpartition("[")[0], []).append(outputs)
+            continue
+        graph.states[each.name] = str(each.state)
+        if each.name in mapped:
+            results.items.setdefault(each.name, [])
+        elif outputs:
+            results.single[each.name] = outputs
+    return results
+
+
+def run_pipeline(
+    pipeline: Pipeline[...],
+    arguments: Mapping[str, Any],
+    *,
+    on: str = "local",
+    workspace: Workspace | None = None,
+    **options: Any,
+) -> Run:
+    """Record a pipeline, check the plan and run it. `options` are those of `run_plan`."""
+    workspace = workspace or context()
+    planned = make_plan(pipeline, arguments, root=_root_of(pipeline, workspace), workspace=workspace)
+    return _start(workspace, planned, on=on, **options)
+
+
+def run_plan(
+    plan: Plan, *, root: Path | None = None, on: str = "local", workspace: Workspace | None = None, **options: Any
+) -> Run:
+    """Run a plan, such as one that was read from JSON. Raises `CodeChanged` when it was made with other code.
+
+    `cache=False` takes nothing from the cache; `isolated=True` runs from the code package alone; `workers` is how many
+    operations run at once (default: one for each core); `watch` is told of everything as it happens.
+    """
+    workspace = workspace or (Workspace.open(root) if root else context())
+    return _start(
+        workspace, complete(plan, root=root or workspace.settings.root, workspace=workspace), on=on, **options
+    )
+
+
+def resume_run(run: str, *, workspace: Workspace | None = None, **options: Any) -> Run:
+    """Go on with a run that failed, was stopped or was killed, as a new run: what it committed is not done again."""
+    workspace = workspace or context()
+    row = workspace.runs.get(run)
+    if row.state == "succeeded":
+        raise Conflict(f'"{row.id}" has succeeded, there is nothing to resume', hint="start a new run")
+    if workspace.runs.is_alive(row):
+        raise Conflict(f'"{row.id}" is still running', hint=f"wait for it, or stop it: jeyn cancel {row.id}")
+    _close_lost(workspace, row)
+    planned = complete(Plan.from_json(row.plan), root=workspace.settings.root, workspace=workspace)
+    return _start(workspace, planned, on=row.engine or "local", resumed=row, **options)
+
+
+def cancel_run(run: str, *, workspace: Workspace | None = None) -> RunRow:
+    """Ask a run to stop; its engine does so within a second or two. A run whose engine is dead is closed at once."""
+    workspace = workspace or context()
+    row = workspace.runs.get(run)
+    if row.state != "running":
+        raise Conflict(f'"{row.id}" has {row.state} already', hint="jeyn runs shows what is running")
+    if workspace.runs.is_alive(row):
+        return workspace.runs.request_cancel(row.id)
+    _close_lost(workspace, row, "cancelled")
+    return workspace.runs.get(row.id)
+
+
+def _close_lost(workspace: Workspace, row: RunRow, state: str = "failed") -> None:
+    """A run whose engine died cannot say so itself."""
+    if row.state not in ("created", "running"):
+        return
+    recover(workspace, row)
+    error = {"code": "ENGINE_DIED", "message": f'the engine of "{row.id}" died', "hint": "", "exit_code": 1}
+    workspace.runs.finish(row.key, state, error | {"refs": [], "retry": True, "traceback": "", "operation": ""})
+
+
+def _start(
+    workspace: Workspace,
+    planned: Planned,
+    *,
+    on: str = "local",
+    cache: bool = True,
+    isolated: bool = False,
+    explain: bool = False,
+    workers: int | None = None,
+    watch: Watch | None = None,
+    resumed: RunRow | None = None,
+) -> Run:
+    if on not in ENGINES:
+        raise UsageError(f'no engine is called "{on}"', hint=f"there is {', '.join(ENGINES)}")
+    watch = watch or unwatched
+    raise_problems(planned.plan)
+    row, code = _create(workspace, planned, on, resumed)
+    watch(RunStarted(row.id, row.pipeline, on, tuple(each.name for each in planned.plan.operations), _id(resumed)))
+    setup = _setup(workspace, planned, row, _unpacked(workspace, code) if isolated else planned.root)
+    counted = _Counting(watch)
+    began = time.monotonic()
+    state, error = "failed", None
+    try:
+        engine = LocalEngine(
+            workspace,
+            row,
+            planned.plan,
+            setup,
+            workers=workers or os.cpu_count() or 1,
+            watch=counted if watch is not unwatched else unwatched,
+            cache=cache,
+            explain=explain,
+        )
+        with _stopped_by_signals(engine.stop):
+            state = engine.run()
+        error = engine.error
+    except BaseException as exc:
+        error = error_of(exc, planned.root)
+        raise
+    finally:
+        workspace.runs.finish(row.key, state, error if state != "succeeded" else None)
+        watch(RunFinished(row.id, state, time.monotonic() - began, counted.counts(), error))
+    return Run(workspace, row.id)
+
+
+def _create(workspace: Workspace, planned: Planned, engine: str, resumed: RunRow | None) -> tuple[RunRow, str]:
+    """The run's row with everything that it was made from; what a resumed run had committed is adopted."""
+    plan, settings = planned.plan, workspace.settings
+    package = package_code(
+        planned.root,
+        home=settings.home,
+        data=Path(settings.data) if "://" not in settings.data else planned.root,
+        excluded_patterns=planned.sources,
+        extra=planned.extra,
+    )
+    code = save_code(workspace, package).id
+    pins = dict(resumed.pins) if resumed else pin(plan, workspace, planned.root)
+    row = workspace.runs.create(
+        id=_new_id(plan.pipeline),
+        pipeline=plan.pipeline,
+        plan=plan.dump(),
+        parameters={name: each.value for name, each in plan.parameters.items()},
+        pins=pins,
+        environment=environment(),
+        code=code,
+        engine=engine,
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        operations=_new_operations(workspace, plan, resumed),
+        resumed_from=resumed.key if resumed else None,
+    )
+    return row, code
+
+
+def _new_operations(workspace: Workspace, plan: Plan, resumed: RunRow | None) -> list[NewOperation]:
+    done = {each.name: each for each in workspace.runs.operations(resumed.key)} if resumed else {}
+    done = {name: each for name, each in done.items() if each.state in DONE}
+    found: list[NewOperation] = []
+    every = [*plan.operations, *([plan.on_exit] if plan.on_exit else [])]
+    items: dict[int, list[OperationRow]] = {}
+    for each in done.values():
+        if each.item >= 0:
+            items.setdefault(each.position, []).append(each)
+    for position, operation in enumerate(every):
+        before = done.get(operation.name) if operation is not plan.on_exit and not operation.mapped else None
+        found.append(_adopted(before, operation.name, operation.function, position))
+        found.extend(_adopted(each, each.name, operation.function, position) for each in items.get(position, ()))
+    return found
+
+
+def _adopted(before: OperationRow | None, name: str, function: str, position: int) -> NewOperation:
+    if before is None:
+        return NewOperation(name, function, position)
+    return NewOperation(name, function, position, before.item, "adopted", before.key, before.cache_key)
+
+
+def _setup(workspace: Workspace, planned: Planned, row: RunRow, code: Path) -> dict[str, Any]:
+    """What a worker needs to begin: names and places only."""
+    settings = workspace.settings
+    paths = [str(code)]
+    if planned.extra:
+        folder = settings.home / NOTEBOOKS
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in planned.extra.items():
+            (folder / name).write_text(text, encoding="utf-8")
+        paths.append(str(folder))
+    return {"settings": _as_json(settings), "run": row.id, "code": str(code), "paths": paths}
+
+
+def _as_json(settings: Settings) -> dict[str, Any]:
+    found = {name: getattr(settings, name) for name in settings.__dataclass_fields__}
+    return {
+        name: str(value) if isinstance(value, Path) else dict(value) if isinstance(value, Mapping) else value
+        for name, value in found.items()
+    }
+
+
+def _unpacked(workspace: Workspace, code: str) -> Path:
+    digest, package = code_payload(workspace, code)
+    return unpack_code(package, digest, workspace.settings.home / "code")
+
+
+def _root_of(pipeline: Pipeline[...], workspace: Workspace) -> Path:
+    """The root of the project that a pipeline's file is in; a notebook's is where it was started."""
+    file = pipeline.function.__code__.co_filename
+    return project_root(Path(file).resolve()) if Path(file).is_file() else workspace.settings.root
+
+
+def _new_id(pipeline: str) -> str:
+    """Readable, sorted by time, and short enough to be a Kubernetes name."""
+    slug = re.sub(r"[^a-z0-9]+", "-", pipeline.lower()).strip("-")[:30] or "run"
+    return f"{slug}-{time.strftime('%y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(2)}"
+
+
+@contextmanager
+def _stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
+    """SIGINT and SIGTERM stop the run cleanly; only the main thread may say so."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, lambda *_: stop()) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class _Counting:
+    """Passes events on, and counts in what state each operation was last."""
+
+    def __init__(self, watch: Watch) -> None:
+        self.watch = watch
+        self.states: dict[str, str] = {}
+
+    def __call__(self, event: Any) -> None:
+        state = getattr(event, "state", None)
+        if state is not None:
+            self.states[event.operation] = state
+        self.watch(event)
+
+    def counts(self) -> dict[str, int]:
+        return dict(Counter(self.states.values()))
+
+
+def _id(row: RunRow | None) -> str | None:
+    return row.id if row else None
+
+
+def _seconds(started: int | None, ended: int | None) -> float | None:
+    return (ended - started) / 1_000_000 if started and ended else None
+
+
+def _time(row: OperationRow) -> str:
+    seconds = _seconds(row.started, row.ended)
+    return f"{seconds:.1f} s" if seconds is not None else ""

@@ -1,0 +1,272 @@
+"""Runs one attempt of one operation: load the inputs, call the function, save what it returns (DESIGN 3).
+
+`python -m jeyn.workflows.runner` is what every engine starts. The local engine keeps such processes and gives each
+one job after the other as lines of JSON (SEMANTICS 22): first `{"setup": …}`, then `{"job": …}`; the answers are
+`{"progress": …}` and at last `{"done": …}` or `{"failed": …}`. Names and references travel, never objects.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+import os
+import random
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from jeyn.errors import CodeChanged, JeynError
+from jeyn.sdk.workspace import use_workspace
+from jeyn.settings import Settings
+from jeyn.stores.attempt import Attempt
+from jeyn.stores.catalog.changes import CacheKey
+from jeyn.stores.workspace import Workspace
+from jeyn.workflows.failure import Error, error_of
+from jeyn.workflows.inputs import load_input, produced_by
+from jeyn.workflows.outputs import save_outputs
+from jeyn.workflows.shown import shown_outputs
+from jeyn.workflows.spool import FLUSH_SECONDS, Spool, spool_path
+
+Report = Callable[[int, int | None, str], None]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One attempt: what to call, with what, under which rows of the catalog.
+
+    `last`: nothing is tried after it. `offered`: arguments that the function gets if it has such parameters.
+    """
+
+    operation: str
+    operation_key: int
+    attempt_key: int
+    function: str
+    inputs: dict[str, dict[str, Any]]
+    input_ids: list[tuple[str, int, str]]
+    outputs: list[str]
+    key: str
+    seed: int
+    components: dict[str, Any] = field(default_factory=dict)
+    cache: bool = True
+    last: bool = True
+    offered: dict[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def execute(workspace: Workspace, job: Job, spool: Spool | None = None, report: Report | None = None) -> dict[str, Any]:
+    """Run one attempt to its commit; the answer is what the engine needs to know. Only the user's code may print."""
+    with workspace.attempt(job.operation_key, job.attempt_key) as attempt:
+        attempt.seed = job.seed
+        if report is not None:
+            attempt.report_progress = report
+        try:
+            with _Beat(workspace, attempt, job.attempt_key, spool):
+                return {"done": _succeed(attempt, job, spool)}
+        except BaseException as exc:
+            error = error_of(exc, workspace.settings.root, job.operation)
+            if error["traceback"]:
+                print(error["traceback"], file=sys.stderr, flush=True)
+            _fail(workspace, job, error, spool, cancelled=isinstance(exc, Stopped))
+            return {"failed": error}
+
+
+def _succeed(attempt: Attempt, job: Job, spool: Spool | None) -> dict[str, Any]:
+    function = find_function(job.function)
+    arguments = {name: load_input(attempt, wire) for name, wire in job.inputs.items()}
+    if job.offered:
+        wanted = inspect.signature(function).parameters
+        arguments |= {name: value for name, value in job.offered.items() if name in wanted and name not in arguments}
+    _seed(job.seed)
+    with use_workspace(attempt):
+        returned = function(**arguments)
+    inputs = list(dict.fromkeys(id for _, _, id in job.input_ids))
+    ids = save_outputs(attempt, returned, job.outputs, job.key, inputs)
+    tokens = {name: asdict(produced_by(_row(attempt, id))) for name, id in ids.items()}
+    effects = list(attempt.effects)
+    _flush_streams()
+    attempt.finish(
+        [(name, 0, id) for name, id in ids.items()],
+        inputs=[(name, position, id) for name, position, id in job.input_ids],
+        cache=CacheKey(job.key[7:], job.components) if job.cache else None,
+        log=spool.take(last=True) if spool else "",
+    )
+    return {"outputs": tokens, "shown": shown_outputs(attempt.outside, ids), "effects": effects}
+
+
+def find_function(reference: str) -> Callable[..., Any]:
+    """The user's function behind "module:qualname"; raises `CodeChanged` when it is no longer there."""
+    module, _, qualname = reference.partition(":")
+    found: Any = importlib.import_module(module)
+    for part in qualname.split("."):
+        found = getattr(found, part, None)
+    if found is None:
+        raise CodeChanged(f'"{reference}" is not there any more', hint="the code changed; start a new run")
+    function: Callable[..., Any] = getattr(found, "function", found)
+    return function
+
+
+def _row(attempt: Attempt, id: str) -> Any:
+    row = attempt.reader.row(id)
+    if row is None:
+        raise CodeChanged(f'"{id}" vanished while it was saved', hint="run it again", refs=[id])
+    return row
+
+
+def _fail(workspace: Workspace, job: Job, error: Error, spool: Spool | None, *, cancelled: bool) -> None:
+    _flush_streams()
+    state = "cancelled" if cancelled else "failed"
+    again = error["retry"] and not job.last and not cancelled
+    workspace.runs.fail_attempt(
+        job.attempt_key,
+        state=state,
+        error=error,
+        log=spool.take(last=True) if spool else "",
+        operation_state=None if again else state,
+    )
+
+
+def _seed(seed: int) -> None:
+    """Random generators start from the cache key, so that what is run again gives the same (SEMANTICS 18)."""
+    random.seed(seed)
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed(seed)
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(seed)
+
+
+def _flush_streams() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()
+
+
+class Stopped(BaseException):
+    """The engine asked this process to stop: what the user's code has to tidy up runs, nothing catches it by chance."""
+
+
+class _Beat:
+    """While an attempt runs: its output goes into the catalog every two seconds, and its leases stay fresh."""
+
+    def __init__(self, workspace: Workspace, attempt: Attempt, key: int, spool: Spool | None) -> None:
+        self.workspace, self.attempt, self.key, self.spool = workspace, attempt, key, spool
+        self.timer: threading.Timer | None = None
+        self.renewed = time.monotonic()
+
+    def __enter__(self) -> None:
+        self._again()
+
+    def __exit__(self, *_: object) -> None:
+        if self.timer is not None:
+            self.timer.cancel()
+        self.timer = None
+
+    def _again(self) -> None:
+        self.timer = threading.Timer(FLUSH_SECONDS, self._beat)
+        self.timer.daemon = True
+        self.timer.start()
+
+    def _beat(self) -> None:
+        try:
+            text = self.spool.take() if self.spool else ""
+            if text:
+                self.workspace.runs.append_log(self.key, text)
+            if time.monotonic() - self.renewed > 600:
+                self.attempt.leases.renew()
+                self.renewed = time.monotonic()
+        except JeynError:
+            pass  # the commit at the end meets the same trouble, and says so
+        if self.timer is not None:
+            self._again()
+
+
+class Worker:
+    """The loop of a reused process: one job at a time, answered on what was its stdout."""
+
+    def __init__(self) -> None:
+        # What users print must not reach the engine's pipe, nor may they read from it.
+        self.requests = os.fdopen(os.dup(0), "r", encoding="utf-8")
+        self.answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+        self.lock = threading.Lock()
+        null = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(null, 0)
+        os.close(null)
+        self.busy = False
+        self.waiting = threading.Condition()
+        self.lines: list[dict[str, Any]] = []
+        self.over = False
+
+    def run(self) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        threading.Thread(target=self._listen, daemon=True).start()
+        setup = self._next()
+        if setup is None:
+            return
+        workspace, spool = prepare(setup["setup"])
+        self.send({"ready": os.getpid()})
+        while (request := self._next()) is not None:
+            self._serve(workspace, spool, Job(**request["job"]))
+        workspace.close()
+        spool.remove()
+
+    def _serve(self, workspace: Workspace, spool: Spool, job: Job) -> None:
+        def report(done: int, total: int | None = None, description: str = "") -> None:
+            self.send({"progress": [done, total, description]})
+
+        spool.rewind()  # now, not when the last job ended: the engine reads its end after the answer
+        self.busy = True
+        signal.signal(signal.SIGTERM, _stop)
+        answer = execute(workspace, job, spool, report)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        self.busy = False
+        self.send(answer)
+
+    def send(self, message: Mapping[str, Any]) -> None:
+        with self.lock:
+            self.answers.write(json.dumps(message) + "\n")
+            self.answers.flush()
+
+    def _next(self) -> dict[str, Any] | None:
+        with self.waiting:
+            self.waiting.wait_for(lambda: self.lines or self.over)
+            return self.lines.pop(0) if self.lines else None
+
+    def _listen(self) -> None:
+        for line in self.requests:
+            with self.waiting:
+                self.lines.append(json.loads(line))
+                self.waiting.notify()
+        with self.waiting:
+            self.over = True
+            self.waiting.notify()
+        if self.busy:
+            # The engine is gone: nobody waits for this work, and a resumed run does it again.
+            os.killpg(os.getpgrp(), signal.SIGKILL)
+
+
+def prepare(setup: Mapping[str, Any]) -> tuple[Workspace, Spool]:
+    """The workspace and the output of this process; the project's modules can be imported from its root."""
+    places = dict(setup["settings"])
+    settings = Settings(**{**places, "root": Path(places["root"]), "home": Path(places["home"])})
+    code = Path(setup["code"])
+    os.chdir(code)
+    sys.path[:] = [*setup["paths"], *(entry for entry in sys.path if entry not in ("", *setup["paths"]))]
+    spool = Spool(spool_path(settings.home, setup["run"], os.getpid()))
+    spool.redirect()
+    return Workspace(settings), spool
+
+
+def _stop(*_: object) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise Stopped("it was stopped")
+
+
+if __name__ == "__main__":
+    Worker().run()

@@ -1,0 +1,54 @@
+"""A user's traceback cut to their own frames, for messages and logs; frames of Jeyn and of libraries are left out."""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+
+from jeyn.workflows.code.local import is_local
+
+_CELLS = ("<ipython-input-", "<cell")
+
+
+def user_traceback(exc: BaseException, root: Path) -> str:
+    """The traceback of the frames in files below `root` and in notebook cells, with causes; else its last line.
+
+    The text ends without a line break.
+    """
+    whole = traceback.TracebackException.from_exception(exc, compact=True)
+    root = root.resolve()
+    kept = [_cut(each, root) for each in _chain(whole)]
+    lines = whole.format() if any(kept) else whole.format_exception_only()
+    return "".join(lines).rstrip("\n")
+
+
+def user_frames(exc: BaseException, root: Path) -> list[traceback.FrameSummary]:
+    """The user's own frames of an exception, the innermost last."""
+    return [frame for frame in traceback.extract_tb(exc.__traceback__) if _is_users(frame, root.resolve())]
+
+
+def _chain(found: traceback.TracebackException) -> list[traceback.TracebackException]:
+    """An exception with its causes, contexts and group members."""
+    chain, waiting = [], [found]
+    while waiting:
+        each = waiting.pop()
+        chain.append(each)
+        context = None if each.__suppress_context__ else each.__context__
+        waiting += [other for other in (each.__cause__, context, *(each.exceptions or ())) if other is not None]
+    return chain
+
+
+def _cut(found: traceback.TracebackException, root: Path) -> bool:
+    """Leave the user's frames only; says whether there are any."""
+    kept = [frame for frame in found.stack if _is_users(frame, root)]
+    found.stack[:] = kept
+    if not kept:
+        found.stack = None  # type: ignore[assignment]  # format() then leaves out the empty "Traceback" heading
+    return bool(kept)
+
+
+def _is_users(frame: traceback.FrameSummary, root: Path) -> bool:
+    name = frame.filename
+    if name.startswith(_CELLS) or "ipykernel_" in name:
+        return True
+    return not name.startswith("<") and is_local(Path(name).resolve(), root)
