@@ -140,14 +140,14 @@ def _path(workspace: Workspace) -> Path:
 
 
 def rows_of_one_operation(one: Path, many: Path) -> dict[str, list[tuple[object, ...]]]:
-    """By table, the newest rows of a run of 200: as many as each operation more has brought beside a run of one."""
+    """By table, the last rows of a run of 200: as many as each operation more has brought beside a run of one."""
     with closing(sqlite3.connect(one)) as short, closing(sqlite3.connect(many)) as long:
         tables = [name for (name,) in long.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         found = {}
         for table in tables:
-            more = _count(long, table) - _count(short, table)
-            if each := round(more / (OPERATIONS - 1)):
-                found[table] = long.execute(f"SELECT * FROM {table} ORDER BY rowid DESC LIMIT {each}").fetchall()
+            count = _count(long, table)
+            if each := round((count - _count(short, table)) / (OPERATIONS - 1)):
+                found[table] = long.execute(f"SELECT * FROM {table} LIMIT {each} OFFSET {count - each}").fetchall()
         return found
 
 

@@ -1,7 +1,7 @@
 """Annotations: whether what one operation gives fits what the next one takes. Doubt is never an error.
 
-Two types misfit only where no value could be both: neither is a subclass of the other, and no promotion of PEP 484
-(int to float) joins them. What cannot be decided without running, such as protocols, fits.
+Two types misfit only where no value is known to be both: neither is a subclass of the other, no class derives from
+both, and no promotion of PEP 484 (int to float) joins them. What only running would tell, such as protocols, fits.
 """
 
 from __future__ import annotations
@@ -64,6 +64,8 @@ def show(annotation: Any) -> str:
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin in (Union, types.UnionType):
         return " | ".join(_show_part(part) for part in arguments)
+    if origin is Literal:
+        return f"Literal[{', '.join(map(repr, arguments))}]"
     if origin is not None:
         return f"{_show_part(origin)}[{', '.join(_show_part(part) for part in arguments)}]"
     return _show_part(annotation)
@@ -112,7 +114,8 @@ def _fits(given: Any, wanted: Any) -> bool:
     one, other = _origin(given), _origin(wanted)
     if not (isinstance(one, type) and isinstance(other, type)):
         return True
-    return (_is_a(one, other) or _is_a(other, one, promoted=False)) and _parts_fit(given, wanted)
+    may_be = _is_a(one, other) or _is_a(other, one, promoted=False) or _have_common_subclass(one, other)
+    return may_be and _parts_fit(given, wanted)
 
 
 def _is_a(one: type, other: type, promoted: bool = True) -> bool:
@@ -124,6 +127,12 @@ def _is_a(one: type, other: type, promoted: bool = True) -> bool:
         return issubclass(one, (other, *_PROMOTED.get(other, ())) if promoted else other)
     except TypeError:  # such as a TypedDict
         return True
+
+
+def _have_common_subclass(one: type, other: type) -> bool:
+    """Such as a scikit-learn classifier, which is a BaseEstimator and a ClassifierMixin."""
+    found = type.__subclasses__(one)
+    return any(_is_a(derived, other, promoted=False) or _have_common_subclass(derived, other) for derived in found)
 
 
 def _is_numpy_scalar(cls: type) -> bool:

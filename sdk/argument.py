@@ -8,7 +8,7 @@ from typing import Any
 from jeyn.errors import NotDigestible
 from jeyn.sdk.annotation import fits, holds, item_of, items_wanted, show
 from jeyn.sdk.artefact import Artefact
-from jeyn.sdk.constant import SCALARS, plain
+from jeyn.sdk.constant import MAX_DEPTH, SCALARS, plain
 from jeyn.sdk.file import File
 from jeyn.sdk.handle import ConditionExpression, Handle, Handles, promise_of, several_outputs
 from jeyn.sdk.plan import Constant, FileInput, Items, Ref, Source
@@ -46,12 +46,14 @@ def source_of(value: Any, where: str) -> Source:
     return Constant(value=plain(value, where))
 
 
-def is_constant(value: Any) -> bool:
+def is_constant(value: Any, depth: int = 0) -> bool:
     """Whether nothing in a value comes from somewhere else."""
+    if depth > MAX_DEPTH:  # it may hold itself; `plain` refuses it
+        return True
     if isinstance(value, list | tuple):
-        return all(map(is_constant, value))
+        return all(is_constant(item, depth + 1) for item in value)
     if isinstance(value, dict):
-        return all(map(is_constant, value.values()))
+        return all(is_constant(item, depth + 1) for item in value.values())
     return not isinstance(value, _NOT_CONSTANT)
 
 

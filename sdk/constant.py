@@ -14,8 +14,10 @@ _HINT = (
     "pass None, a bool, int, float or str, lists and dicts of these, the output of an operation, a saved artefact, "
     "jeyn.ref(…) or jeyn.File(…)"
 )
+_FILE = "a file's content must count in the cache key: pass jeyn.File(path), or str(path) for a name"
 _CURES = {
-    "pathlib.PurePath": "a file's content must count in the cache key: pass jeyn.File(path), or str(path) for a name",
+    "pathlib.PurePath": _FILE,
+    "pathlib._local.PurePath": _FILE,  # its name in Python 3.13
     "numpy.generic": "convert it with .item()",
     "numpy.ndarray": "make it inside an operation and pass that operation's output, or convert it with .tolist()",
     "pandas.core.frame.DataFrame": "make it inside an operation and pass that operation's output",

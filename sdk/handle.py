@@ -61,6 +61,14 @@ class ConditionExpression(Combinable):
             "as in (0.5 < a) & (a < 0.9), never with if, and, or, not",
         )
 
+    __hash__ = object.__hash__
+
+    def __eq__(self, other: object) -> NoReturn:
+        raise _condition_compared()
+
+    def __ne__(self, other: object) -> NoReturn:
+        raise _condition_compared()
+
 
 class Handle(Combinable):
     """One output of an operation, or a reference: pass it to operations, compare it, map over it."""
@@ -131,6 +139,17 @@ class Handles:
     def __len__(self) -> int:
         return len(self._handles)
 
+    def __bool__(self) -> NoReturn:
+        raise several_outputs(self, "a condition")
+
+    __hash__ = object.__hash__
+
+    def __eq__(self, other: object) -> NoReturn:
+        raise several_outputs(self, "a comparison")
+
+    def __ne__(self, other: object) -> NoReturn:
+        raise several_outputs(self, "a comparison")
+
     def __getattr__(self, name: str) -> Handle:
         if name in self._handles:
             return self._handles[name]
@@ -199,7 +218,7 @@ def _operand_source(value: Any) -> Source:
     if isinstance(value, Handles):
         raise several_outputs(value, "a condition")
     if isinstance(value, ConditionExpression):
-        raise UsageError("a condition is compared with a value", hint="combine conditions with & | ~ in parentheses")
+        raise _condition_compared()
     if not isinstance(value, Handle):
         return Constant(value=plain(value, "a value in a condition"))
     promise = promise_of(value)
@@ -209,6 +228,10 @@ def _operand_source(value: Any) -> Source:
             hint="pass them to an operation that returns one value, and compare that",
         )
     return promise.source
+
+
+def _condition_compared() -> UsageError:
+    return UsageError("a condition is compared with a value", hint="combine conditions with & | ~ in parentheses")
 
 
 def _no_value(handle: Handle, what: str, cure: str) -> UsageError:

@@ -56,10 +56,10 @@ def recorded(value: Any, where: str) -> Any:
         return plain(value.value, where)
     if isinstance(value, PurePath):
         return value.as_posix()
-    if is_constant(value):
-        return plain(value, where)
     if isinstance(value, list | tuple):
         return [recorded(item, where) for item in value]
+    if is_constant(value):
+        return plain(value, where)
     match source_of(value, where):
         case Ref(reference=text) | FileInput(path=text):
             return text
@@ -71,8 +71,6 @@ def _is(value: Any, member: Any) -> bool:
         return False
     if not is_constant(value) or isinstance(value, Handle):
         return fits(type_of(value), member)
-    if isinstance(member, type) and isinstance(value, member):
-        return True
     return holds(value, member)
 
 

@@ -144,7 +144,7 @@ def _shown(workspace: Workspace, observation: Observation) -> str:
         case "ref" | "alias":
             return _short(observation.subject)
         case "search":
-            return f'"{parse(observation.subject)["text"]}"'
+            return f'the search "{parse(observation.subject)["text"]}"'
     return _name(workspace, observation.subject.partition(_AFTER)[0])
 
 
@@ -173,13 +173,17 @@ def _news(workspace: Workspace, subject: str, before: str | None, now: str | Non
     return _moved(workspace, f"the latest batch of {subject}", before, now)
 
 
-def _counted(what: str) -> Callable[[Workspace, str, Any, Any], str]:
+def _counted(now_says: str, then_said: str) -> Callable[[Workspace, str, Any, Any], str]:
     def sentence(_workspace: Workspace, subject: str, before: Any, now: Any) -> str:
         if before["count"] == now["count"]:
-            return f"{what.format(subject)} other ones than before"
-        return f"{what.format(subject)} {now['count']} now, it was {before['count']}"
+            return f"{subject} {now_says.format(now['count'])} as before, but other ones"
+        return f"{subject} {now_says.format(now['count'])} now, it {then_said} {before['count']}"
 
     return sentence
+
+
+def _listed(tags: Sequence[str]) -> str:
+    return ", ".join(tags) or "none"
 
 
 _SENTENCES: Mapping[str, Callable[[Workspace, str, Any, Any], str]] = {
@@ -187,8 +191,10 @@ _SENTENCES: Mapping[str, Callable[[Workspace, str, Any, Any], str]] = {
     "alias": _moved,
     "new": _news,
     "latest": lambda workspace, subject, before, now: _moved(workspace, f"the latest batch of {subject}", before, now),
-    "batches": _counted("the number of batches of {} is"),
-    "search": _counted("the search {} finds"),
-    "tags": lambda _, subject, before, now: f"the tags of {subject} are now {now}, they were {before}",
+    "batches": _counted("has {} batches", "had"),
+    "search": _counted("finds {}", "found"),
+    "tags": lambda _, subject, before, now: (
+        f"the tags of {subject} are now {_listed(now)}, they were {_listed(before)}"
+    ),
     "contract": lambda _, subject, before, now: f'the catalogs of the use case "{subject}" have changed',
 }

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from jeyn.errors import JeynError, NotAllowed, NotFound, OperationFailed, UsageError
 from jeyn.settings import project_root, read_project_file
-from jeyn.workflows.code.local import is_local
+from jeyn.workflows.code.local import is_environment
 from jeyn.workflows.traceback import user_frames, user_traceback
 
 if TYPE_CHECKING:
@@ -199,8 +199,8 @@ def _refuse_taken(name: str, path: Path, root: Path) -> None:
     if loaded is not None and _file_of(loaded) != path:
         raise _taken(name, _file_of(loaded) or "another module", path, root)
     if top == name and path.name != "__init__.py":
-        elsewhere = [entry for entry in sys.path if not is_local(Path(entry or ".").resolve() / "module.py", root)]
-        spec = PathFinder.find_spec(top, elsewhere)
+        installed = [entry for entry in sys.path if is_environment(Path(entry))]
+        spec = PathFinder.find_spec(top, installed)
         if spec is not None and spec.origin is not None:
             raise _taken(top, spec.origin, path, root)
     package = sys.modules.get(top)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from jeyn.errors import Invalid, UsageError
@@ -18,7 +18,8 @@ from jeyn.sdk.relationship import RelationshipType
 from jeyn.sdk.use_case import MlUseCase
 from jeyn.sdk.value import Value
 from jeyn.stores.catalog.changes import NewArtefact
-from jeyn.workflows.inputs import ARTEFACTS
+from jeyn.workflows.inputs import ARTEFACTS, Produced, produced_by
+from jeyn.workflows.shown import short
 
 if TYPE_CHECKING:
     from jeyn.stores.attempt import Attempt
@@ -45,26 +46,34 @@ def split(returned: Any, names: Sequence[str]) -> dict[str, Any]:
     return dict(zip(names, values, strict=True))
 
 
+@dataclass(frozen=True)
+class Kept:
+    """One output that is staged: how it counts as an input, and a short text of a value that is worth showing."""
+
+    produced: Produced
+    text: str | None = None
+
+
 def save_outputs(
     attempt: Attempt, returned: Any, names: Sequence[str], key: str, inputs: Sequence[str]
-) -> dict[str, str]:
-    """Stage what was returned; the ids by output name. `inputs` are the ids that values are derived from."""
+) -> dict[str, Kept]:
+    """Stage what was returned, by output name. `inputs` are the ids that values are derived from."""
     parts = split(returned, names)
     return {name: save_output(attempt, name, value, key, inputs) for name, value in parts.items()}
 
 
-def save_output(attempt: Attempt, name: str, value: Any, key: str, inputs: Sequence[str]) -> str:
-    """The id of one output: an artefact as it is, anything else as a value artefact."""
+def save_output(attempt: Attempt, name: str, value: Any, key: str, inputs: Sequence[str]) -> Kept:
+    """One output: an artefact as it is, anything else as a value artefact."""
     if isinstance(value, Artefact):
-        return save_artefact(attempt, value)
+        return Kept(_produced(attempt, save_artefact(attempt, value)))
     if isinstance(value, list | tuple) and value and all(isinstance(each, Artefact) for each in value):
         ids = [save_artefact(attempt, each) for each in value]
-        return _save_value(attempt, name, ARTEFACTS, json.dumps(ids).encode(), key, [*ids, *inputs])
+        return Kept(_save_value(attempt, name, ARTEFACTS, json.dumps(ids).encode(), key, [*ids, *inputs]))
     from jeyn.stores.serializers import encode_value
 
     encoded = encode_value(value, attempt.serializers)
     facts = {"unsafe": True} if encoded.unsafe else {}
-    return _save_value(attempt, name, encoded.format, encoded.data, key, inputs, facts)
+    return Kept(_save_value(attempt, name, encoded.format, encoded.data, key, inputs, facts), short(value))
 
 
 def save_artefact(attempt: Attempt, artefact: Artefact) -> str:
@@ -84,6 +93,13 @@ def save_artefact(attempt: Attempt, artefact: Artefact) -> str:
     return artefact.id
 
 
+def _produced(attempt: Attempt, id: str) -> Produced:
+    row = attempt.reader.row(id)
+    if row is None:
+        raise Invalid(f'"{id}" was returned but is not saved here', hint="save it in this operation", refs=[id])
+    return produced_by(row)
+
+
 def _save_value(
     attempt: Attempt,
     name: str,
@@ -92,12 +108,12 @@ def _save_value(
     key: str,
     parents: Sequence[str],
     facts: Mapping[str, Any] | None = None,
-) -> str:
+) -> Produced:
     payload = attempt.keep(data, name)
-    value = Value(output=name, cache_key=key, format=format, payload=payload)
-    edges = tuple(Edge(RelationshipType.derived_from, parent) for parent in dict.fromkeys(parents))
-    record = value.record()
+    record = Value(output=name, cache_key=key, format=format, payload=payload).record()
     # A value may be its own input's equal: an edge to itself would be a cycle.
-    edges = tuple(edge for edge in edges if edge.parent != record.id)
-    attempt.commit([NewArtefact(record, facts or {}, edges=edges, event="jeyn.value.saved")])
-    return record.id
+    found = tuple(
+        Edge(RelationshipType.derived_from, parent) for parent in dict.fromkeys(parents) if parent != record.id
+    )
+    attempt.commit([NewArtefact(record, facts or {}, edges=found, event="jeyn.value.saved")])
+    return Produced(record.id, ["value", format, payload.digest], format)

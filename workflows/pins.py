@@ -13,7 +13,7 @@ from jeyn.sdk.value import Value
 from jeyn.stores.catalog.changes import NewArtefact
 from jeyn.stores.payloads import hash_file
 from jeyn.workflows.inputs import Produced
-from jeyn.workflows.wiring import sources_in
+from jeyn.workflows.checks.wiring import sources_in
 
 if TYPE_CHECKING:
     from jeyn.stores.workspace import Workspace

@@ -16,7 +16,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,10 +29,12 @@ from jeyn.stores.attempt import Attempt
 from jeyn.stores.catalog.changes import CacheKey
 from jeyn.stores.workspace import Workspace
 from jeyn.workflows.failure import Error, error_of
-from jeyn.workflows.inputs import load_input, produced_by
+from jeyn.workflows.inputs import load_input
 from jeyn.workflows.outputs import save_outputs
-from jeyn.workflows.shown import shown_outputs
+from jeyn.workflows.shown import shown
 from jeyn.workflows.spool import FLUSH_SECONDS, Spool, spool_path
+
+RENEW_SECONDS = 600.0  # a lease lasts an hour
 
 Report = Callable[[int, int | None, str], None]
 
@@ -61,14 +64,15 @@ class Job:
         return asdict(self)
 
 
-def execute(workspace: Workspace, job: Job, spool: Spool | None = None, report: Report | None = None) -> dict[str, Any]:
+def execute(workspace: Workspace, job: Job, heart: Heart, report: Report | None = None) -> dict[str, Any]:
     """Run one attempt to its commit; the answer is what the engine needs to know. Only the user's code may print."""
+    spool = heart.spool
     with workspace.attempt(job.operation_key, job.attempt_key) as attempt:
         attempt.seed = job.seed
         if report is not None:
             attempt.report_progress = report
         try:
-            with _Beat(workspace, attempt, job.attempt_key, spool):
+            with heart.beats_for(attempt, job.attempt_key):
                 return {"done": _succeed(attempt, job, spool)}
         except BaseException as exc:
             error = error_of(exc, workspace.settings.root, job.operation)
@@ -88,17 +92,34 @@ def _succeed(attempt: Attempt, job: Job, spool: Spool | None) -> dict[str, Any]:
     with use_workspace(attempt):
         returned = function(**arguments)
     inputs = list(dict.fromkeys(id for _, _, id in job.input_ids))
-    ids = save_outputs(attempt, returned, job.outputs, job.key, inputs)
-    tokens = {name: asdict(produced_by(_row(attempt, id))) for name, id in ids.items()}
+    kept = save_outputs(attempt, returned, job.outputs, job.key, inputs)
     effects = list(attempt.effects)
     _flush_streams()
-    attempt.finish(
-        [(name, 0, id) for name, id in ids.items()],
-        inputs=[(name, position, id) for name, position, id in job.input_ids],
-        cache=CacheKey(job.key[7:], job.components) if job.cache else None,
-        log=spool.take(last=True) if spool else "",
-    )
-    return {"outputs": tokens, "shown": shown_outputs(attempt.outside, ids), "effects": effects}
+    with _undisturbed():
+        attempt.finish(
+            [(name, 0, each.produced.id) for name, each in kept.items()],
+            inputs=[(name, position, id) for name, position, id in job.input_ids],
+            cache=CacheKey(job.key[7:], job.components) if job.cache else None,
+            log=spool.take(last=True) if spool else "",
+        )
+    return {
+        "outputs": {name: asdict(each.produced) for name, each in kept.items()},
+        "shown": {name: each.text or shown(attempt.outside, each.produced.id) for name, each in kept.items()},
+        "effects": effects,
+    }
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """A commit that has begun is not interrupted: whether it was done would be anyone's guess."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def find_function(reference: str) -> Callable[..., Any]:
@@ -111,13 +132,6 @@ def find_function(reference: str) -> Callable[..., Any]:
         raise CodeChanged(f'"{reference}" is not there any more', hint="the code changed; start a new run")
     function: Callable[..., Any] = getattr(found, "function", found)
     return function
-
-
-def _row(attempt: Attempt, id: str) -> Any:
-    row = attempt.reader.row(id)
-    if row is None:
-        raise CodeChanged(f'"{id}" vanished while it was saved', hint="run it again", refs=[id])
-    return row
 
 
 def _fail(workspace: Workspace, job: Job, error: Error, spool: Spool | None, *, cancelled: bool) -> None:
@@ -152,39 +166,39 @@ class Stopped(BaseException):
     """The engine asked this process to stop: what the user's code has to tidy up runs, nothing catches it by chance."""
 
 
-class _Beat:
-    """While an attempt runs: its output goes into the catalog every two seconds, and its leases stay fresh."""
+class Heart:
+    """One thread for all attempts of a process: output goes into the catalog every two seconds, leases stay fresh."""
 
-    def __init__(self, workspace: Workspace, attempt: Attempt, key: int, spool: Spool | None) -> None:
-        self.workspace, self.attempt, self.key, self.spool = workspace, attempt, key, spool
-        self.timer: threading.Timer | None = None
-        self.renewed = time.monotonic()
+    def __init__(self, workspace: Workspace, spool: Spool | None) -> None:
+        self.workspace, self.spool = workspace, spool
+        self.attempt: Attempt | None = None
+        self.key = 0
+        self.renewed = 0.0
+        threading.Thread(target=self._beat, daemon=True).start()
 
-    def __enter__(self) -> None:
-        self._again()
-
-    def __exit__(self, *_: object) -> None:
-        if self.timer is not None:
-            self.timer.cancel()
-        self.timer = None
-
-    def _again(self) -> None:
-        self.timer = threading.Timer(FLUSH_SECONDS, self._beat)
-        self.timer.daemon = True
-        self.timer.start()
+    @contextmanager
+    def beats_for(self, attempt: Attempt, key: int) -> Iterator[None]:
+        self.key, self.renewed, self.attempt = key, time.monotonic(), attempt
+        try:
+            yield
+        finally:
+            self.attempt = None
 
     def _beat(self) -> None:
-        try:
-            text = self.spool.take() if self.spool else ""
-            if text:
-                self.workspace.runs.append_log(self.key, text)
-            if time.monotonic() - self.renewed > 600:
-                self.attempt.leases.renew()
-                self.renewed = time.monotonic()
-        except JeynError:
-            pass  # the commit at the end meets the same trouble, and says so
-        if self.timer is not None:
-            self._again()
+        while True:
+            time.sleep(FLUSH_SECONDS)
+            attempt, key = self.attempt, self.key
+            if attempt is not None:
+                with suppress(JeynError):  # the commit at the end meets the same trouble, and says so
+                    self._once(attempt, key)
+
+    def _once(self, attempt: Attempt, key: int) -> None:
+        text = self.spool.take() if self.spool else ""
+        if text:
+            self.workspace.runs.append_log(key, text)
+        if time.monotonic() - self.renewed > RENEW_SECONDS:
+            attempt.leases.renew()
+            self.renewed = time.monotonic()
 
 
 class Worker:
@@ -210,20 +224,21 @@ class Worker:
         if setup is None:
             return
         workspace, spool = prepare(setup["setup"])
+        heart = Heart(workspace, spool)
         self.send({"ready": os.getpid()})
         while (request := self._next()) is not None:
-            self._serve(workspace, spool, Job(**request["job"]))
+            spool.rewind()  # now, not when the last job ended: the engine reads its end after the answer
+            self._serve(workspace, heart, Job(**request["job"]))
         workspace.close()
         spool.remove()
 
-    def _serve(self, workspace: Workspace, spool: Spool, job: Job) -> None:
+    def _serve(self, workspace: Workspace, heart: Heart, job: Job) -> None:
         def report(done: int, total: int | None = None, description: str = "") -> None:
             self.send({"progress": [done, total, description]})
 
-        spool.rewind()  # now, not when the last job ended: the engine reads its end after the answer
         self.busy = True
         signal.signal(signal.SIGTERM, _stop)
-        answer = execute(workspace, job, spool, report)
+        answer = execute(workspace, job, heart, report)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         self.busy = False
         self.send(answer)

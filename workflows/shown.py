@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jeyn.errors import JeynError
 from jeyn.sdk.value import Value
@@ -15,20 +14,21 @@ _SMALL = ("json/1", "text/1")
 _WIDTH = 60
 
 
-def shown_outputs(workspace: Workspace, ids: Mapping[str, str]) -> dict[str, str]:
-    """One short text for each output."""
-    return {name: shown(workspace, id) for name, id in ids.items()}
-
-
 def shown(workspace: Workspace, id: str) -> str:
     """`digits@1.0.0/1`, `0.954`, or the beginning of an id."""
     try:
         artefact = workspace.bound(id)
         if not isinstance(artefact, Value):
             return str(artefact.ref)
-        if artefact.format in _SMALL and artefact.payload.size <= _WIDTH:
-            text = repr(artefact.load())
-            return text if len(text) <= _WIDTH else text[: _WIDTH - 1] + "…"
-        return f"{artefact.format} {id[:19]}"
+        text = short(artefact.load()) if artefact.format in _SMALL and artefact.payload.size <= _WIDTH else None
+        return text or f"{artefact.format} {id[:19]}"
     except JeynError:
         return id[:19]
+
+
+def short(value: Any) -> str | None:
+    """A plain value as text; None for what is too long, or is no plain value."""
+    if value is None or isinstance(value, bool | int | float | str | list | dict | tuple):
+        text = repr(value) if not isinstance(value, list | dict | tuple | str) or len(value) <= _WIDTH else ""
+        return text if 0 < len(text) <= _WIDTH else None
+    return None

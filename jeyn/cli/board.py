@@ -133,10 +133,12 @@ class Board:
             return self.clock() - line.started
         return line.seconds
 
-    def counts(self) -> Mapping[str, int]:
-        if self.finished is not None and self.finished.counts:
-            return self.finished.counts
-        return Counter(line.state for line in self.lines.values())
+    def counts(self) -> Counter[str]:
+        """Operations by state, a mapped one as its items."""
+        found: Counter[str] = Counter()
+        for line in self.lines.values():
+            found.update(+line.items.counts if line.items is not None and line.items.count else [line.state])
+        return found
 
     def errors(self) -> list[tuple[str, Error]]:
         return [found for line in self.lines.values() for found in line.errors()]

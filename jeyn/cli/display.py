@@ -72,8 +72,8 @@ def say(console: Console, *lines: Text) -> None:
 
 def printed(event: Printed) -> list[Text]:
     """An operation's own lines behind its name; colours stay, anything else that moves a terminal does not."""
-    prefix = Text(f"{event.operation} | ", style="dim")
-    return [prefix + Text.from_ansi(line) for line in event.text.rstrip("\n").split("\n")]
+    prefix = (f"{event.operation} | ", "dim")
+    return [Text.assemble(prefix, Text.from_ansi(line)) for line in event.text.rstrip("\n").split("\n")]
 
 
 class PlainDisplay:

@@ -52,19 +52,22 @@ def run(
         raise UsageError("name either a pipeline or a run to resume", hint="jeyn run pipeline.py, or --resume RUN")
     if resume is not None and (given or no_cache or isolated):
         raise UsageError("a resumed run keeps its parameters and options", hint="run the pipeline anew to change them")
-    options = {"on": on, "cache": not no_cache, "isolated": isolated, "workers": workers}
-    beginning = _resumed(resume, workers) if resume is not None else _begun(str(target), given, options)
+    options: dict[str, Any] = {"workers": workers, "explain": explain_cache}
+    if resume is not None:
+        beginning = _resumed(resume, options)
+    else:
+        beginning = _begun(str(target), given, options | {"on": on, "cache": not no_cache, "isolated": isolated})
     with beginning as begin:
         return _watched(begin, explain_cache)
 
 
 @contextmanager
-def _resumed(run: str, workers: int | None) -> Iterator[Callable[[Watch], Run]]:
+def _resumed(run: str, options: Mapping[str, Any]) -> Iterator[Callable[[Watch], Run]]:
     from jeyn.cli.workspace import opened
     from jeyn.workflows.run import resume_run
 
     with opened() as workspace:
-        yield lambda watch: resume_run(run, workspace=workspace, workers=workers, watch=watch)
+        yield lambda watch: resume_run(run, workspace=workspace, watch=watch, **options)
 
 
 @contextmanager
@@ -99,11 +102,11 @@ def _watched(begin: Callable[[Watch], Run], explain: bool) -> Result:
 
         done = begin(listen)
     if explain:
-        say(columns([(name, *found) for name, found in explained.items()], ("operation", "state", "why it ran")))
+        say(columns([(name, *found) for name, found in explained.items()], ("OPERATION", "STATE", "WHY IT RAN")))
     data = done.to_json()
     if explain:
         data["cache"] = {name: {"state": state, "reason": reason} for name, (state, reason) in explained.items()}
-    return Result(data, outputs_text(done.refs), error_of(done))
+    return Result(data, outputs_text(done.refs if done.state == "succeeded" else {}), error_of(done))
 
 
 def _note(event: Event, explained: Explained) -> None:

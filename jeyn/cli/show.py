@@ -58,6 +58,7 @@ def _known(workspace: Workspace, row: ArtefactRow) -> dict[str, Any]:
             {"name": p.name, "digest": p.digest, "size": p.size, "external": p.digest in external}
             for p in record.payloads
         ],
+        "made_by": _made_by(workspace, row),
         "parents": [_parent(workspace, edge.type.name, edge.parent) for edge in record.parents],
         "at": row.at,
     }
@@ -67,6 +68,14 @@ def _node(workspace: Workspace, key: int) -> Node:
     from jeyn.stores.catalog.nodes import nodes
 
     return nodes(workspace.database, [key])[key]
+
+
+def _made_by(workspace: Workspace, row: ArtefactRow) -> list[dict[str, str]]:
+    """The operations of runs that gave it; a later run may have given it again, or passed it through."""
+    from jeyn.stores.catalog.nodes import operations_of
+
+    traces = operations_of(workspace.database, [row.key])
+    return [{"run": each.run, "operation": each.name} for each in traces if row.id in each.outputs]
 
 
 def _parent(workspace: Workspace, kind: str, id: str) -> dict[str, Any]:
@@ -94,6 +103,7 @@ def _lines(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield name.replace("_", " "), value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     payloads = [f"{p['name']}  {p['size']} bytes  {p['digest'][:19]}…" for p in found["payloads"]]
     yield from _under("payloads", payloads)
+    yield from _under("made by", [f"{each['operation']} of run {each['run']}" for each in found["made_by"]])
     yield from _under("parents", [f"{each['label']}  ({each['edge']})" for each in found["parents"]])
 
 

@@ -35,11 +35,7 @@ _BY_KEY = Prepared(
         cache_entry.c.seq.desc(), cache_entry.c.operation.desc()
     )
 )
-_LAST_OF_FUNCTION = Prepared(
-    _ENTRY.where(operation.c.function == bindparam("called"))
-    .order_by(operation.c.key.desc())
-    .limit(bindparam("at_most"))
-)
+_LAST_OF_FUNCTION = _ENTRY.where(operation.c.function == bindparam("called")).order_by(operation.c.key.desc()).limit(1)
 # A list of artefacts and the batch of a composite formula consist of others, which their documents name.
 _HAS_PARTS = ((artefact.c.type == "value") & artefact.c.document.contains('"format":"artefacts/1"')) | (
     (artefact.c.type == "dataset_batch") & artefact.c.document.contains('"kind":"union"')
@@ -103,18 +99,18 @@ def insert_entry(tx: Transaction, operation_key: int, cache: CacheKey, observati
 
 def entries(database: Database, cache_key: str) -> list[CacheEntry]:
     """The entries under a cache key, newest first."""
-    return _read(database, _BY_KEY, digest=cache_key)
+    with database.read() as connection:
+        return _entries(DriverCursor(connection).all(_BY_KEY, digest=cache_key))
 
 
 def last_entry(database: Database, function: str) -> CacheEntry | None:
     """The entry of a function's newest operation that has one."""
-    found = _read(database, _LAST_OF_FUNCTION, called=function, at_most=1)
+    with database.read() as connection:
+        found = _entries(connection.execute(_LAST_OF_FUNCTION, {"called": function}).all())
     return found[0] if found else None
 
 
-def _read(database: Database, statement: Prepared, **values: Any) -> list[CacheEntry]:
-    with database.read() as connection:
-        rows = DriverCursor(connection).all(statement, **values)
+def _entries(rows: Sequence[Any]) -> list[CacheEntry]:
     return [
         CacheEntry(key, digest, id, name, _observations(seen), json.loads(components), at)
         for key, digest, id, name, seen, components, at in rows

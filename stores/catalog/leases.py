@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from sqlalchemy import CompoundSelect, Connection, bindparam, delete, insert, select, text
@@ -16,6 +17,7 @@ from sqlalchemy import CompoundSelect, Connection, bindparam, delete, insert, se
 from jeyn.errors import Busy
 from jeyn.stores.catalog.closure import chunks
 from jeyn.stores.catalog.database import Database
+from jeyn.stores.catalog.prepared import DriverCursor, Prepared
 from jeyn.stores.catalog.reader import is_marked
 from jeyn.stores.catalog.tables import artefact_payload, condemned, lease
 
@@ -27,9 +29,22 @@ LAPSE_SECONDS = 600
 _LOCK = {"take": "SELECT pg_advisory_xact_lock_shared(:key)", "condemn": "SELECT pg_advisory_xact_lock(:key)"}
 _KEY = 0x6C656173  # "leas"
 
-_CONDEMNED = select(condemned.c.digest, condemned.c.expires).where(
-    condemned.c.digest.in_(bindparam("digests", expanding=True))
+# Every save takes leases, so this is not left to SQLAlchemy's own execution (`prepared.py`).
+_TAKE = Prepared(
+    text(
+        "INSERT INTO lease (digest, holder, expires) VALUES (:digest, :holder, :expires) "
+        "ON CONFLICT (digest, holder) DO UPDATE SET expires = excluded.expires"
+    ),
+    "digest",
+    "holder",
+    "expires",
 )
+
+
+@cache
+def _condemned_of(count: int) -> Prepared:
+    digests: list[Any] = [bindparam(f"digest{n}") for n in range(count)]
+    return Prepared(select(condemned.c.digest, condemned.c.expires).where(condemned.c.digest.in_(digests)))
 
 
 class Leases:
@@ -87,16 +102,17 @@ class Leases:
         with self.database.write_soft() as connection:
             _lock(connection, self.database, "take")
             now = _now()
-            found = connection.execute(_CONDEMNED, {"digests": list(digests)}).all()
-            if any(row.expires > now for row in found):
+            cursor = DriverCursor(connection)
+            names = {f"digest{n}": digest for n, digest in enumerate(sorted(set(digests)))}
+            found = cursor.all(_condemned_of(len(names)), **names)
+            if any(expires > now for _, expires in found):
                 return False
-            gone = [row.digest for row in found]
+            gone = [digest for digest, _ in found]
             if gone:
                 # Its sweeper is dead: it stops deleting well before its condemnation expires.
                 connection.execute(delete(condemned).where(condemned.c.digest.in_(gone)))
-            connection.execute(delete(lease).where(lease.c.holder == self.holder, lease.c.digest.in_(digests)))
-            rows = [{"digest": d, "holder": self.holder, "expires": now + LEASE_SECONDS * 10**6} for d in set(digests)]
-            connection.execute(insert(lease), rows)
+            until = now + LEASE_SECONDS * 10**6
+            cursor.run(_TAKE, [{"digest": d, "holder": self.holder, "expires": until} for d in names.values()])
         return True
 
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +19,38 @@ import jeyn
 from jeyn.cli.main import main
 from tests.conftest import LOCATIONS
 from tests.stores.digits import Digits, a_batch, a_checkpoint
+
+ROOT = Path(__file__).parents[2]
+PIPELINES = """
+import time
+
+from jeyn import operation, pipeline
+
+@operation
+def greet(who: str) -> str:
+    print("greeting", who)
+    return f"hello {who}"
+
+@operation
+def stumble() -> str:
+    raise ValueError("no such luck")
+
+@operation
+def wait() -> None:
+    time.sleep(20)
+
+@pipeline
+def waiting() -> None:
+    return wait()
+
+@pipeline
+def greeting(who: str = "you") -> str:
+    return greet(who)
+
+@pipeline
+def stumbling() -> str:
+    return stumble()
+"""
 
 
 class Answer(NamedTuple):
@@ -43,7 +79,7 @@ def call(*args: str) -> Answer:
 
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project with a formula, batches, two checkpoints, an evaluation, aliases, a bundle and a file of a catalog."""
+    """A project with something of everything: batches, checkpoints, an evaluation, aliases, a bundle, runs."""
     folder = tmp_path_factory.mktemp("project")
     (folder / "jeyn.yaml").write_text("name: digits\n")
     with jeyn.open(home=folder / ".jeyn", data=folder, actor="ada") as workspace:
@@ -59,8 +95,22 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "catalogs.py").write_text(
         "from jeyn import *\nclass Thin(DataCatalog):\n    x = Feature(Dtypes.FLOAT64)\n"
     )
+    (folder / "greetings.py").write_text(PIPELINES)
     (folder / "file").touch()
+    _run_and_lose(folder)
     return folder
+
+
+def _run_and_lose(folder: Path) -> None:
+    """A run that succeeds, and a later one whose engine is killed, so that it says running for ever."""
+    command = [sys.executable, "-m", "jeyn.cli", "run"]
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("JEYN_")}
+    where: Any = {"cwd": folder, "env": clean | {"PYTHONPATH": str(ROOT)}}
+    subprocess.run([*command, "greetings.py:greeting"], check=True, capture_output=True, **where)
+    with subprocess.Popen([*command, "greetings.py:waiting"], stderr=subprocess.PIPE, text=True, **where) as engine:
+        assert engine.stderr is not None
+        assert any("wait: started" in line for line in engine.stderr)
+        engine.kill()
 
 
 @pytest.fixture
@@ -71,6 +121,66 @@ def project(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     folder = tmp_path / "project"
     shutil.copytree(prepared, folder)
     monkeypatch.chdir(folder)
-    # Kept as it was found: jeyn impact imports modules of the project.
-    monkeypatch.syspath_prepend(str(folder))
-    yield folder
+    with forgetting(folder):
+        yield folder
+
+
+FLOW = '''
+import logging
+import sys
+
+import jeyn
+
+
+@jeyn.operation
+def load(rows: int) -> list:
+    """Some numbers."""
+    print("loading", rows)
+    print("to stderr", file=sys.stderr)
+    return list(range(rows))
+
+
+@jeyn.operation
+def total(numbers: list) -> int:
+    return sum(numbers)
+
+
+@jeyn.operation
+def check(number: int) -> int:
+    from pathlib import Path
+
+    if Path("fail").exists():
+        raise ValueError(f"{number} is wrong")
+    return number
+
+
+@jeyn.pipeline
+def flow(rows: int = 4):
+    """Adds numbers."""
+    return check(total(load(rows)))
+'''
+
+
+@pytest.fixture
+def flow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A project with a pipeline of three operations, the last of which fails while there is a file "fail"."""
+    for name in (*LOCATIONS, "JEYN_HOME", "JEYN_DEBUG", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "jeyn.yaml").write_text("name: adding\npipelines:\n  adding: flow.py:flow\n")
+    (tmp_path / "flow.py").write_text(FLOW)
+    monkeypatch.chdir(tmp_path)
+    with forgetting(tmp_path):
+        yield tmp_path
+
+
+@contextmanager
+def forgetting(folder: Path) -> Iterator[None]:
+    """Modules that are imported from a folder are forgotten again: the next test has others of the same names."""
+    paths = list(sys.path)
+    try:
+        yield
+    finally:
+        sys.path[:] = paths
+        for name, module in list(sys.modules.items()):
+            if str(getattr(module, "__file__", None) or "").startswith(str(folder)):
+                del sys.modules[name]

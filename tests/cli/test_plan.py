@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 import pytest
 
@@ -29,6 +31,7 @@ from jeyn.sdk.plan import (
     Truth,
 )
 from jeyn.workflows.forecast import Forecast
+from tests.cli.conftest import call
 
 
 def op(name: str, **inputs: Source) -> PlannedOperation:
@@ -135,3 +138,35 @@ def test_the_text_has_table_tree_and_problems() -> None:
 
 def test_a_plan_without_problems_is_no_error() -> None:
     assert first_problem(nightly()) is None
+
+
+def test_a_plan_of_a_file_says_what_would_run_and_what_the_cache_has(flow: Path) -> None:
+    answer = call("plan", "flow.py", "--set", "rows=3", "--json")
+    assert answer.code == 0, answer.err
+    assert answer.data["plan"]["parameters"]["rows"]["value"] == 3
+    assert [each["decision"] for each in answer.data["forecast"]] == ["run", "depends", "depends"]
+    call("run", "flow.py")
+    (flow / "plan.json").write_text(call("plan", "flow.py", "--json").out)
+    for target in ("flow.py", "plan.json"):
+        again = call("plan", target, "--json")
+        assert [each["decision"] for each in again.data["forecast"]] == ["cached"] * 3
+        assert all(each["seconds"] is not None for each in again.data["forecast"])
+    forced = call("plan", "flow.py", "--no-cache", "--json")
+    assert forced.data["forecast"][0]["decision"] == "run"
+    assert call("plan", "flow.py").out.endswith("→ check\n")
+
+
+def test_problems_are_shown_and_give_the_exit_code(flow: Path) -> None:
+    (flow / "wrong.py").write_text(
+        "import jeyn\n@jeyn.operation\ndef one() -> int:\n    return 1\n"
+        "@jeyn.operation\ndef two(text: str) -> str:\n    return text\n"
+        "@jeyn.pipeline\ndef wrong():\n    return two(one())\n"
+    )
+    answer = call("plan", "wrong.py")
+    assert answer.code == 6, answer.err
+    assert "two(text=one)" in answer.out
+    assert "problem: two: " in answer.out
+    document = call("plan", "wrong.py", "--json").document
+    assert (document["ok"], document["error"]["code"]) == (False, "WRONG_TYPE")
+    assert len(document["data"]["plan"]["problems"]) == 1
+    assert call("run", "wrong.py").code == 6

@@ -16,8 +16,6 @@ from jeyn import operation, pipeline
 from jeyn.errors import NotDigestible, PlanInvalid, UsageError
 from jeyn.sdk.plan import AllOf, AnyOf, Compare, Constant, First, Not, Output, Plan, PlannedOperation, Truth
 
-MAYBE: Any = None
-
 
 class Split(NamedTuple):
     train: list[int]
@@ -107,7 +105,12 @@ def taken(call: Callable[[Any], Any]) -> PlannedOperation:
         (range, "pass the handle to an operation"),
         (lambda h: f"model-{h}", "pass the handle to an operation"),
         (lambda h: h > 0.9 & h, "bind tightly"),
-        (lambda h: (h > 0.9) > 1, "& | ~"),
+        (lambda h: h > (h > 0.9), "& | ~"),
+        (lambda h: (h > 0.9) == True, "& | ~"),  # noqa: E712
+        (lambda h: (h > 0.9) != (h > 1), "& | ~"),
+        (lambda h: bool(split()), ".train"),
+        (lambda h: split() == 3, ".train"),
+        (lambda h: pair() != 3, "unpacked"),
     ],
 )
 def test_rule_23_a_handle_has_no_value_and_says_what_to_do(call: Any, cure: str) -> None:
@@ -138,7 +141,7 @@ def test_rule_23_comparisons_become_conditions(symbol: Any) -> None:
 
 def test_rule_23_conditions_combine() -> None:
     assert taken(lambda h: h).conditions == (Truth(source=SCORE),)
-    assert taken(lambda h: 0.9 < h).conditions == (GOOD,)
+    assert taken(lambda h: 0.9 < h).conditions == (GOOD,)  # noqa: SIM300
     assert taken(lambda h: np.float64(0.9) < h).conditions == (GOOD,)
     assert taken(lambda h: (h > 0.9) & h).conditions == (AllOf(conditions=(GOOD, Truth(source=SCORE))),)
     assert taken(lambda h: h | ~(h > 0.9)).conditions == (AnyOf(conditions=(Truth(source=SCORE), Not(condition=GOOD))),)
@@ -211,11 +214,11 @@ def inside_a_pipeline(handle: Any) -> None:
 def after_a_pipeline(handle: Any) -> None:
     with jeyn.when(handle):
         take()
-    pipeline(lambda_free)()
+    pipeline(nothing_else)()
     otherwise()
 
 
-def lambda_free() -> None:
+def nothing_else() -> None:
     pass
 
 
@@ -290,9 +293,6 @@ def test_misuse_of_outputs_is_explained(call: Any, message: str) -> None:
 
 
 def test_outputs_of_a_mapped_operation_are_mapped() -> None:
-    @operation
-    def nothing() -> None: ...
-
     def body() -> None:
         accuracy = two.map(x=[1, 2])
         take.map(value=accuracy.good)  # type: ignore[attr-defined]
@@ -316,7 +316,7 @@ def test_a_handle_belongs_to_its_recording() -> None:
 
     plan_of(leak)
     with pytest.raises(PlanInvalid, match="another recording"):
-        plan_of(lambda: take(kept[0])) if MAYBE else pipeline(use_kept(kept))()
+        plan_of(use_kept(kept))
     with pytest.raises(PlanInvalid, match="another recording"):
         _ = kept[0] > 0.9
 

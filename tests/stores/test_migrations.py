@@ -91,6 +91,23 @@ def test_an_old_catalog_is_upgraded_with_its_data(old: Database, catalog_url: st
         assert a_batch(workspace).epoch == 2
 
 
+def test_runs_of_an_old_catalog_are_still_there(old: Database, catalog_url: str, home: Path) -> None:
+    upgrade(old, "0002")
+    execute(old, "INSERT INTO run (key, id, pipeline, code, actor, at) VALUES (1, 'r1', 'nightly', 1, 'ada', 5)")
+    execute(old, "INSERT INTO operation (key, run, name, committed_by) VALUES (7, 1, 'train', 3)")
+    execute(old, "INSERT INTO attempt (key, operation, number, host, at) VALUES (3, 7, 1, 'here', 6)")
+    execute(old, "INSERT INTO operation_artefact VALUES (7, 'out', 'return', 0, 2)")
+    with jeyn.open(home=home, catalog=catalog_url) as workspace:
+        run = workspace.runs.get("last")
+        assert (run.id, run.code, run.at, run.state, run.plan, run.parameters) == ("r1", FORMULA.id, 5, None, "", {})
+        assert not workspace.runs.is_alive(run)
+        (row,) = workspace.runs.operations(1)
+        assert (row.name, row.item, row.position, row.state, row.function) == ("train", -1, 0, None, None)
+        assert [(a.host, a.state) for a in workspace.runs.attempts(7)] == [("here", None)]
+        assert workspace.runs.outputs([7]) == {7: [("return", 0, BATCH.id)]}
+        assert workspace.runs.run_of(BATCH.id) == ("r1", "train")
+
+
 def test_sqlite_makes_a_copy_beside_itself(home: Path) -> None:
     url = f"sqlite:///{home}/catalog.db"
     database = Database(url)

@@ -31,8 +31,8 @@ from jeyn.sdk.plan import (
     Truth,
 )
 from jeyn.workflows.checks import check_for_argo, check_plan
-from jeyn.workflows.declared import declared
-from jeyn.workflows.quantity import quantity
+from jeyn.workflows.checks.declared import declared
+from jeyn.workflows.checks.quantity import quantity
 from tests.stores import digits as shared
 from tests.stores.digits import Digits, Scores, a_batch, a_checkpoint
 
@@ -260,15 +260,23 @@ def test_a_declared_contract_holds_through_collecting_and_for_evaluations(worksp
     only(check(workspace, ingest, together), "CatalogMismatch")
     good = op("digits", function="ingest_digits")
     trained = op("train", {"batch": Output(operation="digits")}, "train")
-    inputs = {"checkpoint": Output(operation="train"), "holdout": Output(operation="ingest")}
+    inputs: dict[str, Source] = {"checkpoint": Output(operation="train"), "holdout": Output(operation="ingest")}
     problem = only(check(workspace, ingest, good, trained, op("score", inputs, "score")), "CatalogMismatch", '"reader"')
     assert problem.operation == "score"
+
+
+def test_a_misfit_in_a_loop_is_told_once(workspace: Workspace) -> None:
+    source = Output(operation="ingest")
+    loop = [op(f"train-{n}", {"batch": source, "strength": Constant(value=n)}, "train") for n in range(30)]
+    assert (
+        only(check(workspace, op("ingest", function="ingest_words"), *loop), "CatalogMismatch").operation == "train-0"
+    )
 
 
 def test_declared_sees_through_functions_modules_and_nested_code() -> None:
     assert {name: use.attributes for name, use in declared(train).uses.items()} == {"reader": {"update_minor"}}
     assert set(declared(train_either).uses) == {"reader", "small"}
-    assert [use.artefact.name for use in declared(ingest_digits).of(DatasetFormula)] == ["wider"]
+    assert [use.artefact for use in declared(ingest_digits).of(DatasetFormula)] == [wider]
 
     assert declared(through_a_module).uses["shared.DIGITS"].attributes == {"new_table"}
     assert declared(len).uses == {}
@@ -351,7 +359,13 @@ def test_resources_that_kubernetes_refuses(workspace: Workspace, resources: dict
 
 
 def test_resources_that_kubernetes_takes(workspace: Workspace) -> None:
-    resources = {"cpu": "500m", "memory": "1.5Gi", "gpu": 1, "nvidia.com/gpu": 2, "hugepages-2Mi": "4Mi"}
+    resources: dict[str, Any] = {
+        "cpu": "500m",
+        "memory": "1.5Gi",
+        "gpu": 1,
+        "nvidia.com/gpu": 2,
+        "hugepages-2Mi": "4Mi",
+    }
     assert check(workspace, op("a", options=Options(resources=resources))) == ()
     for text, number in {"1Ki": 1024, "2e3": 2000, "250m": 0.25, ".5": 0.5, "1e-07": 1e-7, "3k": 3000}.items():
         assert quantity(text) == pytest.approx(number)
@@ -413,6 +427,4 @@ def test_ten_thousand_operations_are_checked_quickly(workspace: Workspace) -> No
     plan = Plan(pipeline="wide", operations=tuple(operations))
     start = time.process_time()
     assert check_plan(plan, workspace, root=workspace.settings.root, functions=BY_NAME) == ()
-    took = time.process_time() - start
-    print(took)
-    assert took < 1.0
+    assert time.process_time() - start < 1.0

@@ -171,6 +171,13 @@ def test_rule_22_a_module_that_was_imported_from_elsewhere_is_refused(
     assert "/elsewhere/my_flow.py" in failure("my_flow.py").message
 
 
+def test_another_project_on_the_path_takes_no_name(write: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "my_flow.py").write_text("")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    path = write("my_flow.py", ONE)
+    assert load_pipeline("my_flow.py").path == path
+
+
 def test_names_that_cannot_be_imported(root: Path) -> None:
     assert module_name(root / "01-train.py", root) == "01-train"
     assert module_name(root / "a/__init__.py", root) == "a"

@@ -230,7 +230,7 @@ class LocalEngine:
         due = [task for task in self.delayed if task.not_before <= now]
         self.delayed = [task for task in self.delayed if task.not_before > now]
         self.tasks.extend(due)
-        while self.tasks and (worker := self.pool.free()) is not None:
+        while self.tasks and (worker := self.pool.free(len(self.tasks))) is not None:
             self._flush()
             task = self.tasks.popleft()
             task.attempt += 1
@@ -265,8 +265,11 @@ class LocalEngine:
             self._asked = now
 
     def _answer(self, worker: Worker, answer: Mapping[str, Any]) -> None:
+        if "ready" in answer:
+            self.pool.is_ready(worker)
+            return
         task = self.pool.running.get(worker)
-        if task is None or "ready" in answer:
+        if task is None:
             return
         if "progress" in answer:
             self.watch(Progress(task.name, *answer["progress"]))
@@ -305,7 +308,11 @@ class LocalEngine:
         """The process ended by itself: killed for its memory, or crashed in native code."""
         task = self.pool.running.get(worker)
         seconds = time.monotonic() - worker.started
+        could_not_start = self.pool.could_not_start(worker)
         self.pool.kill(worker)
+        if could_not_start:
+            ended = _how_it_ended(worker.process.returncode)
+            raise WorkerDied(f"a worker process {ended} before it could begin", hint="see what it printed; jeyn doctor")
         if task is None:
             worker.forget_spool()
             return

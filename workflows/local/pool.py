@@ -18,18 +18,27 @@ class Pool:
     def __init__(self, setup: Mapping[str, Any], home: Path, most: int) -> None:
         self.setup, self.home, self.most = setup, home, most
         self.running: dict[Worker, Task] = {}
+        self._starting: set[Worker] = set()
         self._idle: list[Worker] = []
         self._selector = selectors.DefaultSelector()
 
-    def free(self) -> Worker | None:
-        """A worker without work, started if there may be one more."""
+    def free(self, wanted: int) -> Worker | None:
+        """A worker without work. If there is none, as many are started as are `wanted` and allowed."""
         if self._idle:
             return self._idle.pop()
-        if len(self.running) >= self.most:
-            return None
-        worker = Worker(self.setup, self.home)
-        self._selector.register(worker, selectors.EVENT_READ)
-        return worker
+        for _ in range(min(wanted, self.most - len(self.running)) - len(self._starting)):
+            worker = Worker(self.setup, self.home)
+            self._starting.add(worker)
+            self._selector.register(worker, selectors.EVENT_READ)
+        return None
+
+    def is_ready(self, worker: Worker) -> None:
+        """It has imported what it needs: from here on its time is its job's."""
+        self._starting.discard(worker)
+        self._idle.append(worker)
+
+    def could_not_start(self, worker: Worker) -> bool:
+        return worker in self._starting
 
     def give(self, worker: Worker, task: Task) -> None:
         self.running[worker] = task
@@ -51,6 +60,7 @@ class Pool:
         """End a worker and all that it started."""
         self._selector.unregister(worker)
         self.running.pop(worker, None)
+        self._starting.discard(worker)
         if worker in self._idle:
             self._idle.remove(worker)
         worker.kill()
@@ -66,7 +76,7 @@ class Pool:
 
     def end(self) -> None:
         """Let idle workers go and kill the rest."""
-        for worker in list(self.running):
+        for worker in (*self.running, *self._starting):
             self.kill(worker)
             worker.forget_spool()
         for worker in self._idle:

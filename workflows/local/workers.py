@@ -24,12 +24,13 @@ class Worker:
 
     def __init__(self, setup: Mapping[str, Any], home: Path) -> None:
         # A group of its own: a timeout kills what the user's code started too, and Ctrl-C reaches only the engine.
+        # -P: the working folder shadows no module. -u: a crash loses nothing that was printed. -B: byte code of a file
+        # that is edited twice within a second would be stale.
         self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "jeyn.workflows.runner"],
+            [sys.executable, "-P", "-u", "-B", "-m", "jeyn.workflows.runner"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,
-            env=_environment(),
         )
         assert self.process.stdin is not None and self.process.stdout is not None  # noqa: S101 - both are pipes
         self._in, self._out = self.process.stdin, self.process.stdout
@@ -115,8 +116,3 @@ class Worker:
     def _signal(self, number: int) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, number)
-
-
-def _environment() -> dict[str, str]:
-    """Without buffering a crash would lose what was printed last."""
-    return {**os.environ, "PYTHONUNBUFFERED": "1"}

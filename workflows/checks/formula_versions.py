@@ -13,7 +13,7 @@ from jeyn.sdk.datasets import DatasetFormula
 from jeyn.sdk.version import Version
 from jeyn.stores.catalog.reader import owner_of
 from jeyn.stores.veto import check_bump
-from jeyn.workflows.wiring import Found
+from jeyn.workflows.checks.wiring import Found
 
 if TYPE_CHECKING:
     from jeyn.stores.workspace import Workspace

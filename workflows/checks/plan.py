@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from jeyn.errors import JeynError, NotAllowed, NotFound, UsageError
 from jeyn.sdk.plan import FileInput, Plan, Problem, Ref
-from jeyn.workflows.argo_limits import beyond_limits, not_on_argo
-from jeyn.workflows.contracts import Contracts
-from jeyn.workflows.formula_versions import refused_versions
-from jeyn.workflows.wiring import Found, cycles, sources_in, unknown_names
+from jeyn.workflows.checks.argo_limits import beyond_limits, not_on_argo
+from jeyn.workflows.checks.contracts import Contracts
+from jeyn.workflows.checks.formula_versions import refused_versions
+from jeyn.workflows.checks.wiring import Found, cycles, sources_in, unknown_names
 
 if TYPE_CHECKING:
     from jeyn.stores.catalog.reader import ArtefactRow

@@ -16,8 +16,8 @@ from jeyn.sdk.catalog import CatalogClass
 from jeyn.sdk.datasets import DatasetFormula
 from jeyn.sdk.plan import Items, Output, Plan, PlannedOperation, Ref, Source
 from jeyn.sdk.use_case import MlUseCase
-from jeyn.workflows.declared import Declared, Use, declared
-from jeyn.workflows.wiring import Found, Leaf, all_operations, leaves
+from jeyn.workflows.checks.declared import Declared, Use, declared
+from jeyn.workflows.checks.wiring import Found, Leaf, all_operations, leaves
 
 if TYPE_CHECKING:
     from jeyn.stores.catalog.reader import ArtefactRow
@@ -60,12 +60,18 @@ class Contracts:
         self._catalogs: dict[str, CatalogClass] = {}
 
     def misfits(self) -> Iterator[Found]:
-        """Operations that bring a model together with batches of which none satisfies its input catalog."""
+        """Operations that bring a model together with batches of which none satisfies its input catalog.
+
+        Calls of one function with the same batches are told of once: a loop has one mistake, not a thousand.
+        """
+        told: set[tuple[str, ...]] = set()
         for operation in self.plan.operations:
             needed = self._needed(operation)
             for given in self._calls(operation) if needed else ():
                 for need in needed:
-                    if error := _misfit(operation.name, given, need):
+                    same = (operation.function, need.what, *(side.what for side in given))
+                    if same not in told and (error := _misfit(operation.name, given, need)):
+                        told.add(same)
                         yield operation.name, error
 
     def formulas(self) -> list[tuple[str, DatasetFormula]]:

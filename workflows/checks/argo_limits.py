@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from jeyn.errors import Incompatible, JeynError, UsageError
 from jeyn.sdk.plan import Constant, Items, Options, Plan, PlannedOperation, Source
-from jeyn.workflows.quantity import raw_errors, resource_errors
-from jeyn.workflows.wiring import Found, all_operations, leaves
+from jeyn.workflows.checks.quantity import raw_errors, resource_errors
+from jeyn.workflows.checks.wiring import Found, all_operations, leaves
 
 if TYPE_CHECKING:
     from jeyn.stores.workspace import Workspace

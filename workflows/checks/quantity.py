@@ -30,7 +30,8 @@ def quantity(text: str) -> float | None:
     number, suffix = float(found[1]), found[2] or ""
     if suffix in _BINARY:
         return number * _BINARY[suffix]
-    return number * 10.0 ** (_DECIMAL[suffix] if suffix in _DECIMAL else min(int(suffix[1:]), 300))
+    power: int = _DECIMAL[suffix] if suffix in _DECIMAL else min(int(suffix[1:]), 300)
+    return float(number * 10.0**power)
 
 
 def resource_errors(resources: Mapping[str, Any], whose: str) -> Iterator[JeynError]:
