@@ -118,7 +118,7 @@ def _listed(workspace: Workspace, found: Sequence[RunRow]) -> Result:
 
 
 def _one(workspace: Workspace, run: RunRow) -> Result:
-    from jeyn.workflows.shown import shown_outputs
+    from jeyn.workflows.shown import shown
 
     rows = workspace.runs.operations(run.key)
     ends = workspace.runs.outputs([row.key for row in rows])
@@ -128,8 +128,10 @@ def _one(workspace: Workspace, run: RunRow) -> Result:
         attempts = len(workspace.runs.attempts(row.key)) if row.started is not None else 0
         operations.append(operation_json(row) | {"attempts": attempts, "outputs": ids})
     data = run_json(workspace, run) | {"environment": run.environment, "operations": operations}
-    shown = {row.name: shown_outputs(workspace, each["outputs"]) for row, each in _of_plan(rows, operations)}
-    return Result(data, "\n\n".join((_facts(data), _table(rows, operations, shown), *_errors(rows))))
+    outputs = {
+        row.name: [shown(workspace, id) for id in each["outputs"].values()] for row, each in _of_plan(rows, operations)
+    }
+    return Result(data, "\n\n".join((_facts(data), _table(rows, operations, outputs), *_errors(rows))))
 
 
 def operation_json(row: OperationRow) -> dict[str, Any]:
@@ -167,7 +169,7 @@ def _facts(data: dict[str, Any]) -> str:
     return columns([row for row in rows if row[1]])
 
 
-def _table(rows: Sequence[OperationRow], operations: Sequence[dict[str, Any]], shown: dict[str, dict[str, str]]) -> str:
+def _table(rows: Sequence[OperationRow], operations: Sequence[dict[str, Any]], outputs: dict[str, list[str]]) -> str:
     items: dict[int, Counter[str]] = {}
     for row in rows:
         if row.item >= 0:
@@ -178,7 +180,7 @@ def _table(rows: Sequence[OperationRow], operations: Sequence[dict[str, Any]], s
             row.state or "",
             duration(each["seconds"]),
             str(each["attempts"] or ""),
-            counted(items[row.position]) if row.position in items else ", ".join(shown[row.name].values()),
+            counted(items[row.position]) if row.position in items else ", ".join(outputs[row.name]),
         )
         for row, each in _of_plan(rows, operations)
     ]

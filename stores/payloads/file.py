@@ -117,7 +117,7 @@ class FilePayloads:
                 return None
 
     def _add(self, digest: str, source: Source, target: Path, move: bool) -> bool:
-        self._make(target.parent)
+        self._make_shards()
         aside = self._aside(digest, source, move)
         try:
             return self._place(aside, target, size_of(source))
@@ -138,6 +138,17 @@ class FilePayloads:
         if move and isinstance(source, HashedFile) and _lies_in(source.path, folder):
             return seal_moved(source)
         return write_aside(folder, digest, source)
+
+    def _make_shards(self) -> None:
+        """All folders that payloads lie in, at once: one sync for them all instead of one for each."""
+        if self._payloads in self._durable and self._payloads.is_dir():
+            return
+        self._make(self._payloads)
+        there = set(os.listdir(self._payloads))  # noqa: PTH208 - only the names
+        for name in _SHARDS:
+            if name not in there:
+                (self._payloads / name).mkdir(exist_ok=True)
+        sync_folder(self._payloads)
 
     def _make(self, folder: Path) -> None:
         """Make a folder whose name survives a power cut, whoever made it; synced once per store and folder."""
@@ -172,6 +183,9 @@ class FilePayloads:
             except NotFound as exc:
                 raise missing(digest, self.url) from exc
             yield file
+
+
+_SHARDS = tuple(f"{number:02x}" for number in range(256))
 
 
 def _pread(descriptor: int, start: int, end: int) -> Iterator[bytes]:

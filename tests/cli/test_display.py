@@ -101,7 +101,8 @@ def test_only_some_of_many_failures_are_told_in_full() -> None:
 
 
 def test_a_cancelled_run_says_so() -> None:
-    text = plain(RunStarted(RUN, "n", "local", ("a",)), RunFinished(RUN, "cancelled", 1.0, {"cancelled": 1}))
+    events = (OperationChanged("a", "cancelled"), RunFinished(RUN, "cancelled", 1.0, {"cancelled": 1}))
+    text = plain(RunStarted(RUN, "n", "local", ("a",)), *events)
     assert text.endswith(f"{RUN} cancelled in 1.0 s: 1 cancelled\n")
 
 
