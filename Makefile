@@ -10,9 +10,8 @@ export PYTHON
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: ## set up, then run a first pipeline and show its lineage
-	@MAKE_GOAL=demo scripts/setup.sh demo
-	@$(BIN)/python examples/first.py
+demo: ## set up, then train, compare and bless a model, and show where it comes from
+	@scripts/demo.sh
 
 test: setup ## set up, then check: what CI runs
 	@$(MAKE) --no-print-directory check

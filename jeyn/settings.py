@@ -84,6 +84,11 @@ class Settings:
         return self.databases[name]
 
 
+def variables_without(prefix: str) -> dict[str, str]:
+    """The environment for another program, less the variables that begin so."""
+    return {key: value for key, value in os.environ.items() if not key.startswith(prefix)}
+
+
 def variable(name: str) -> str:
     """An environment variable that names no place: JEYN_DEBUG, NO_COLOR, TERM."""
     return os.environ.get(name, "")

@@ -14,6 +14,7 @@ key=$(cat pyproject.toml constraints.txt scripts/setup.sh | sha256sum | cut -d' 
 readonly key
 python=${PYTHON:-}
 version=
+packages=
 
 say() { printf 'set-up: %s\n' "$*" >&2; }
 stop() { say "$@"; exit 1; }
@@ -42,7 +43,8 @@ choose_python() {
     "Install one of them, or name one: make ${MAKE_GOAL:-test} PYTHON=/path/to/python3.12"
 }
 
-# Three lines: where and for which Python .venv was made, what was installed, and for which profile.
+# The marker's lines: where and for which Python .venv was made, what was installed, for which profile, and how long it
+# took with packages from where.
 place() { printf '%s %s\n' "$PWD" "$(version_of .venv/bin/python)"; }
 
 marked() { [ -f "$marker" ] && sed -n "$1p" "$marker"; }
@@ -95,7 +97,12 @@ install_packages() {
   find_uv || { .venv/bin/python -m pip install --quiet uv && uv=.venv/bin/uv; }
   # uv ignores pip's settings, and on many machines only those know where packages are.
   eval "$(.venv/bin/python scripts/pip_settings.py)"
-  "$uv" pip install --python .venv/bin/python --compile-bytecode --constraint constraints.txt "${what[@]}"
+  what=(--python .venv/bin/python --compile-bytecode --constraint constraints.txt "${what[@]}")
+  # From uv's cache alone first: that is quicker, needs no network, and says whether this set-up was a warm one.
+  packages="from the cache"
+  "$uv" pip install --offline --quiet "${what[@]}" 2>/dev/null && return
+  packages="fetched"
+  "$uv" pip install "${what[@]}"
 }
 
 set_up() {
@@ -109,7 +116,7 @@ set_up() {
   say "installing what \"make $profile\" needs"
   install_packages
   .venv/bin/python -c 'import jeyn' || stop '"import jeyn" fails in .venv.'
-  printf '%s\n%s\n%s\n' "$(place)" "$key" "$profile" >"$marker.new"
+  printf '%s\n' "$(place)" "$key" "$profile" "$SECONDS s with packages $packages" >"$marker.new"
   mv "$marker.new" "$marker"
 }
 

@@ -131,7 +131,7 @@ def _is_a(one: type, other: type, promoted: bool = True) -> bool:
 
 def _have_common_subclass(one: type, other: type) -> bool:
     """Such as a scikit-learn classifier, which is a BaseEstimator and a ClassifierMixin."""
-    found = type.__subclasses__(one)
+    found: list[type] = type.__subclasses__(one)
     return any(_is_a(derived, other, promoted=False) or _have_common_subclass(derived, other) for derived in found)
 
 

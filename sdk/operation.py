@@ -45,7 +45,8 @@ class Operation(Generic[P, R]):
         bound: Mapping[str, Any] | None = None,
     ) -> None:
         if isinstance(function, Operation):
-            raise UsageError(f'"{function.name}" is an operation already', hint="use .options(…) to change it")
+            known: str = function.name
+            raise UsageError(f'"{known}" is an operation already', hint="use .options(…) to change it")
         check_function(function, "@operation")
         functools.update_wrapper(self, function)
         self.function = function
@@ -62,7 +63,7 @@ class Operation(Generic[P, R]):
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         recorder = current_recorder()
         if recorder is None:
-            return self.function(*args, **{**self.bound, **kwargs})  # type: ignore[arg-type]
+            return self.function(*args, **{**self.bound, **kwargs})
         given = signature_of(self.function).bind(args, {**self.bound, **kwargs}, self._what)
         return cast(R, self._record(recorder, given))
 

@@ -94,6 +94,7 @@ class Pipeline(Generic[P]):
                 parameters=parameters,
                 operations=tuple(recorder.operations),
                 outputs=self._outputs(returned),
+                parallelism=self.parallelism,
                 on_exit=None if self.on_exit is None else _planned_exit(self.on_exit, recorder),
                 problems=tuple(recorder.problems),
             )

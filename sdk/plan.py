@@ -166,6 +166,7 @@ class Plan(_Data):
     description: str = ""
     parameters: dict[str, PlannedParameter] = {}
     operations: tuple[PlannedOperation, ...] = ()
+    parallelism: Annotated[int, Field(ge=1)] | None = None  # how many operations may run at once
     outputs: dict[str, Source] = {}  # what the pipeline returned; {"return": …} for one handle
     on_exit: PlannedOperation | None = None
     code: dict[str, FunctionCode] = {}  # by function

@@ -150,7 +150,7 @@ def _hints(function: Callable[..., Any]) -> dict[str, Any]:
 def _hint(function: Callable[..., Any], annotation: Any) -> Any:
     alone = types.SimpleNamespace(__annotations__={RETURN: annotation})
     try:
-        return get_type_hints(alone, globalns=inspect.unwrap(function).__globals__)[RETURN]  # type: ignore[attr-defined]
+        return get_type_hints(alone, globalns=inspect.unwrap(function).__globals__)[RETURN]
     except Exception:
         return Any
 

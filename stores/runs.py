@@ -198,6 +198,10 @@ class Runs:
         """The newest result of a function, to explain a miss by."""
         return cache.last_entry(self.database, function)
 
+    def last_effects(self, function: str) -> tuple[str, ...]:
+        """What the newest success of a function did besides giving a result: such is never taken from the cache."""
+        return operations.last_effects(self.database, function)
+
     def has_payloads(self, ids: Sequence[str]) -> bool:
         """Whether all of these artefacts are there with every byte, also those that they consist of."""
         from jeyn.stores.contents import is_complete

@@ -23,7 +23,9 @@ from jeyn.stores.catalog.database import Database
 from jeyn.stores.catalog.leases import Leases
 from jeyn.stores.catalog.migrate import ensure_current
 from jeyn.stores.catalog.reader import ArtefactRow, Event, Marked, Moved, Reader, owner_of
-from jeyn.stores.payloads import HashedFile, PayloadStore, hash_file, open_payloads
+from jeyn.stores.catalog.small import SmallPayloads
+from jeyn.stores.payloads import HashedFile, hash_file, open_payloads
+from jeyn.stores.payloads.layered import LayeredPayloads
 from jeyn.stores.resolve import resolve
 
 if TYPE_CHECKING:
@@ -87,8 +89,8 @@ class Workspace:
         return database
 
     @cached_property
-    def payloads(self) -> PayloadStore:
-        return open_payloads(self.settings.payloads)
+    def payloads(self) -> LayeredPayloads:
+        return LayeredPayloads(SmallPayloads(self.database), open_payloads(self.settings.payloads))
 
     @cached_property
     def reader(self) -> Reader:

@@ -1,4 +1,4 @@
-"""The guide's blocks are one program, and it runs as it stands there."""
+"""The pages of docs/ do what they say: the guide is one program, the others are followed command by command."""
 
 from __future__ import annotations
 
@@ -6,17 +6,44 @@ import re
 import sys
 from pathlib import Path
 
-from tests.test_readme import FENCE, ROOT, run
+import pytest
 
-GUIDE = (ROOT / "docs" / "guide.md").read_text()
+from jeyn.cli.main import COMMANDS
+from jeyn.project_file import ProjectFile
+from tests.page import ROOT, blocks, follow, program, run
+
+DOCS = ROOT / "docs"
 
 
 def test_the_guide_runs(tmp_path: Path) -> None:
-    program = "\n".join(text for language, text in FENCE.findall(GUIDE) if language == "python")
-    assert "trip-timer@0.1.0" in run([sys.executable, "-c", program], tmp_path)
+    finished = run([sys.executable, "-c", program(DOCS / "guide.md")], tmp_path)
+    assert finished.returncode == 0, finished.stdout
+    assert "trip-timer@0.1.0" in finished.stdout
+
+
+@pytest.mark.parametrize("page", ["pipelines.md", "command-line.md"])
+def test_the_page_does_what_it_says(page: str, tmp_path: Path) -> None:
+    assert not program(DOCS / page)
+    follow(DOCS / page, tmp_path)
+
+
+@pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.name)
+def test_every_fence_is_run_and_every_link_leads_somewhere(page: Path) -> None:
+    text = page.read_text()
+    assert {language for language, _ in blocks(page)} <= {"python", "console"}
+    assert text.count("\n```") == 2 * len(blocks(page))
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", text)
+    assert [link for link in links if not (page.parent / link).exists()] == []
 
 
 def test_the_guide_names_every_setting() -> None:
+    guide = (DOCS / "guide.md").read_text()
     settings = (ROOT / "jeyn" / "settings.py").read_text()
     for name in set(re.findall(r"JEYN_[A-Z]+", settings)):
-        assert name.rstrip("_") in GUIDE, name
+        assert name.rstrip("_") in guide, name
+
+
+def test_the_command_line_page_names_every_command_and_every_key_of_the_project_file() -> None:
+    page = (DOCS / "command-line.md").read_text()
+    assert [name for name in COMMANDS if not re.search(rf"\b{name}\b", page)] == []
+    assert [key for key in ProjectFile.model_fields if f"`{key}:`" not in page] == []

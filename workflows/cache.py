@@ -66,7 +66,9 @@ def look_up(workspace: Workspace, function: str, key: Key, *, explain: bool = Tr
             return Found(entry.operation_key, outputs)
         reasons.append("its payloads were swept")
     if not reasons and explain:
-        reasons.append(why_new(workspace.runs.last_entry(function), key))
+        effects = workspace.runs.last_effects(function)
+        said = f"it has an effect, which no cache gives: {', '.join(effects)}" if effects else ""
+        reasons.append(said or why_new(workspace.runs.last_entry(function), key))
     return Found(reason=reasons[0] if reasons else "")
 
 

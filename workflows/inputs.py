@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from jeyn.errors import Invalid, NotDigestible, NotFound
 from jeyn.sdk.plan import Constant, FileInput, First, Items, Output, PlannedOperation, Ref, Source
 from jeyn.sdk.value import Value
+from jeyn.stores.serializers import decode_value
 from jeyn.workflows.graph import Graph
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from jeyn.stores.workspace import Workspace
 
 ARTEFACTS = "artefacts/1"  # the format of a value that lists artefacts
+_PLAIN = ("json/1", "text/1", "bytes/1", "npy/1")  # formats that are read from their bytes alone
 
 
 @dataclass(frozen=True)
@@ -167,13 +169,24 @@ def load_input(workspace: Workspace, wire: Mapping[str, Any]) -> Any:
 
         local: Path = workspace.bound(wire["file"]).load()
         return File(local)
-    artefact = workspace.bound(wire["artefact"])
-    loaded = artefact.load() if isinstance(artefact, Value) else artefact
+    loaded = _load(workspace, wire)
     return loaded[wire["index"]] if "index" in wire else loaded
 
 
+def _load(workspace: Workspace, wire: Mapping[str, Any]) -> Any:
+    if "value" in wire:
+        format, digest = wire["value"]
+        return decode_value(format, workspace.payloads.read(digest[7:]), workspace.serializers)
+    artefact = workspace.bound(wire["artefact"])
+    return artefact.load() if isinstance(artefact, Value) else artefact
+
+
 def _whole(produced: Produced) -> Input:
-    return Input({"artefact": produced.id}, produced.token, (produced.id,))
+    wire: dict[str, Any] = {"artefact": produced.id}
+    if produced.format in _PLAIN:
+        # Its token says all that loading it needs: no row has to be read.
+        wire["value"] = produced.token[1:]
+    return Input(wire, produced.token, (produced.id,))
 
 
 def _list_of(inputs: list[Input]) -> Input:

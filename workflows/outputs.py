@@ -8,7 +8,8 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from jeyn.errors import Invalid, UsageError
-from jeyn.sdk.artefact import Artefact, Edge
+from jeyn.sdk.artefact import Artefact, Edge, PayloadRef
+from jeyn.sdk.canonical import sha256_of
 from jeyn.sdk.checkpoint import ModelCheckpoint
 from jeyn.sdk.datasets import DatasetFormula
 from jeyn.sdk.datasets.batch import DatasetBatch
@@ -18,6 +19,7 @@ from jeyn.sdk.relationship import RelationshipType
 from jeyn.sdk.use_case import MlUseCase
 from jeyn.sdk.value import Value
 from jeyn.stores.catalog.changes import NewArtefact
+from jeyn.stores.catalog.small import LIMIT
 from jeyn.workflows.inputs import ARTEFACTS, Produced, produced_by
 from jeyn.workflows.shown import short
 
@@ -109,11 +111,19 @@ def _save_value(
     parents: Sequence[str],
     facts: Mapping[str, Any] | None = None,
 ) -> Produced:
-    payload = attempt.keep(data, name)
+    payload, inline = _payload(attempt, name, data)
     record = Value(output=name, cache_key=key, format=format, payload=payload).record()
     # A value may be its own input's equal: an edge to itself would be a cycle.
     found = tuple(
         Edge(RelationshipType.derived_from, parent) for parent in dict.fromkeys(parents) if parent != record.id
     )
-    attempt.commit([NewArtefact(record, facts or {}, edges=found, event="jeyn.value.saved")])
+    attempt.commit([NewArtefact(record, facts or {}, edges=found, inline=inline, event="jeyn.value.saved")])
     return Produced(record.id, ["value", format, payload.digest], format)
+
+
+def _payload(attempt: Attempt, name: str, data: Any) -> tuple[PayloadRef, dict[str, bytes]]:
+    """The bytes of a value: a few go into the commit itself, more are put now."""
+    if isinstance(data, bytes) and len(data) <= LIMIT:
+        digest = sha256_of(data)
+        return PayloadRef(name, digest, len(data)), {digest[7:]: data}
+    return attempt.keep(data, name), {}

@@ -12,8 +12,8 @@ from jeyn.sdk.plan import FileInput, Plan, Ref
 from jeyn.sdk.value import Value
 from jeyn.stores.catalog.changes import NewArtefact
 from jeyn.stores.payloads import hash_file
-from jeyn.workflows.inputs import Produced
 from jeyn.workflows.checks.wiring import sources_in
+from jeyn.workflows.inputs import Produced
 
 if TYPE_CHECKING:
     from jeyn.stores.workspace import Workspace

@@ -33,7 +33,7 @@ from jeyn.workflows.pins import pin
 from jeyn.workflows.planning import NOTEBOOKS, Planned, complete, make_plan, raise_problems
 from jeyn.workflows.shown import shown
 from jeyn.workflows.spool import recover
-from jeyn.workflows.watch import RunFinished, RunStarted, Watch, unwatched
+from jeyn.workflows.watch import Event, ItemsKnown, OperationChanged, RunFinished, RunStarted, Watch, unwatched
 
 if TYPE_CHECKING:
     from jeyn.sdk.pipeline import Pipeline
@@ -264,7 +264,7 @@ def _start(
             row,
             planned.plan,
             setup,
-            workers=workers or os.cpu_count() or 1,
+            workers=min(workers or os.cpu_count() or 1, planned.plan.parallelism or 10_000),
             watch=counted if watch is not unwatched else unwatched,
             cache=cache,
             explain=explain,
@@ -391,15 +391,18 @@ class _Counting:
     def __init__(self, watch: Watch) -> None:
         self.watch = watch
         self.states: dict[str, str] = {}
+        self.mapped: set[str] = set()
 
-    def __call__(self, event: Any) -> None:
-        state = getattr(event, "state", None)
-        if state is not None:
-            self.states[event.operation] = state
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, OperationChanged):
+            self.states[event.operation] = event.state
+        elif isinstance(event, ItemsKnown):
+            self.mapped.add(event.operation)
         self.watch(event)
 
     def counts(self) -> dict[str, int]:
-        return dict(Counter(self.states.values()))
+        """How many operations are in each state; a mapped one counts as its items."""
+        return dict(Counter(state for name, state in self.states.items() if name not in self.mapped))
 
 
 def _id(row: RunRow | None) -> str | None:

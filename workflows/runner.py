@@ -12,6 +12,7 @@ import inspect
 import json
 import os
 import random
+import select
 import signal
 import sys
 import threading
@@ -76,7 +77,7 @@ def execute(workspace: Workspace, job: Job, heart: Heart, report: Report | None 
                 return {"done": _succeed(attempt, job, spool)}
         except BaseException as exc:
             error = error_of(exc, workspace.settings.root, job.operation)
-            if error["traceback"]:
+            if error["traceback"] and not isinstance(exc, Stopped):
                 print(error["traceback"], file=sys.stderr, flush=True)
             _fail(workspace, job, error, spool, cancelled=isinstance(exc, Stopped))
             return {"failed": error}
@@ -213,22 +214,19 @@ class Worker:
         os.dup2(null, 0)
         os.close(null)
         self.busy = False
-        self.waiting = threading.Condition()
-        self.lines: list[dict[str, Any]] = []
-        self.over = False
 
     def run(self) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        threading.Thread(target=self._listen, daemon=True).start()
-        setup = self._next()
-        if setup is None:
+        threading.Thread(target=self._outlive_nobody, daemon=True).start()
+        setup = self.requests.readline()
+        if not setup:
             return
-        workspace, spool = prepare(setup["setup"])
+        workspace, spool = prepare(json.loads(setup)["setup"])
         heart = Heart(workspace, spool)
         self.send({"ready": os.getpid()})
-        while (request := self._next()) is not None:
+        while line := self.requests.readline():
             spool.rewind()  # now, not when the last job ended: the engine reads its end after the answer
-            self._serve(workspace, heart, Job(**request["job"]))
+            self._serve(workspace, heart, Job(**json.loads(line)["job"]))
         workspace.close()
         spool.remove()
 
@@ -248,21 +246,12 @@ class Worker:
             self.answers.write(json.dumps(message) + "\n")
             self.answers.flush()
 
-    def _next(self) -> dict[str, Any] | None:
-        with self.waiting:
-            self.waiting.wait_for(lambda: self.lines or self.over)
-            return self.lines.pop(0) if self.lines else None
-
-    def _listen(self) -> None:
-        for line in self.requests:
-            with self.waiting:
-                self.lines.append(json.loads(line))
-                self.waiting.notify()
-        with self.waiting:
-            self.over = True
-            self.waiting.notify()
+    def _outlive_nobody(self) -> None:
+        """When the engine is gone nobody waits for this work, and a resumed run does it again."""
+        engine = select.poll()
+        engine.register(self.requests.fileno(), 0)  # only that the other end was closed
+        engine.poll()
         if self.busy:
-            # The engine is gone: nobody waits for this work, and a resumed run does it again.
             os.killpg(os.getpgrp(), signal.SIGKILL)
 
 

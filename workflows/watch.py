@@ -43,6 +43,7 @@ class OperationChanged:
     reason: str = ""
     retry_in: float | None = None
     error: Mapping[str, Any] | None = None
+    attempts: int = 1  # that it may have in all
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class RunFinished:
     run: str
     state: str
     seconds: float
-    counts: Mapping[str, int] = field(default_factory=dict)  # operations by state
+    counts: Mapping[str, int] = field(default_factory=dict)  # operations by state; a mapped one is its items
     error: Mapping[str, Any] | None = None
 
 

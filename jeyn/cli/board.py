@@ -65,6 +65,7 @@ class Line:
     name: str
     state: str = "waiting"
     attempt: int = 0
+    attempts: int = 1
     started: float | None = None
     seconds: float | None = None
     outputs: tuple[str, ...] = ()
@@ -165,6 +166,7 @@ class Board:
             line.progress = None
         self._move(line, event.state)
         line.attempt = event.attempt or line.attempt
+        line.attempts = max(event.attempts, line.attempts)
         line.seconds = event.seconds if event.seconds is not None else line.seconds
         line.outputs = event.outputs or line.outputs
         line.reason = event.reason or line.reason

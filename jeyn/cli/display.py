@@ -116,11 +116,11 @@ def change_in_words(event: OperationChanged) -> str:
     gave = f" → {', '.join(event.outputs)}" if event.outputs else ""
     match event.state:
         case "running":
-            return "started" if event.attempt <= 1 else f"started, attempt {event.attempt}"
+            return "started" if event.attempt <= 1 else f"started, attempt {event.attempt}/{event.attempts}"
         case "failed":
             return f"failed{took}: {error_line(event.error)}"
         case "waiting" if event.retry_in is not None:
-            return f"attempt {event.attempt} failed: {error_line(event.error)}; retry in {duration(event.retry_in)}"
+            return f"attempt {event.attempt}/{event.attempts} failed: {error_line(event.error)}; retry in {duration(event.retry_in)}"
         case "waiting":
             return ""
         case "succeeded":
@@ -204,9 +204,9 @@ class LiveDisplay:
             yield Text(line.state, style=LOOKS[line.state][2])
         if line.retry_at is not None:
             wait = max(line.retry_at - self.board.clock(), 0.0)
-            yield Text(f"attempt {line.attempt} failed, retry in {duration(wait)}", style="yellow")
+            yield Text(f"attempt {line.attempt}/{line.attempts} failed, retry in {duration(wait)}", style="yellow")
         elif line.attempt > 1:
-            yield Text(f"attempt {line.attempt}", style="yellow")
+            yield Text(f"attempt {line.attempt}/{line.attempts}", style="yellow")
         if line.items is not None:
             yield self._bar(line.items.finished, line.items.count)
             yield Text(counted(+line.items.counts))

@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from jeyn.errors import Corrupt, JeynError, PayloadMissing
 from jeyn.sdk.artefact import PayloadRef, Record, id_of_document
 from jeyn.sdk.canonical import parse
 from jeyn.sdk.relationship import RelationshipType
-from jeyn.stores.care.gc import CHUNK, remove
+from jeyn.stores.care.gc import CHUNK, Place, Take, places
 from jeyn.stores.catalog import health, sweep
 from jeyn.stores.catalog.changes import Mark
 from jeyn.stores.catalog.commit import commit
@@ -122,6 +123,7 @@ class _Check:
         self.workspace = workspace
         self.database = workspace.database
         self.payloads = workspace.payloads
+        self.places = places(workspace)
         self.repair = repair
         self.found = Findings()
 
@@ -199,13 +201,13 @@ class _Check:
     # Payloads.
 
     def payload(self, digest: str) -> None:
-        try:
-            with self.payloads.open(digest):
-                pass  # leaving the block has read and checked all of it
-        except PayloadMissing:
+        found = {where: sound for where in self.places if (sound := _is_sound(where[0], digest)) is not None}
+        if not found:
             self.lost("missing", digest, f"is not in {self.payloads.url}", self.bury)
-        except Corrupt:
-            self.lost("corrupt", digest, "does not have its digest any more", self.set_aside)
+        mend = self.drop if any(found.values()) else self.set_aside
+        for where, sound in found.items():
+            if not sound:
+                self.lost("corrupt", digest, "does not have its digest any more", partial(mend, *where))
 
     def lost(self, kind: str, digest: str, problem: str, mend: Callable[[str, list[str]], bool]) -> None:
         ids = health.holders(self.database, digest)
@@ -228,21 +230,31 @@ class _Check:
             leases.release()
         return True
 
-    def set_aside(self, digest: str, ids: list[str]) -> bool:
+    def set_aside(self, place: Place, take: Take, digest: str, ids: list[str]) -> bool:
         """Keep the wrong bytes as evidence and make room for right ones."""
-        self._keep_evidence(digest)
+        self._keep_evidence(place, digest)
         self._mark(ids, True, "lost: its bytes were corrupt")
-        return digest in remove(self.workspace, [digest])
+        return digest in take([digest])
+
+    def drop(self, place: Place, take: Take, digest: str, ids: list[str]) -> bool:
+        """Keep the wrong bytes as evidence; nothing is lost, for the right ones are in the other place."""
+        self._keep_evidence(place, digest)
+        place.delete(digest)
+        return True
 
     def orphans(self) -> None:
-        stored = iter(self.payloads.list())
+        for where in self.places:
+            self.orphans_in(*where)
+
+    def orphans_in(self, place: Place, take: Take) -> None:
+        stored = place.list()
         while chunk := list(islice(stored, CHUNK)):
             sizes = {payload.digest: payload.size for payload in chunk}
             wanted = sweep.wanted(self.database, list(sizes))
             strangers = [digest for digest in sizes if digest not in wanted.needed]
             # A delete between listing and asking makes a stranger of what was never one.
-            strangers = [digest for digest in strangers if self.payloads.exists(digest)]
-            gone = set(remove(self.workspace, strangers)) if self.repair else set()
+            strangers = [digest for digest in strangers if place.exists(digest)]
+            gone = set(take(strangers)) if self.repair else set()
             for digest in strangers:
                 problem = f"{sizes[digest]} bytes that no artefact needs"
                 self.found.add("orphaned", f"sha256:{digest}", problem, digest in gone)
@@ -252,23 +264,34 @@ class _Check:
         marks = [Mark(id, "tombstone", present=present, reason=reason, event=event) for id in ids]
         commit(self.database, marks, self.workspace.settings.actor)
 
-    def _keep_evidence(self, digest: str) -> None:
+    def _keep_evidence(self, place: Place, digest: str) -> None:
         folder = self.workspace.settings.home / "corrupt"
         with os_errors(f"keep the corrupt payload '{digest}' in '{folder}'"):
             folder.mkdir(parents=True, exist_ok=True)
-            _write(folder / digest, self._raw(digest))
-
-    def _raw(self, digest: str) -> Iterator[bytes]:
-        start = 0
-        while part := self.payloads.read_range(digest, start, STEP):
-            yield part
-            start += len(part)
+            _write(folder / digest, _raw(place, digest))
 
 
 def _has_edge(stored: Stored, kind: str, parent: str) -> bool:
     known = RelationshipType.__members__.get(kind)
     # A kind that a newer Jeyn wrote has a number that this one does not know.
     return any(id == parent and (known is None or type == known) for type, id in stored.edges)
+
+
+def _is_sound(place: Place, digest: str) -> bool | None:
+    """Whether the bytes have their digest; None where there are none."""
+    try:
+        with place.open(digest):
+            pass  # leaving the block has read and checked all of it
+    except (PayloadMissing, Corrupt) as exc:
+        return None if isinstance(exc, PayloadMissing) else False
+    return True
+
+
+def _raw(place: Place, digest: str) -> Iterator[bytes]:
+    start = 0
+    while part := place.read_range(digest, start, STEP):
+        yield part
+        start += len(part)
 
 
 def _write(path: Path, parts: Iterator[bytes]) -> None:

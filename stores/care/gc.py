@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +16,14 @@ from jeyn.sdk.artefact import Artefact
 from jeyn.stores.catalog import sweep
 from jeyn.stores.catalog.leases import CONDEMNED_SECONDS, absolve, condemn
 from jeyn.stores.catalog.nodes import Node, nodes
-from jeyn.stores.payloads import StoredPayload
+from jeyn.stores.catalog.small import SmallPayloads
+from jeyn.stores.payloads import PayloadStore, StoredPayload
 
 if TYPE_CHECKING:
     from jeyn.stores.workspace import Workspace
 
+Place = PayloadStore | SmallPayloads
+Take = Callable[[Sequence[str]], list[str]]
 GRACE = timedelta(hours=24)
 CHUNK = 200
 # A delete may hang in the network for a while; whoever waits for a condemnation to expire must not meet it.
@@ -82,20 +86,32 @@ def collect(
     at, actor = int(before.timestamp() * 1_000_000), workspace.settings.actor
     if not yes:
         dying = sweep.unneeded(workspace.database, kept, at)
-        found = [payload for chunk in _unwanted(workspace, before, frozenset(dying)) for payload in chunk]
+        found = [
+            payload
+            for place, _ in places(workspace)
+            for chunk in _unwanted(workspace, place, before, frozenset(dying))
+            for payload in chunk
+        ]
         return _report(workspace, dying, len(found), sum(payload.size for payload in found))
     dying = sweep.bury(workspace.database, kept, at, actor, "gc: no alias, pin or kept reference needs it")
     count = freed = 0
-    for chunk in _unwanted(workspace, before):
-        sizes = {payload.digest: payload.size for payload in chunk}
-        gone = remove(workspace, list(sizes))
-        count, freed = count + len(gone), freed + sum(sizes[digest] for digest in gone)
+    for place, take in places(workspace):
+        for chunk in _unwanted(workspace, place, before):
+            sizes = {payload.digest: payload.size for payload in chunk}
+            gone = take(list(sizes))
+            count, freed = count + len(gone), freed + sum(sizes[digest] for digest in gone)
     stale = workspace.payloads.sweep_staging(max(grace.total_seconds(), STAGING_SECONDS))
     return _report(workspace, dying, count, freed, stale, done=True)
 
 
+def places(workspace: Workspace) -> tuple[tuple[Place, Take], ...]:
+    """Where bytes lie, and what deletes there those that nobody needs and says which; a digest may be in both."""
+    files, small = workspace.payloads.files, workspace.payloads.small
+    return (files, partial(remove, workspace)), (small, small.remove)
+
+
 def remove(workspace: Workspace, digests: Sequence[str]) -> list[str]:
-    """Delete those payloads that nothing refers to and nobody leases, by condemning them first; returns which went."""
+    """Delete files that nothing refers to and nobody leases, by condemning them first; returns which went."""
     pending, gone = list(digests), []
     while pending:
         chunk, pending = pending[:CHUNK], pending[CHUNK:]
@@ -115,7 +131,7 @@ def _remove(workspace: Workspace, digests: Sequence[str]) -> tuple[list[str], li
         while pending and (not deleted or time.monotonic() < until):
             # While this one is being deleted, nobody may upload it: an error does not say that it was not.
             settled.discard(pending[0])
-            workspace.payloads.delete(pending[0])
+            workspace.payloads.files.delete(pending[0])
             settled.add(pending[0])
             deleted.append(pending.pop(0))
     finally:
@@ -125,10 +141,10 @@ def _remove(workspace: Workspace, digests: Sequence[str]) -> tuple[list[str], li
 
 
 def _unwanted(
-    workspace: Workspace, before: datetime, dying: Collection[int] = frozenset()
+    workspace: Workspace, place: Place, before: datetime, dying: Collection[int] = frozenset()
 ) -> Iterator[list[StoredPayload]]:
     """Stored payloads that no artefact needs, in chunks: those of buried ones, and strangers from before that time."""
-    stored = iter(workspace.payloads.list())
+    stored = place.list()
     while chunk := list(islice(stored, CHUNK)):
         wanted = sweep.wanted(workspace.database, [payload.digest for payload in chunk], dying)
         yield [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,7 +12,7 @@ from sqlalchemy import bindparam, insert, select
 from jeyn.stores.catalog.changes import CacheKey, Observation
 from jeyn.stores.catalog.closure import chunks
 from jeyn.stores.catalog.database import Database, Transaction
-from jeyn.stores.catalog.prepared import DriverCursor, Prepared
+from jeyn.stores.catalog.prepared import Prepared
 from jeyn.stores.catalog.reader import is_marked
 from jeyn.stores.catalog.tables import artefact, artefact_payload, cache_entry, operation, run
 
@@ -40,13 +40,11 @@ _LAST_OF_FUNCTION = _ENTRY.where(operation.c.function == bindparam("called")).or
 _HAS_PARTS = ((artefact.c.type == "value") & artefact.c.document.contains('"format":"artefacts/1"')) | (
     (artefact.c.type == "dataset_batch") & artefact.c.document.contains('"kind":"union"')
 )
-_KEPT = (
-    select(artefact.c.id, is_marked(artefact.c.key, "tombstone"), _HAS_PARTS, artefact_payload.c.digest)
-    .outerjoin(
-        artefact_payload, (artefact_payload.c.artefact == artefact.c.key) & artefact_payload.c.external.is_(False)
-    )
-    .where(artefact.c.id.in_(bindparam("ids", expanding=True)))
+_OWN = select(artefact.c.id, is_marked(artefact.c.key, "tombstone"), _HAS_PARTS, artefact_payload.c.digest).outerjoin(
+    artefact_payload, (artefact_payload.c.artefact == artefact.c.key) & artefact_payload.c.external.is_(False)
 )
+_KEPT = _OWN.where(artefact.c.id.in_(bindparam("ids", expanding=True)))
+_KEPT_ONE = Prepared(_OWN.where(artefact.c.id == bindparam("id")))
 
 
 @dataclass(frozen=True)
@@ -75,14 +73,20 @@ class Kept:
 def kept(database: Database, ids: Collection[str]) -> list[Kept]:
     """What artefacts are kept as, those that exist; at most 500 of them at once go into one query."""
     found: dict[str, Kept] = {}
-    with database.read() as connection:
-        for some in chunks(sorted(ids)):
-            rows = connection.execute(_KEPT, {"ids": [id[7:] for id in some]})
-            for id, buried, has_parts, digest in rows:
-                known = found.setdefault(id, Kept(f"sha256:{id}", bool(buried), bool(has_parts), ()))
-                if digest is not None:
-                    found[id] = replace(known, digests=(*known.digests, digest))
+    for id, buried, has_parts, digest in _kept_rows(database, sorted(ids)):
+        known = found.setdefault(id, Kept(f"sha256:{id}", bool(buried), bool(has_parts), ()))
+        if digest is not None:
+            found[id] = replace(known, digests=(*known.digests, digest))
     return list(found.values())
+
+
+def _kept_rows(database: Database, ids: Sequence[str]) -> Iterator[Sequence[Any]]:
+    if len(ids) == 1:
+        yield from database.ask(_KEPT_ONE, id=ids[0][7:])
+        return
+    with database.read() as connection:
+        for some in chunks(ids):
+            yield from connection.execute(_KEPT, {"ids": [id[7:] for id in some]})
 
 
 def insert_entry(tx: Transaction, operation_key: int, cache: CacheKey, observations: Sequence[Observation]) -> None:
@@ -99,8 +103,7 @@ def insert_entry(tx: Transaction, operation_key: int, cache: CacheKey, observati
 
 def entries(database: Database, cache_key: str) -> list[CacheEntry]:
     """The entries under a cache key, newest first."""
-    with database.read() as connection:
-        return _entries(DriverCursor(connection).all(_BY_KEY, digest=cache_key))
+    return _entries(database.ask(_BY_KEY, digest=cache_key))
 
 
 def last_entry(database: Database, function: str) -> CacheEntry | None:

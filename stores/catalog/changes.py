@@ -41,6 +41,9 @@ Claim = VersionClaim | EpochClaim
 class NewArtefact:
     """An artefact to create unless it exists, with the edges, claims and facts that come with it.
 
+    `inline` are payloads of it that the commit itself writes, a few bytes each, by bare digest; all others are put
+    before, under a lease.
+
     Raises `Invalid` where the record is not what its schema says.
     """
 
@@ -54,6 +57,7 @@ class NewArtefact:
     metrics: Mapping[str, float] = field(default_factory=dict)
     external: frozenset[str] = frozenset()
     quarantined: bool = False
+    inline: Mapping[str, bytes] = field(default_factory=dict)
     event: str = "jeyn.artefact.saved"
 
     def __post_init__(self) -> None:

@@ -14,7 +14,7 @@ from jeyn.errors import AliasMoved, Conflict, Invalid, NotFound, PayloadMissing
 from jeyn.sdk.artefact import PayloadRef
 from jeyn.sdk.canonical import canonical, parse
 from jeyn.sdk.relationship import RelationshipType
-from jeyn.stores.catalog import claims
+from jeyn.stores.catalog import claims, small
 from jeyn.stores.catalog.changes import AliasMove, Change, Fence, Mark, NewArtefact, Outcome
 from jeyn.stores.catalog.database import Database, Transaction
 from jeyn.stores.catalog.fence import close_operation
@@ -122,10 +122,11 @@ class _Writer:
         self.keys: dict[str, int] = {}
         self.events: list[dict[str, Any]] = []
         self.fenced = False
+        self.stored = False
 
     @property
     def changes_anything(self) -> bool:
-        return bool(self.events) or self.fenced
+        return bool(self.events) or self.fenced or self.stored
 
     def apply(self, change: Change) -> Outcome | None:
         match change:
@@ -152,6 +153,7 @@ class _Writer:
         edges = dict.fromkeys((*new.record.parents, *new.edges))
         self._look_up([id, *(e.parent for e in edges)])
         self._check_payloads(new)
+        self._store_inline(new)
         if id in self.keys:
             return self._existing(new)
         missing = [e.parent for e in edges if e.parent not in self.keys]
@@ -177,12 +179,18 @@ class _Writer:
 
     def _check_payloads(self, new: NewArtefact) -> None:
         digests = [_hex(p.digest) for p in new.record.payloads if p.digest not in new.external]
+        digests = [digest for digest in digests if digest not in new.inline]  # no sweep has those in hand
         for start in range(0, len(digests), LOOK_UP_AT_ONCE):
             some = digests[start : start + LOOK_UP_AT_ONCE]
             named = {f"digest{n}": digest for n, digest in enumerate(some)}
             found = self.tx.cursor.all(_condemned_of(len(some)), **named)
             if found:
                 raise PayloadsCondemned([digest for (digest,) in found])
+
+    def _store_inline(self, new: NewArtefact) -> None:
+        for digest in {_hex(payload.digest) for payload in new.record.payloads} & new.inline.keys():
+            # Also when the artefact is known already: what was swept or lost is there again.
+            self.stored |= small.store(self.tx, digest, new.inline[digest])
 
     def _existing(self, new: NewArtefact) -> Outcome:
         key = self.keys[new.record.id]

@@ -11,7 +11,7 @@ import re
 import sqlite3
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,9 +76,12 @@ class Database:
         self._soft = self._create(synchronous="NORMAL")
         # The last connection that wrote: taking one from the pool costs as much as all statements of a small save.
         self._kept: list[Connection] = []
+        self._kept_soft: list[Connection] = []
+        # Driver connections for single questions, which need no transaction.
+        self._asking: list[Any] = []
         _open.add(self)
         # Whoever forgets to close a workspace leaves no connection behind.
-        weakref.finalize(self, _dispose, self._kept, self._engine, self._soft)
+        weakref.finalize(self, _dispose, self._held, self._engine, self._soft)
 
     @property
     def path(self) -> Path | None:
@@ -102,10 +105,25 @@ class Database:
         with translated(self), self._reading.connect() as connection, connection.begin():
             yield connection
 
+    def ask(self, question: Prepared, **values: Any) -> Sequence[Any]:
+        """The rows of one query by itself: what an engine asks for every operation costs little more than SQLite."""
+        if not self.is_sqlite:
+            with self.read() as connection:
+                return DriverCursor(connection).all(question, **values)
+        with translated(self):
+            connection: Any = self._asking.pop() if self._asking else self._engine.raw_connection()
+            try:
+                found = question.rows(connection, self._engine.dialect, values)
+            except BaseException:
+                connection.close()
+                raise
+            self._asking.append(connection)
+            return found
+
     @contextmanager
     def write(self) -> Iterator[Transaction]:
         """A durable write transaction with a tick of the clock; rolled back when the block raises."""
-        with translated(self), self._writer() as connection, connection.begin():
+        with translated(self), self._writer(self._engine, self._kept) as connection, connection.begin():
             cursor = DriverCursor(connection)
             try:
                 ((seq, at),) = cursor.all(_TICK[self.dialect], now=time.time_ns() // 1000)
@@ -116,7 +134,7 @@ class Database:
     @contextmanager
     def write_soft(self) -> Iterator[Connection]:
         """A write transaction that a power cut may undo, without a tick: for leases only."""
-        with translated(self), self._writing(self._soft) as connection:
+        with translated(self), self._writer(self._soft, self._kept_soft) as connection, connection.begin():
             if not self.is_sqlite:
                 connection.execute(text("SET LOCAL synchronous_commit TO OFF"))
             yield connection
@@ -124,39 +142,40 @@ class Database:
     @contextmanager
     def exclusive(self) -> Iterator[Connection]:
         """A plain connection in a write transaction, for migrations."""
-        with translated(self), self._writing(self._engine) as connection:
+        with translated(self), self._engine.connect() as connection, connection.begin():
             yield connection
 
     def dispose(self, close: bool = True) -> None:
         """Drop all connections; the next use opens new ones. After a fork they belong to the parent: don't close."""
         if close:
-            _dispose(self._kept, self._engine, self._soft)
+            _dispose(self._held, self._engine, self._soft)
             return
-        _of_parent.extend((*self._kept, self._engine.pool, self._soft.pool))
-        self._kept.clear()
+        for kept in self._held:
+            _of_parent.extend(kept)
+            kept.clear()
+        _of_parent.extend((self._engine.pool, self._soft.pool))
         for engine in (self._engine, self._soft):
             engine.dispose(close=False)
 
+    @property
+    def _held(self) -> tuple[list[Any], ...]:
+        return (self._kept, self._kept_soft, self._asking)
+
     @contextmanager
-    def _writer(self) -> Iterator[Connection]:
+    def _writer(self, engine: Engine, kept: list[Connection]) -> Iterator[Connection]:
         try:
-            connection = self._kept.pop()
+            connection = kept.pop()
         except IndexError:
-            connection = self._engine.connect()
+            connection = engine.connect()
         try:
             yield connection
         except BaseException:
             connection.close()
             raise
-        if self.is_sqlite and not self._kept:
-            self._kept.append(connection)
+        if self.is_sqlite and not kept:
+            kept.append(connection)
         else:
             connection.close()
-
-    @contextmanager
-    def _writing(self, engine: Engine) -> Iterator[Connection]:
-        with engine.connect() as connection, connection.begin():
-            yield connection
 
     def _create(self, synchronous: str) -> Engine:
         options: dict[str, Any] = {"pool_pre_ping": not self.is_sqlite}
@@ -273,9 +292,10 @@ def _translate(exc: BaseException, database: Database) -> JeynError:
     )
 
 
-def _dispose(kept: list[Connection], *engines: Engine) -> None:
-    while kept:
-        kept.pop().close()
+def _dispose(held: tuple[list[Any], ...], *engines: Engine) -> None:
+    for kept in held:
+        while kept:
+            kept.pop().close()
     for engine in engines:
         engine.dispose()
 

@@ -100,7 +100,7 @@ class Leases:
         if not digests:
             return True
         with self.database.write_soft() as connection:
-            _lock(connection, self.database, "take")
+            lock(connection, self.database, "take")
             now = _now()
             cursor = DriverCursor(connection)
             names = {f"digest{n}": digest for n, digest in enumerate(sorted(set(digests)))}
@@ -119,11 +119,11 @@ class Leases:
 def condemn(database: Database, digests: Sequence[str], sweeper: str) -> list[str]:
     """Condemn those digests that nothing refers to and nobody leases; what is returned may be deleted now."""
     with database.exclusive() as connection:
-        _lock(connection, database, "condemn")
+        lock(connection, database, "condemn")
         now = _now()
         connection.execute(delete(lease).where(lease.c.expires <= now))
-        taken: set[str] = set(connection.execute(_taken(digests)).scalars())
-        free = [digest for digest in dict.fromkeys(digests) if digest not in taken]
+        needed: set[str] = set(connection.execute(taken(digests)).scalars())
+        free = [digest for digest in dict.fromkeys(digests) if digest not in needed]
         connection.execute(delete(condemned).where(condemned.c.digest.in_(free)))
         if free:
             expires = now + CONDEMNED_SECONDS * 10**6
@@ -140,7 +140,8 @@ def absolve(database: Database, digests: Sequence[str], sweeper: str) -> None:
         )
 
 
-def _taken(digests: Sequence[str]) -> CompoundSelect[Any]:
+def taken(digests: Sequence[str]) -> CompoundSelect[Any]:
+    """The query for those that an artefact refers to, somebody leases, or another sweep is deleting."""
     referenced = select(artefact_payload.c.digest).where(
         artefact_payload.c.digest.in_(digests),
         ~artefact_payload.c.external,
@@ -155,7 +156,8 @@ def leased_digests(connection: Connection) -> set[str]:
     return set(connection.execute(select(lease.c.digest).where(lease.c.expires > _now())).scalars())
 
 
-def _lock(connection: Connection, database: Database, verb: str) -> None:
+def lock(connection: Connection, database: Database, verb: str) -> None:
+    """Keep taking leases and condemning apart until the transaction ends; SQLite does so anyway."""
     if not database.is_sqlite:
         connection.execute(text(_LOCK[verb]), {"key": _KEY})
 

@@ -127,6 +127,12 @@ _ENDS = (
     )
     .order_by(operation_artefact.c.operation, operation_artefact.c.position, operation_artefact.c.name)
 )
+_ENDS_OF_ONE = Prepared(
+    select(operation_artefact.c.operation, operation_artefact.c.name, operation_artefact.c.position, artefact.c.id)
+    .join(artefact, artefact.c.key == operation_artefact.c.artefact)
+    .where(operation_artefact.c.operation == bindparam("which"), operation_artefact.c.direction == bindparam("way"))
+    .order_by(operation_artefact.c.position, operation_artefact.c.name)
+)
 _PRODUCED_BY = (
     select(run.c.id, operation.c.name)
     .join(operation, operation.c.run == run.c.key)
@@ -134,6 +140,12 @@ _PRODUCED_BY = (
     .join(artefact, artefact.c.key == operation_artefact.c.artefact)
     .where(artefact.c.id == bindparam("id"), operation_artefact.c.direction == "out", operation.c.origin.is_(None))
     .order_by(operation.c.key)
+    .limit(1)
+)
+_LAST_EFFECTS = Prepared(
+    select(operation.c.effects)
+    .where(operation.c.function == bindparam("called"), operation.c.state == literal_column("'succeeded'"))
+    .order_by(operation.c.key.desc())
     .limit(1)
 )
 _KEYS = select(artefact.c.id, artefact.c.key).where(artefact.c.id.in_(bindparam("ids", expanding=True)))
@@ -297,6 +309,11 @@ def keys_of(connection: Connection, ids: Iterable[str]) -> dict[str, int]:
     return found
 
 
+def last_effects(database: Database, function: str) -> tuple[str, ...]:
+    found = database.ask(_LAST_EFFECTS, called=function)
+    return tuple(json.loads(found[0][0])) if found and found[0][0] else ()
+
+
 def operations_of(database: Database, run_key: int) -> list[OperationRow]:
     """The operations of a run in the order of its plan, each mapped one before its items."""
     with database.read() as connection:
@@ -312,11 +329,18 @@ def attempts_of(database: Database, operation_key: int) -> list[AttemptRow]:
 def ends_of(database: Database, operation_keys: Sequence[int], direction: str) -> dict[int, list[tuple[str, int, str]]]:
     """What went into operations ("in") or came out ("out"): (name, position, id) by operation."""
     found: dict[int, list[tuple[str, int, str]]] = {key: [] for key in operation_keys}
-    with database.read() as connection:
-        for some in chunks(list(found)):
-            for key, name, position, id in connection.execute(_ENDS, {"direction": direction, "keys": list(some)}):
-                found[key].append((name, position, f"sha256:{id}"))
+    for key, name, position, id in _end_rows(database, list(found), direction):
+        found[key].append((name, position, f"sha256:{id}"))
     return found
+
+
+def _end_rows(database: Database, keys: Sequence[int], direction: str) -> Iterator[Sequence[Any]]:
+    if len(keys) == 1:
+        yield from database.ask(_ENDS_OF_ONE, which=keys[0], way=direction)
+        return
+    with database.read() as connection:
+        for some in chunks(keys):
+            yield from connection.execute(_ENDS, {"direction": direction, "keys": list(some)})
 
 
 def produced_by(database: Database, id: str) -> tuple[str, str] | None:

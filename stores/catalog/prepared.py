@@ -20,6 +20,7 @@ class Prepared:
         self._statement = statement
         self._names = list(names) or None
         self._compiled: dict[str, tuple[str, list[str] | None]] = {}
+        self._fixed: dict[str, Any] = {}
 
     def compiled(self, dialect: Dialect) -> tuple[str, list[str] | None]:
         """The SQL, and the order of its parameters where they go by position."""
@@ -28,6 +29,24 @@ class Prepared:
             compiled = self._statement.compile(dialect=dialect, column_keys=self._names)  # type: ignore[attr-defined]
             order = list(compiled.positiontup) if compiled.positional else None
             found = self._compiled[dialect.name] = (str(compiled), order)
+            self._fixed = {name: value for name, value in compiled.params.items() if value is not None}
+        return found
+
+    def arguments(self, order: list[str] | None, values: Mapping[str, Any]) -> Any:
+        """The values as the driver takes them, with those that the statement itself has."""
+        if self._fixed:
+            values = {**self._fixed, **values}
+        return values if order is None else [values[name] for name in order]
+
+    def rows(self, connection: Any, dialect: Dialect, values: Mapping[str, Any]) -> Sequence[Any]:
+        """The rows of a query on a driver's connection."""
+        sql, order = self.compiled(dialect)
+        cursor = connection.cursor()
+        try:
+            cursor.execute(sql, self.arguments(order, values))
+            found: Sequence[Any] = cursor.fetchall()
+        finally:
+            cursor.close()
         return found
 
 
@@ -41,14 +60,14 @@ class DriverCursor:
     def all(self, statement: Prepared, **values: Any) -> Sequence[Any]:
         """The rows of a query, or of RETURNING."""
         sql, order = statement.compiled(self._dialect)
-        self._cursor.execute(sql, values if order is None else [values[name] for name in order])
+        self._cursor.execute(sql, statement.arguments(order, values))
         rows: Sequence[Any] = self._cursor.fetchall()
         return rows
 
     def run(self, statement: Prepared, rows: Sequence[Mapping[str, Any]]) -> None:
         """Write these rows."""
         sql, order = statement.compiled(self._dialect)
-        ready = rows if order is None else [[row[name] for name in order] for row in rows]
+        ready = [statement.arguments(order, row) for row in rows]
         if len(ready) == 1:
             self._cursor.execute(sql, ready[0])
         else:

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import Row, Select, bindparam, exists, func, select
+from sqlalchemy import Select, bindparam, exists, func, select
 from sqlalchemy.sql.elements import ColumnElement
 
 from jeyn.sdk.artefact import Record
 from jeyn.sdk.canonical import parse
 from jeyn.stores.catalog.database import Database
+from jeyn.stores.catalog.prepared import Prepared
 from jeyn.stores.catalog.tables import (
     alias_move,
     artefact,
@@ -116,7 +117,7 @@ _ROW = select(
     artefact.c.actor,
     artefact.c.at,
 )
-_BY_ID = _ROW.where(artefact.c.id == bindparam("id"))
+_BY_ID = Prepared(_ROW.where(artefact.c.id == bindparam("id")))
 _BY_KEYS = _ROW.where(artefact.c.key.in_(bindparam("keys", expanding=True)))
 _ALL_CLAIMS = (
     select(claim.c.number, artefact.c.id)
@@ -170,7 +171,7 @@ class Reader:
 
     def row(self, id: str) -> ArtefactRow | None:
         """The artefact with this whole id (`sha256:` and 64 hex digits)."""
-        found = self._all(_BY_ID, id=id[7:])
+        found = self.database.ask(_BY_ID, id=id[7:])
         return _row(found[0]) if found else None
 
     def rows(self, keys: Sequence[int]) -> list[ArtefactRow]:
@@ -318,19 +319,9 @@ class Reader:
             return connection.execute(query, parameters).all()
 
 
-def _row(found: Row[Any]) -> ArtefactRow:
-    return ArtefactRow(
-        found.key,
-        f"sha256:{found.id}",
-        found.type,
-        found.schema,
-        found.name,
-        found.document,
-        parse(found.facts),
-        found.quarantined,
-        found.actor,
-        found.at,
-    )
+def _row(found: Sequence[Any]) -> ArtefactRow:
+    key, id, type, schema, name, document, facts, quarantined, actor, at = found
+    return ArtefactRow(key, f"sha256:{id}", type, schema, name, document, parse(facts), bool(quarantined), actor, at)
 
 
 def owner_of(kind: str, name: str) -> str:

@@ -17,7 +17,7 @@ from jeyn.stores.catalog.tables import artefact, event, operation, run
 
 @dataclass(frozen=True)
 class RunRow:
-    """One execution of a plan. `code` is an artefact's id; times are microseconds, UTC."""
+    """One execution of a plan. `code` is an artefact's id, `resumed_from` a run's; times are microseconds, UTC."""
 
     key: int
     id: str
@@ -38,9 +38,10 @@ class RunRow:
     ended: int | None
     error: Mapping[str, Any] | None
     cancel_requested: bool
-    resumed_from: int | None
+    resumed_from: str | None
 
 
+_RESUMED = run.alias()
 _RUN = select(
     run.c.key,
     run.c.id,
@@ -61,7 +62,7 @@ _RUN = select(
     run.c.ended,
     run.c.error,
     run.c.cancel_requested,
-    run.c.resumed_from,
+    select(_RESUMED.c.id).where(_RESUMED.c.key == run.c.resumed_from).scalar_subquery().label("resumed_from"),
 ).outerjoin(artefact, artefact.c.key == run.c.code)
 _EVENTS = {"succeeded": "jeyn.run.finished", "failed": "jeyn.run.failed", "cancelled": "jeyn.run.cancelled"}
 # How long an operation took is asked of this many runs back: older ones say little, and there may be thousands.

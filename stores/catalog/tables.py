@@ -16,6 +16,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -182,6 +183,16 @@ relay_cursor = Table(
     Column("name", String(80), primary_key=True),
     Column("seq", Big, nullable=False),
     Column("position", Integer, nullable=False),
+)
+
+# The bytes of values that are small enough: the commit of their artefact writes them too (`small.py`).
+small_payload = Table(
+    "small_payload",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("data", LargeBinary, nullable=False),
+    Column("at", Big, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 # Provenance (SEMANTICS 7): runs, operations and attempts are not artefacts; their rows refer to ids.

@@ -28,6 +28,7 @@ class FilePayloads:
         self.url = self.root.as_uri()
         self._payloads = self.root / "sha256"
         self._durable: set[Path] = set()
+        self._has_shards = False
 
     def __repr__(self) -> str:
         return f"FilePayloads({str(self.root)!r})"
@@ -141,7 +142,7 @@ class FilePayloads:
 
     def _make_shards(self) -> None:
         """All folders that payloads lie in, at once: one sync for them all instead of one for each."""
-        if self._payloads in self._durable and self._payloads.is_dir():
+        if self._has_shards and self._payloads.is_dir():
             return
         self._make(self._payloads)
         there = set(os.listdir(self._payloads))  # noqa: PTH208 - only the names
@@ -149,6 +150,7 @@ class FilePayloads:
             if name not in there:
                 (self._payloads / name).mkdir(exist_ok=True)
         sync_folder(self._payloads)
+        self._has_shards = True
 
     def _make(self, folder: Path) -> None:
         """Make a folder whose name survives a power cut, whoever made it; synced once per store and folder."""

@@ -22,10 +22,10 @@ ERROR = {
 SUCCESS: tuple[Event, ...] = (
     RunStarted(RUN, "nightly", "local", ("ingest", "train", "evaluate")),
     OperationChanged("ingest", "cached", outputs=("digits@1.0.0/7",)),
-    OperationChanged("train", "running", attempt=1),
+    OperationChanged("train", "running", attempt=1, attempts=3),
     Printed("train", "epoch 1\nepoch 2\n"),
-    OperationChanged("train", "waiting", attempt=1, seconds=0.5, retry_in=2.0, error=ERROR),
-    OperationChanged("train", "running", attempt=2),
+    OperationChanged("train", "waiting", attempt=1, seconds=0.5, retry_in=2.0, error=ERROR, attempts=3),
+    OperationChanged("train", "running", attempt=2, attempts=3),
     OperationChanged("train", "succeeded", attempt=2, seconds=1.25, outputs=("digit-reader@0.2.0",)),
     OperationChanged("evaluate", "skipped", reason="its condition does not hold"),
     RunFinished(RUN, "succeeded", 3.21, {"cached": 1, "succeeded": 1, "skipped": 1}),
@@ -59,8 +59,8 @@ def test_plain_lines_say_what_matters_once() -> None:
         "train: started",
         "train | epoch 1",
         "train | epoch 2",
-        "train: attempt 1 failed: ValueError: no rows; retry in 2.0 s",
-        "train: started, attempt 2",
+        "train: attempt 1/3 failed: ValueError: no rows; retry in 2.0 s",
+        "train: started, attempt 2/3",
         "train: succeeded in 1.2 s → digit-reader@0.2.0",
         "evaluate: skipped: its condition does not hold",
         f"{RUN} succeeded in 3.2 s: 1 ran, 1 cached, 1 skipped",
@@ -142,9 +142,9 @@ def test_a_frame_has_one_line_per_operation() -> None:
 
 
 def test_a_frame_shows_the_attempt_and_the_wait_for_the_next() -> None:
-    assert "attempt 1 failed, retry in 2.0 s" in drawn(*SUCCESS[:5])
-    assert "attempt 2" in drawn(*SUCCESS[:6])
-    assert "1.2 s  attempt 2  digit-reader@0.2.0" in drawn(*SUCCESS)
+    assert "attempt 1/3 failed, retry in 2.0 s" in drawn(*SUCCESS[:5])
+    assert "attempt 2/3" in drawn(*SUCCESS[:6])
+    assert "1.2 s  attempt 2/3  digit-reader@0.2.0" in drawn(*SUCCESS)
 
 
 def test_a_mapped_operation_is_one_line_with_a_bar() -> None:

@@ -221,7 +221,7 @@ def test_rule_20_adopted_operations_have_what_their_origin_had(workspace: Worksp
     )
     adopted, waiting = workspace.runs.operations(resumed.key)
     assert (resumed.resumed_from, adopted.state, adopted.origin, waiting.state) == (
-        row.run_key, "adopted", row.key, "waiting"
+        workspace.runs.list()[1].id, "adopted", row.key, "waiting"
     )  # fmt: skip
     assert workspace.runs.outputs([adopted.key]) == {adopted.key: [("return", 0, made)]}
     assert workspace.runs.inputs([adopted.key]) == {adopted.key: [("x", 0, made)]}

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from jeyn.settings import variables_without
 from jeyn.workflows.code.local import is_environment
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def _git_start(root: Path, *arguments: str) -> subprocess.Popen[bytes] | None:
     if git is None:
         return None
     # Inside a git hook these would point elsewhere; and a read must take no lock from the user's own git.
-    env = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+    env = variables_without("GIT_")
     return subprocess.Popen(  # noqa: S603
         [git, "--no-optional-locks", "-C", str(root), *arguments],
         stdout=subprocess.PIPE,

@@ -61,7 +61,7 @@ class LocalEngine:
         self.error: Error | None = None
         self.stops = 0
         self.was_cancelled = False
-        self._beaten = self._asked = time.monotonic()
+        self._beaten = self._asked = self._looked = time.monotonic()
 
     def stop(self) -> None:
         """Start nothing more and end what runs."""
@@ -235,7 +235,7 @@ class LocalEngine:
             task = self.tasks.popleft()
             task.attempt += 1
             task.attempt_key = self.runs.start_attempt(task.row, task.attempt, os.uname().nodename, worker.pid)
-            self.watch(OperationChanged(task.name, "running", task.attempt, reason=task.reason))
+            self.watch(OperationChanged(task.name, "running", task.attempt, reason=task.reason, attempts=task.attempts))
             self.pool.give(worker, task)
 
     def _wait(self) -> None:
@@ -247,7 +247,9 @@ class LocalEngine:
                 self._answer(worker, answer)
             if closed:
                 self._died(worker)
-        if time.monotonic() >= now + POLL_SECONDS / 2:
+        now = time.monotonic()
+        if now >= self._looked + POLL_SECONDS or now > self.pool.next_deadline():
+            self._looked = now
             self._look_around()
 
     def _look_around(self) -> None:
@@ -299,7 +301,11 @@ class LocalEngine:
         if error["retry"] and not task.last and not self.stops:
             task.not_before = time.monotonic() + task.wait
             self.delayed.append(task)
-            self.watch(OperationChanged(task.name, "waiting", task.attempt, seconds, retry_in=task.wait, error=error))
+            self.watch(
+                OperationChanged(
+                    task.name, "waiting", task.attempt, seconds, retry_in=task.wait, error=error, attempts=task.attempts
+                )
+            )
             return
         self.error = self.error or error
         self._settle(task, "failed", attempt=task.attempt, seconds=seconds, error=error)

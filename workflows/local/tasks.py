@@ -32,9 +32,14 @@ class Task:
     reason: str = ""
 
     @property
+    def attempts(self) -> int:
+        """How many it may have in all."""
+        return self.operation.options.retries + 1
+
+    @property
     def last(self) -> bool:
         """Whether nothing is tried after the present attempt."""
-        return self.attempt > self.operation.options.retries
+        return self.attempt >= self.attempts
 
     @property
     def wait(self) -> float:

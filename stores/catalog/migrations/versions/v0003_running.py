@@ -1,4 +1,4 @@
-"""What runs, operations and attempts are doing, what they logged, and which results can be taken over."""
+"""What runs, operations and attempts are doing, what they logged, which results can be taken over, and bytes of a few values."""
 
 from typing import Any
 
@@ -53,7 +53,7 @@ def upgrade() -> None:
         sa.Column("ended", Big),
         sa.Column("error", sa.Text()),
     )
-    _create_logs_and_cache()
+    _create_tables()
 
 
 def _add(table: str, *columns: sa.Column[Any]) -> None:
@@ -61,7 +61,7 @@ def _add(table: str, *columns: sa.Column[Any]) -> None:
         op.add_column(table, column)
 
 
-def _create_logs_and_cache() -> None:
+def _create_tables() -> None:
     op.create_table(
         "log_chunk",
         sa.Column("key", Big, primary_key=True),
@@ -80,3 +80,10 @@ def _create_logs_and_cache() -> None:
         sa.Column("seq", Big, nullable=False),
     )
     op.create_index("cache_entry_cache_key", "cache_entry", ["cache_key"])
+    op.create_table(
+        "small_payload",
+        sa.Column("digest", sa.String(64), primary_key=True),
+        sa.Column("data", sa.LargeBinary(), nullable=False),
+        sa.Column("at", Big, nullable=False),
+        sqlite_with_rowid=False,
+    )

@@ -1,0 +1,141 @@
+"""Payloads of a few bytes as rows of the catalog: durable with the commit of what they belong to, and by nothing else.
+
+A file of its own would cost more than all else that an operation writes. No lease is needed, for there is no moment at
+which such bytes are without a reference. `stores/payloads/layered.py` joins them with the payload store.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO
+
+from sqlalchemy import bindparam, delete, func, select, text
+
+from jeyn.stores.catalog.closure import chunks
+from jeyn.stores.catalog.database import Database, Transaction
+from jeyn.stores.catalog.leases import lock, taken
+from jeyn.stores.catalog.prepared import Prepared
+from jeyn.stores.catalog.tables import small_payload
+from jeyn.stores.payloads import reader
+from jeyn.stores.payloads.protocol import StoredPayload, check_digest, check_range, corrupt, missing
+
+LIMIT = 4096
+PAGE = 500
+
+# Equal bytes are not written again; wrong ones, a disk's fault or a person's, are healed.
+_STORE = Prepared(
+    text(
+        "INSERT INTO small_payload (digest, data, at) VALUES (:digest, :data, :at) ON CONFLICT (digest) "
+        "DO UPDATE SET data = excluded.data WHERE small_payload.data <> excluded.data RETURNING digest"
+    ),
+    "digest",
+    "data",
+    "at",
+)
+_DATA = Prepared(select(small_payload.c.data).where(small_payload.c.digest == bindparam("which")))
+_SIZE = Prepared(select(func.length(small_payload.c.data)).where(small_payload.c.digest == bindparam("which")))
+_AMONG = select(small_payload.c.digest).where(small_payload.c.digest.in_(bindparam("digests", expanding=True)))
+_PAGE = (
+    select(small_payload.c.digest, func.length(small_payload.c.data), small_payload.c.at)
+    .where(small_payload.c.digest > bindparam("after"))
+    .order_by(small_payload.c.digest)
+    .limit(PAGE)
+)
+
+
+def store(tx: Transaction, digest: str, data: bytes) -> bool:
+    """Write bytes under their bare digest, inside the commit that refers to them; False when they were there."""
+    return bool(tx.cursor.all(_STORE, digest=digest, data=data, at=tx.at))
+
+
+class SmallPayloads:
+    """The small payloads of one catalog, read as any payload store is."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    def __reduce__(self) -> tuple[Callable[[str], SmallPayloads], tuple[str]]:
+        return _open, (self.database.url.render_as_string(hide_password=False),)
+
+    @property
+    def url(self) -> str:
+        return self.database.url.render_as_string()
+
+    def read(self, digest: str) -> bytes:
+        data = self._data(digest)
+        if hashlib.sha256(data).hexdigest() != digest:
+            raise corrupt(digest, self.url)
+        return data
+
+    def open(self, digest: str) -> AbstractContextManager[BinaryIO]:
+        data = self._data(digest)
+        return reader.verified(io.BytesIO(data).readinto, len(data), digest, corrupt(digest, self.url))
+
+    def read_range(self, digest: str, start: int, length: int) -> bytes:
+        check_range(start, length)
+        return self._data(digest)[start : start + length]
+
+    def size(self, digest: str) -> int:
+        for (size,) in self.database.ask(_SIZE, which=check_digest(digest)):
+            return int(size)
+        raise missing(digest, self.url)
+
+    def exists(self, digest: str) -> bool:
+        return bool(self.database.ask(_SIZE, which=check_digest(digest)))
+
+    def among(self, digests: Collection[str]) -> set[str]:
+        """Those of the digests that are here."""
+        with self.database.read() as connection:
+            return {
+                digest
+                for some in chunks(sorted(digests))
+                for digest in connection.execute(_AMONG, {"digests": list(some)}).scalars()
+            }
+
+    def list(self) -> Iterator[StoredPayload]:
+        after = ""
+        while page := self._page(after):
+            yield from page
+            after = page[-1].digest
+
+    def delete(self, digest: str) -> None:
+        """Remove the payload, whoever needs it; no error when it is not there."""
+        with self.database.write() as tx:
+            tx.connection.execute(delete(small_payload).where(small_payload.c.digest == check_digest(digest)))
+
+    def remove(self, digests: Sequence[str]) -> list[str]:
+        """Delete those that nothing refers to and nobody leases, and say which; no commit comes in between."""
+        with self.database.write() as tx:
+            lock(tx.connection, self.database, "condemn")
+            needed: set[str] = set(tx.connection.execute(taken(digests)).scalars())
+            free = sorted(set(digests) - needed)
+            here = small_payload.c.digest.in_(free)
+            gone = sorted(
+                tx.connection.execute(delete(small_payload).where(here).returning(small_payload.c.digest)).scalars()
+            )
+            if not gone:
+                tx.roll_back()
+        return gone
+
+    def local_path(self, digest: str) -> Path | None:
+        self.size(digest)
+        return None
+
+    def _data(self, digest: str) -> bytes:
+        for (data,) in self.database.ask(_DATA, which=check_digest(digest)):
+            return bytes(data)
+        raise missing(digest, self.url)
+
+    def _page(self, after: str) -> Sequence[StoredPayload]:
+        with self.database.read() as connection:
+            rows = connection.execute(_PAGE, {"after": after}).all()
+        return [StoredPayload(digest, size, datetime.fromtimestamp(at / 1_000_000, UTC)) for digest, size, at in rows]
+
+
+def _open(url: str) -> SmallPayloads:
+    return SmallPayloads(Database(url))

@@ -1,0 +1,102 @@
+"""A workspace's payloads: its payload store, and the few bytes that live in the catalog itself, as one store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
+
+from jeyn.errors import PayloadMissing
+from jeyn.stores.payloads import reader
+from jeyn.stores.payloads.file import FilePayloads
+from jeyn.stores.payloads.memory import MemoryPayloads
+from jeyn.stores.payloads.protocol import PayloadStore, StoredPayload, missing
+from jeyn.stores.payloads.source import Source
+
+if TYPE_CHECKING:
+    from jeyn.stores.catalog.small import SmallPayloads
+
+CHUNK = 200
+Answer = TypeVar("Answer")
+
+
+class LayeredPayloads:
+    """Reads from wherever bytes are; what is put goes to `files`, and only a commit writes to `small`.
+
+    The same digest may be in both. `url` is that of `files`.
+    """
+
+    def __init__(self, small: SmallPayloads, files: PayloadStore) -> None:
+        self.small = small
+        self.files = files
+        # A look at a local file costs less than a question to the catalog, and that less than one to an object store.
+        self._files_first = isinstance(files, FilePayloads | MemoryPayloads)
+
+    def __repr__(self) -> str:
+        return f"LayeredPayloads({self.small!r}, {self.files!r})"
+
+    def __reduce__(self) -> tuple[type[LayeredPayloads], tuple[SmallPayloads, PayloadStore]]:
+        return LayeredPayloads, (self.small, self.files)
+
+    @property
+    def url(self) -> str:
+        return self.files.url
+
+    def put(self, digest: str, source: Source, *, move: bool = False) -> bool:
+        return self.files.put(digest, source, move=move)
+
+    def read(self, digest: str) -> bytes:
+        return self._either(digest, lambda place: place.read(digest))
+
+    @contextmanager
+    def open(self, digest: str) -> Iterator[BinaryIO]:
+        with ExitStack() as stack:
+            yield self._either(digest, lambda place: stack.enter_context(place.open(digest)))
+
+    def read_range(self, digest: str, start: int, length: int) -> bytes:
+        return self._either(digest, lambda place: place.read_range(digest, start, length))
+
+    def fetch(self, digest: str, path: Path) -> None:
+        reader.fetch(self, digest, path)
+
+    def size(self, digest: str) -> int:
+        return self._either(digest, lambda place: place.size(digest))
+
+    def exists(self, digest: str) -> bool:
+        return any(place.exists(digest) for place in self._places)
+
+    def list(self) -> Iterator[StoredPayload]:
+        yield from self.small.list()
+        files = self.files.list()
+        while chunk := list(islice(files, CHUNK)):
+            listed = self.small.among([payload.digest for payload in chunk])
+            yield from (payload for payload in chunk if payload.digest not in listed)
+
+    def delete(self, digest: str) -> None:
+        self.files.delete(digest)
+        self.small.delete(digest)
+
+    def staging(self) -> Path:
+        return self.files.staging()
+
+    def sweep_staging(self, older_than_s: float) -> int:
+        return self.files.sweep_staging(older_than_s)
+
+    def local_path(self, digest: str) -> Path | None:
+        return self._either(digest, lambda place: place.local_path(digest))
+
+    @property
+    def _places(self) -> tuple[PayloadStore | SmallPayloads, PayloadStore | SmallPayloads]:
+        return (self.files, self.small) if self._files_first else (self.small, self.files)
+
+    def _either(self, digest: str, ask: Callable[[PayloadStore | SmallPayloads], Answer]) -> Answer:
+        first, second = self._places
+        try:
+            return ask(first)
+        except PayloadMissing:
+            try:
+                return ask(second)
+            except PayloadMissing as exc:
+                raise missing(digest, self.url) from exc
