@@ -11,6 +11,7 @@ import click
 
 from jeyn.cli.output import Result, command, shown
 from jeyn.cli.reference import references
+from jeyn.cli.target import users_code
 from jeyn.cli.workspace import opened
 from jeyn.errors import NotFound, UsageError
 
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 def impact(ref: str, new_catalog: str | None) -> Result:
     """Show what is downstream of an artefact, and what a new catalog of a formula would break."""
     with opened() as workspace:
-        catalog = _catalog(new_catalog, workspace.settings.root) if new_catalog else None
+        with users_code():
+            catalog = _catalog(new_catalog, workspace.settings.root) if new_catalog else None
         return shown(workspace.impact(ref, new_catalog=catalog))
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from jeyn.cli.output import Result, command
-from jeyn.cli.target import SET, parameters, project, saved_plan, targets
+from jeyn.cli.target import SET, parameters, project, saved_plan, targets, users_code
 from jeyn.errors import JeynError
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def plan(target: str, given: tuple[str, ...], no_cache: bool) -> Result:
     from jeyn.cli.plan_view import plan_text
     from jeyn.workflows.forecast import forecast
 
-    with _planned(target, given) as (found, workspace):
+    with users_code(), _planned(target, given) as (found, workspace):
         expected = forecast(found.plan, workspace, root=found.root, cache=not no_cache)
     data = {"plan": found.plan.to_json(), "forecast": [asdict(each) for each in expected]}
     return Result(data, lambda: plan_text(found.plan, expected), first_problem(found.plan))

@@ -10,7 +10,7 @@ import click
 
 from jeyn.cli.output import Result, columns, command, say
 from jeyn.cli.runs import run_ids
-from jeyn.cli.target import SET, parameters, project, saved_plan, targets
+from jeyn.cli.target import SET, parameters, project, saved_plan, targets, users_code
 from jeyn.errors import Interrupted, JeynError, UsageError
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def run(
         beginning = _resumed(resume, options)
     else:
         beginning = _begun(str(target), given, options | {"on": on, "cache": not no_cache, "isolated": isolated})
-    with beginning as begin:
+    with users_code(), beginning as begin:
         return _watched(begin, explain_cache)
 
 

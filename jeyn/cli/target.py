@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,13 @@ def targets(_: click.Context, __: click.Parameter, incomplete: str) -> list[Comp
 SET = click.option(
     "--set", "given", multiple=True, metavar="NAME=VALUE", help="Give a parameter another value; may be repeated."
 )
+
+
+@contextmanager
+def users_code() -> Iterator[None]:
+    """While a user's module is imported or recorded: what it prints is no result, and goes to stderr."""
+    with redirect_stdout(sys.stderr):
+        yield
 
 
 def parameters(given: Iterable[str]) -> dict[str, str]:

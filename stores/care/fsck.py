@@ -282,8 +282,10 @@ def _is_sound(place: Place, digest: str) -> bool | None:
     try:
         with place.open(digest):
             pass  # leaving the block has read and checked all of it
-    except (PayloadMissing, Corrupt) as exc:
-        return None if isinstance(exc, PayloadMissing) else False
+    except PayloadMissing:
+        return None
+    except Corrupt:
+        return False
     return True
 
 

@@ -17,6 +17,7 @@ from jeyn.stores.catalog import sweep
 from jeyn.stores.catalog.leases import CONDEMNED_SECONDS, absolve, condemn
 from jeyn.stores.catalog.nodes import Node, nodes
 from jeyn.stores.catalog.small import SmallPayloads
+from jeyn.stores.catalog.small import remove as remove_small
 from jeyn.stores.payloads import PayloadStore, StoredPayload
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def collect(
 def places(workspace: Workspace) -> tuple[tuple[Place, Take], ...]:
     """Where bytes lie, and what deletes there those that nobody needs and says which; a digest may be in both."""
     files, small = workspace.payloads.files, workspace.payloads.small
-    return (files, partial(remove, workspace)), (small, small.remove)
+    return (files, partial(remove, workspace)), (small, partial(remove_small, workspace.database))
 
 
 def remove(workspace: Workspace, digests: Sequence[str]) -> list[str]:

@@ -188,9 +188,10 @@ class _Writer:
                 raise PayloadsCondemned([digest for (digest,) in found])
 
     def _store_inline(self, new: NewArtefact) -> None:
-        for digest in {_hex(payload.digest) for payload in new.record.payloads} & new.inline.keys():
-            # Also when the artefact is known already: what was swept or lost is there again.
-            self.stored |= small.store(self.tx, digest, new.inline[digest])
+        """Also when the artefact is known already: what was swept or lost is there again."""
+        if new.inline:
+            for digest in new.inline.keys() & {_hex(payload.digest) for payload in new.record.payloads}:
+                self.stored |= small.store(self.tx, digest, new.inline[digest])
 
     def _existing(self, new: NewArtefact) -> Outcome:
         key = self.keys[new.record.id]

@@ -53,6 +53,19 @@ def store(tx: Transaction, digest: str, data: bytes) -> bool:
     return bool(tx.cursor.all(_STORE, digest=digest, data=data, at=tx.at))
 
 
+def remove(database: Database, digests: Sequence[str]) -> list[str]:
+    """Delete those that nothing refers to and nobody leases, and say which; no commit comes in between."""
+    with database.write() as tx:
+        lock(tx.connection, database, "condemn")
+        needed: set[str] = set(tx.connection.execute(taken(digests)).scalars())
+        free = small_payload.c.digest.in_(sorted(set(digests) - needed))
+        gone = delete(small_payload).where(free).returning(small_payload.c.digest)
+        removed = sorted(tx.connection.execute(gone).scalars())
+        if not removed:
+            tx.roll_back()
+    return removed
+
+
 class SmallPayloads:
     """The small payloads of one catalog, read as any payload store is."""
 
@@ -106,21 +119,9 @@ class SmallPayloads:
     def delete(self, digest: str) -> None:
         """Remove the payload, whoever needs it; no error when it is not there."""
         with self.database.write() as tx:
-            tx.connection.execute(delete(small_payload).where(small_payload.c.digest == check_digest(digest)))
-
-    def remove(self, digests: Sequence[str]) -> list[str]:
-        """Delete those that nothing refers to and nobody leases, and say which; no commit comes in between."""
-        with self.database.write() as tx:
-            lock(tx.connection, self.database, "condemn")
-            needed: set[str] = set(tx.connection.execute(taken(digests)).scalars())
-            free = sorted(set(digests) - needed)
-            here = small_payload.c.digest.in_(free)
-            gone = sorted(
-                tx.connection.execute(delete(small_payload).where(here).returning(small_payload.c.digest)).scalars()
-            )
-            if not gone:
+            done = tx.connection.execute(delete(small_payload).where(small_payload.c.digest == check_digest(digest)))
+            if not done.rowcount:
                 tx.roll_back()
-        return gone
 
     def local_path(self, digest: str) -> Path | None:
         self.size(digest)

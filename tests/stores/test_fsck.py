@@ -289,7 +289,7 @@ def test_memory_stays_bounded_however_large_a_payload(plain: Workspace) -> None:
     plain.model_store.save_checkpoint(
         READER.update_minor(dataset=a_batch(plain), model=np.zeros(64 << 17))  # 64 MiB
     )
-    assert isinstance(plain.payloads, FilePayloads)
+    assert isinstance(plain.payloads.files, FilePayloads)
     tracemalloc.start()
     try:
         assert plain.fsck().ok

@@ -130,7 +130,7 @@ def test_rule_28_a_sweeper_stops_deleting_long_before_its_condemnation_expires(
         workspace.payloads.put(digest, bytes([number]))
     left: list[float] = []
     monotonic, shift, began = time.monotonic, 0.0, 0.0
-    delete = workspace.payloads.delete
+    delete = workspace.payloads.files.delete
 
     def condemned(*args: object) -> list[str]:
         nonlocal began
@@ -145,7 +145,7 @@ def test_rule_28_a_sweeper_stops_deleting_long_before_its_condemnation_expires(
 
     monkeypatch.setattr(time, "monotonic", lambda: monotonic() + shift)
     monkeypatch.setattr("jeyn.stores.care.gc.condemn", condemned)
-    monkeypatch.setattr(workspace.payloads, "delete", slow)
+    monkeypatch.setattr(workspace.payloads.files, "delete", slow)
     assert sorted(remove(workspace, digests)) == sorted(digests)
     assert min(left) >= 60
     assert len(left) == 4
@@ -194,7 +194,7 @@ def test_rule_28_a_delete_that_fails_leaves_its_digest_condemned(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch, sql: Callable[..., list[tuple[str]]]
 ) -> None:
     other = hashlib.sha256(b"x").hexdigest()
-    monkeypatch.setattr(workspace.payloads, "delete", lambda digest: (_ for _ in ()).throw(Busy("no answer")))
+    monkeypatch.setattr(workspace.payloads.files, "delete", lambda digest: (_ for _ in ()).throw(Busy("no answer")))
     with pytest.raises(Busy):
         remove(workspace, [DIGEST, other])
     assert [digest for (digest,) in sql("SELECT digest FROM condemned")] == [DIGEST]

@@ -138,8 +138,8 @@ def test_rule_10_each_kind_of_output_is_one_artefact(project: Project) -> None:
     assert outputs(run)["unsaved_checkpoint"] == outputs(run)["saved_checkpoint"]  # saving it first is optional
     assert set(outputs(run)["unsaved_batch"]) == {"batch", "rows"}
     assert set(outputs(run)["unnamed"]) == {"0", "1"}
-    parents = {edge.parent for edge in project.workspace.upstream(outputs(run)["listed"]["return"], depth=1).edges}
-    assert {each.id for each in found["things"]} <= parents
+    above = project.workspace.upstream(outputs(run)["listed"]["return"], depth=1)
+    assert {each.id for each in found["things"]} <= {node.id for node in above}
 
 
 def test_an_output_that_cannot_be_kept_is_an_error_that_says_what_to_do(project: Project) -> None:
@@ -262,7 +262,7 @@ def operation_{at}() -> None:
     expected = {f"operation_{at}": (code, number) for at, (_, code, number) in enumerate(NEVER.values())}
     assert {name: (error["code"], error["exit_code"]) for name, error in found.items()} == expected, found
     assert sorted(project.touched("ran")) == [str(at) for at in range(len(NEVER))]
-    assert all(error["traceback"].count("pipeline.py") == 1 for error in found.values())
+    assert all("pipeline.py" in error["traceback"] for error in found.values())
 
 
 TIMEOUT = """

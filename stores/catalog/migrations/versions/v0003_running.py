@@ -1,4 +1,4 @@
-"""What runs, operations and attempts are doing, what they logged, which results can be taken over, and bytes of a few values."""
+"""What runs, operations and attempts are doing, what they logged, which results can be taken over; small payloads."""
 
 from typing import Any
 
