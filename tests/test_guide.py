@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -47,3 +48,21 @@ def test_the_command_line_page_names_every_command_and_every_key_of_the_project_
     page = (DOCS / "command-line.md").read_text()
     assert [name for name in COMMANDS if not re.search(rf"\b{name}\b", page)] == []
     assert [key for key in ProjectFile.model_fields if f"`{key}:`" not in page] == []
+
+
+def test_the_architecture_page_names_what_is_there() -> None:
+    rows = [line for line in (ROOT / "ARCHITECTURE.md").read_text().splitlines() if line.startswith("| ")]
+    named = [name for row in rows for name in _places(row)]
+    assert len(named) > 50
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def _places(row: str) -> Iterator[str]:
+    """The files and folders of a table's row; a bare name is beside the one before it."""
+    folder = ""
+    for name in re.findall(r"`([\w/]+(?:\.py|/))`", row):
+        if "/" in name.rstrip("/"):
+            folder = name.rstrip("/").rpartition("/")[0] + "/" if name.endswith(".py") else name
+            yield name
+        else:
+            yield folder + name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from importlib.util import module_from_spec, spec_from_file_location
@@ -69,12 +70,13 @@ def test_an_unknown_profile_is_refused(checkout: Path) -> None:
     assert '"everything"' in refused.stderr
 
 
-def made_ready(checkout: Path, profile: str) -> None:
+def made_ready(checkout: Path, profile: str, **environment: str) -> None:
     """Runs set-up with a uv that only notes how it is called."""
     tools = checkout / "tools"
     tools.mkdir(exist_ok=True)
     program(tools, "uv", FAKE_UV)
-    finished = set_up(checkout, profile, PATH=f"{tools}:{os.environ['PATH']}", CALLS=str(checkout / "calls"))
+    path = f"{tools}:{os.environ['PATH']}"
+    finished = set_up(checkout, profile, PATH=path, CALLS=str(checkout / "calls"), **environment)
     assert finished.returncode == 0, finished.stderr
 
 
@@ -84,6 +86,7 @@ case "$*" in
   venv*) echo venv >>"$CALLS"; mkdir -p .venv/bin
          printf '#!/bin/bash\\ncase "$*" in *version_info*) echo 3.11 ;; esac\\n' >.venv/bin/python
          chmod +x .venv/bin/python ;;
+  *" --offline "*) if [ -n "${FAIL:-}${COLD:-}" ]; then exit 1; fi; echo "$*" >>"$CALLS" ;;
   *) if [ -n "${FAIL:-}" ]; then exit 1; fi; echo "$*" >>"$CALLS" ;;
 esac
 """
@@ -132,6 +135,54 @@ def test_packages_are_compiled_and_constrained(checkout: Path) -> None:
     made_ready(checkout, "test")
     assert "--compile-bytecode" in calls(checkout)[1]
     assert "--constraint constraints.txt" in calls(checkout)[1]
+
+
+def marker(checkout: Path) -> list[str]:
+    return (checkout / ".venv/.jeyn-ready").read_text().splitlines()
+
+
+def test_packages_come_from_the_cache_if_they_can_and_the_marker_says_so(checkout: Path) -> None:
+    made_ready(checkout, "demo")
+    assert "--offline" in calls(checkout)[1]
+    assert re.fullmatch(r"\d+ s with packages from the cache", marker(checkout)[3])
+
+
+def test_packages_are_fetched_when_the_cache_lacks_them(checkout: Path) -> None:
+    made_ready(checkout, "demo", COLD="yes")
+    assert [call.split()[0] for call in calls(checkout)] == ["venv", "pip"]
+    assert "--offline" not in calls(checkout)[1]
+    assert re.fullmatch(r"\d+ s with packages fetched", marker(checkout)[3])
+
+
+@pytest.fixture
+def demo(checkout: Path) -> list[str]:
+    """What `make demo` prints where all is set up, with a jeyn and a python that only say how they are called."""
+    made_ready(checkout, "demo")
+    (checkout / "examples/digits").mkdir(parents=True)
+    program(checkout / ".venv/bin", "jeyn", 'echo "jeyn was called: $*"')
+    program(
+        checkout / ".venv/bin",
+        "python",
+        'case "$*" in *version_info*) echo 3.11 ;; *) echo "python was called: $*" ;; esac',
+    )
+    command = ["bash", str(checkout / "scripts/demo.sh")]
+    clean = {name: value for name, value in os.environ.items() if name not in ("PYTHON", "MAKE_GOAL")}
+    return subprocess.run(
+        command, capture_output=True, text=True, check=True, env=clean, timeout=60
+    ).stdout.splitlines()
+
+
+def test_the_demo_shows_what_it_types_and_then_does_it(demo: list[str]) -> None:
+    called = {"python arrive.py", "jeyn run pipeline.py", "jeyn lineage digit-reader@blessed"}
+    assert {line.removeprefix("$ ") for line in demo if line.startswith("$ ")} == called | {"cd examples/digits"}
+    assert {line.replace(" was called:", "") for line in demo if " was called:" in line} == called
+
+
+def test_the_demo_says_how_long_it_took_with_set_up_apart(demo: list[str]) -> None:
+    (line,) = [line for line in demo if line.startswith("This took")]
+    time = r"\d+\.\d s"
+    made = r"\d+ s with packages from the cache"
+    assert re.fullmatch(rf"This took {time}, of which set-up {time} \(\.venv was made in {made}\)\.", line)
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,9 @@ from typing import Any
 
 from jeyn import errors
 from jeyn.errors import JeynError, OperationFailed
-from jeyn.workflows.traceback import user_traceback
+from jeyn.workflows.traceback import shortened, user_traceback
+
+MOST_MESSAGE = 2_000  # characters; the traceback has more of it
 
 Error = dict[str, Any]  # code, message, hint, refs, exit_code, retry, traceback, operation
 
@@ -24,12 +26,13 @@ def error_of(exc: BaseException, root: Path, operation: str = "") -> Error:
     """An exception as data; the traceback is cut to the user's own frames."""
     return {
         "code": exc.code if isinstance(exc, JeynError) else "OPERATION_FAILED",
-        "message": exc.message if isinstance(exc, JeynError) else _said(exc),
-        "hint": exc.hint if isinstance(exc, JeynError) else "",
+        "message": shortened(exc.message if isinstance(exc, JeynError) else _said(exc), MOST_MESSAGE),
+        "hint": exc.hint if isinstance(exc, JeynError) else install_hint(exc),
         "refs": list(exc.refs) if isinstance(exc, JeynError) else [],
         "exit_code": exc.exit_code if isinstance(exc, JeynError) else 1,
         "retry": retry_helps(exc),
-        "traceback": user_traceback(exc, root),
+        # What an engine says itself was never raised, and its name and message are told already.
+        "traceback": "" if isinstance(exc, JeynError) and exc.__traceback__ is None else user_traceback(exc, root),
         "operation": operation,
     }
 
@@ -41,8 +44,18 @@ def raised(error: Mapping[str, Any]) -> JeynError:
     return kind(str(error.get("message", "")), hint=str(error.get("hint", "")), refs=tuple(error.get("refs", ())))
 
 
+def install_hint(exc: BaseException) -> str:
+    """What to do about a module that is not there; "" for anything else."""
+    if not isinstance(exc, ModuleNotFoundError) or not exc.name:
+        return ""
+    return f'install what gives the module "{exc.name}", for example: pip install {exc.name.partition(".")[0]}'
+
+
 def _said(exc: BaseException) -> str:
     if isinstance(exc, SystemExit):
         return f"the operation called sys.exit({exc.code!r})"
-    text = str(exc)
+    try:
+        text = str(exc)
+    except Exception:
+        text = "<its __str__ failed>"  # the user's code, and nothing that may stop the report of what it did
     return f"{type(exc).__name__}: {text}" if text else type(exc).__name__

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from jeyn.errors import JeynError, NotAllowed, NotFound, OperationFailed, UsageError
 from jeyn.settings import project_root, read_project_file
 from jeyn.workflows.code.local import is_environment
-from jeyn.workflows.traceback import user_frames, user_traceback
+from jeyn.workflows.failure import install_hint
+from jeyn.workflows.traceback import place_of, user_traceback
 
 if TYPE_CHECKING:
     from jeyn.sdk.pipeline import Pipeline
@@ -55,9 +56,9 @@ def import_file(path: Path, root: Path) -> ModuleType:
     try:
         module = importlib.import_module(name)
     except JeynError as exc:
-        frames = user_frames(exc, root)
-        if frames:
-            exc.message = f'"{_shown(Path(frames[-1].filename), root)}", line {frames[-1].lineno}: {exc.message}'
+        place = place_of(exc, root)
+        if place:
+            exc.message = f"{place}: {exc.message}"
         raise
     except SyntaxError as exc:
         raise _syntax_error(exc, path, root) from exc
@@ -230,7 +231,7 @@ def _syntax_error(exc: SyntaxError, path: Path, root: Path) -> UsageError:
         stripped = text.lstrip()
         column = max((exc.offset or 1) - 1 - (len(text) - len(stripped)), 0)
         message += f"\n    {stripped}\n    {' ' * column}^"
-    return UsageError(message, hint="mend that line")
+    return UsageError(message, hint="mend that line" if exc.lineno else "save it as UTF-8 text")
 
 
 def _import_failed(exc: BaseException, path: Path, root: Path) -> OperationFailed:
@@ -239,6 +240,8 @@ def _import_failed(exc: BaseException, path: Path, root: Path) -> OperationFaile
 
 
 def _import_hint(exc: BaseException, path: Path, root: Path) -> str:
+    if isinstance(exc, ImportError) and "relative import" in str(exc):
+        return f'imports start at the project root "{root}": leave out the dots, or put a jeyn.yaml into its parent'
     if not isinstance(exc, ModuleNotFoundError) or not exc.name:
         return "mend the line it names; the file must be importable without running anything"
     top = exc.name.partition(".")[0]
@@ -247,7 +250,7 @@ def _import_hint(exc: BaseException, path: Path, root: Path) -> str:
         folder = ".".join(path.parent.relative_to(root).parts)
         if folder:
             return f"imports start at the project root: from {folder} import {top}"
-    return f'install what gives the module "{exc.name}", for example: pip install {top}'
+    return install_hint(exc)
 
 
 def _shown(path: Path, root: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ParamSpec, overload
 
@@ -40,7 +41,18 @@ class Pipeline(sdk.Pipeline[P]):
                 f'"{self.name}" is run while a pipeline is recorded',
                 hint=f"call it: {self.name}(…) makes it part of it",
             )
+        if _is_being_imported(self.function.__module__):
+            # Each worker would import the file, and so start the pipeline again.
+            raise UsageError(
+                f'"{self.name}" is run while its own file is imported',
+                hint='put the call under: if __name__ == "__main__":',
+            )
         return run_pipeline(self, self.bind(*args, **kwargs), on=on, cache=cache, workers=workers, workspace=workspace)
+
+
+def _is_being_imported(module: str) -> bool:
+    spec = getattr(sys.modules.get(module), "__spec__", None)
+    return module != "__main__" and bool(getattr(spec, "_initializing", False))
 
 
 @overload

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jeyn import errors
-from jeyn.errors import CodeChanged, JeynError, UsageError
+from jeyn.errors import CodeChanged, JeynError, OperationFailed, UsageError
 from jeyn.sdk.datasets import StreamingFormula
+from jeyn.sdk.operation import Operation
 from jeyn.sdk.plan import FunctionCode, Options, Plan, PlannedOperation
 from jeyn.workflows.checks import check_plan
 from jeyn.workflows.code.digest import function_code
+from jeyn.workflows.code.local import is_local
 from jeyn.workflows.code.notebook import notebook_module, running_cells
+from jeyn.workflows.failure import install_hint
 from jeyn.workflows.load import module_of_main
+from jeyn.workflows.traceback import place_of, user_traceback
 
 if TYPE_CHECKING:
     from jeyn.sdk.pipeline import Pipeline
@@ -37,14 +42,15 @@ class Planned:
 
 
 def make_plan(pipeline: Pipeline[...], arguments: Mapping[str, Any], *, root: Path, workspace: Workspace) -> Planned:
-    """Record a pipeline and fill in what `complete` does."""
-    return complete(pipeline(**arguments), root=root, workspace=workspace)
+    """Record a pipeline and fill in what `complete` does. Raises `OperationFailed` with the user's traceback."""
+    return complete(_recorded(pipeline, arguments, root), root=root, workspace=workspace)
 
 
 def complete(plan: Plan, *, root: Path, workspace: Workspace) -> Planned:
     """A plan with its options, code digests and problems. Raises `CodeChanged` when it was made with other code."""
     _make_importable(root, workspace)
-    functions = {reference: _function(reference) for reference in _references(plan)}
+    folders = (root, workspace.settings.home)
+    functions = {reference: _function(reference, folders) for reference in _references(plan)}
     plan, functions, extra = _without_main(plan, functions, root)
     plan = _with_defaults(plan, workspace.settings.operations)
     code = {
@@ -59,6 +65,22 @@ def complete(plan: Plan, *, root: Path, workspace: Workspace) -> Planned:
     known = [each for each in plan.problems if each not in found]
     plan = plan.model_copy(update={"problems": (*known, *found)})
     return Planned(plan, root, extra, _sources(root))
+
+
+def _recorded(pipeline: Pipeline[...], arguments: Mapping[str, Any], root: Path) -> Plan:
+    """The body is the user's code: what goes wrong in it is told with their line."""
+    try:
+        plan: Plan = pipeline(**arguments)
+    except JeynError as exc:
+        place = place_of(exc, root)
+        if place:
+            exc.message = f"{place}: {exc.message}"
+        raise
+    except (Exception, SystemExit) as exc:
+        message = f'the pipeline "{pipeline.name}" failed while it was recorded\n{user_traceback(exc, root)}'
+        hint = install_hint(exc) or "mend the line it names; what computes belongs into an operation"
+        raise OperationFailed(message, hint=hint) from exc
+    return plan
 
 
 def raise_problems(plan: Plan) -> None:
@@ -77,7 +99,7 @@ def _references(plan: Plan) -> list[str]:
     return list(dict.fromkeys(operation.function for operation in operations))
 
 
-def _function(reference: str) -> Callable[..., Any]:
+def _function(reference: str, folders: Sequence[Path]) -> Callable[..., Any]:
     module, _, qualname = reference.partition(":")
     try:
         found: Any = sys.modules.get(module) or importlib.import_module(module)
@@ -87,8 +109,20 @@ def _function(reference: str) -> Callable[..., Any]:
         raise CodeChanged(
             f'the plan calls "{reference}", which is not there ({exc})', hint="make the plan anew"
         ) from exc
+    if not _may_run(found, folders):
+        raise CodeChanged(f'the plan calls "{reference}", which is no operation', hint="make the plan anew")
     function: Callable[..., Any] = found
     return function
+
+
+def _may_run(found: Any, folders: Sequence[Path]) -> bool:
+    """An operation, or a function of the user's own: a plan that came as a file runs nothing else."""
+    if isinstance(found, Operation):
+        return True
+    if not inspect.isfunction(found):
+        return False
+    path = Path(found.__code__.co_filename).resolve()
+    return found.__module__ == "__main__" or any(is_local(path, folder.resolve()) for folder in folders)
 
 
 def _make_importable(root: Path, workspace: Workspace) -> None:

@@ -253,12 +253,12 @@ def _start(
     watch = watch or unwatched
     raise_problems(planned.plan)
     row, code = _create(workspace, planned, on, resumed)
-    watch(RunStarted(row.id, row.pipeline, on, tuple(each.name for each in planned.plan.operations), _id(resumed)))
-    setup = _setup(workspace, planned, row, _unpacked(workspace, code) if isolated else planned.root)
     counted = _Counting(watch)
     began = time.monotonic()
     state, error = "failed", None
     try:
+        watch(RunStarted(row.id, row.pipeline, on, tuple(each.name for each in planned.plan.operations), _id(resumed)))
+        setup = _setup(workspace, planned, row, _unpacked(workspace, code) if isolated else planned.root)
         engine = LocalEngine(
             workspace,
             row,
@@ -273,6 +273,7 @@ def _start(
             state = engine.run()
         error = engine.error
     except BaseException as exc:
+        state = "cancelled" if isinstance(exc, KeyboardInterrupt) else "failed"
         error = error_of(exc, planned.root)
         raise
     finally:
@@ -372,12 +373,18 @@ def _new_id(pipeline: str) -> str:
 
 @contextmanager
 def _stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
-    """SIGINT and SIGTERM stop the run cleanly; only the main thread may say so."""
+    """SIGINT, SIGTERM and a terminal that closes stop the run cleanly; only the main thread may say so."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.signal(number, lambda *_: stop()) for number in numbers}
+
+    def hang_up(*_: object) -> None:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the shell and the system each say that the terminal closed
+        stop()
+
+    before = {number: signal.signal(number, lambda *_: stop()) for number in (signal.SIGINT, signal.SIGTERM)}
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as under nohup
+        before[signal.SIGHUP] = signal.signal(signal.SIGHUP, hang_up)
     try:
         yield
     finally:

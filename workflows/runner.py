@@ -2,7 +2,8 @@
 
 `python -m jeyn.workflows.runner` is what every engine starts. The local engine keeps such processes and gives each
 one job after the other as lines of JSON (SEMANTICS 22): first `{"setup": …}`, then `{"job": …}`; the answers are
-`{"progress": …}` and at last `{"done": …}` or `{"failed": …}`. Names and references travel, never objects.
+`{"progress": …}`, `{"claims": …}`, which `{"commit": …}` answers when it is its turn, and at last `{"done": …}` or
+`{"failed": …}`. Names and references travel, never objects.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ class Job:
     """One attempt: what to call, with what, under which rows of the catalog.
 
     `last`: nothing is tried after it. `offered`: arguments that the function gets if it has such parameters.
+    `in_turn`: what claims a number waits for its turn before it commits (SEMANTICS 2).
     """
 
     operation: str
@@ -60,12 +62,15 @@ class Job:
     cache: bool = True
     last: bool = True
     offered: dict[str, Any] = field(default_factory=dict)
+    in_turn: bool = False
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def execute(workspace: Workspace, job: Job, heart: Heart, report: Report | None = None) -> dict[str, Any]:
+def execute(
+    workspace: Workspace, job: Job, heart: Heart, report: Report | None = None, turn: Callable[[], None] | None = None
+) -> dict[str, Any]:
     """Run one attempt to its commit; the answer is what the engine needs to know. Only the user's code may print."""
     spool = heart.spool
     with workspace.attempt(job.operation_key, job.attempt_key) as attempt:
@@ -74,7 +79,7 @@ def execute(workspace: Workspace, job: Job, heart: Heart, report: Report | None 
             attempt.report_progress = report
         try:
             with heart.beats_for(attempt, job.attempt_key):
-                return {"done": _succeed(attempt, job, spool)}
+                return {"done": _succeed(attempt, job, spool, turn)}
         except BaseException as exc:
             error = error_of(exc, workspace.settings.root, job.operation)
             if error["traceback"] and not isinstance(exc, Stopped):
@@ -83,7 +88,9 @@ def execute(workspace: Workspace, job: Job, heart: Heart, report: Report | None 
             return {"failed": error}
 
 
-def _succeed(attempt: Attempt, job: Job, spool: Spool | None) -> dict[str, Any]:
+def _succeed(
+    attempt: Attempt, job: Job, spool: Spool | None, turn: Callable[[], None] | None = None
+) -> dict[str, Any]:
     function = find_function(job.function)
     arguments = {name: load_input(attempt, wire) for name, wire in job.inputs.items()}
     if job.offered:
@@ -96,6 +103,8 @@ def _succeed(attempt: Attempt, job: Job, spool: Spool | None) -> dict[str, Any]:
     kept = save_outputs(attempt, returned, job.outputs, job.key, inputs)
     effects = list(attempt.effects)
     _flush_streams()
+    if turn is not None and job.in_turn and attempt.staged.claims:
+        turn()
     with _undisturbed():
         attempt.finish(
             [(name, 0, each.produced.id) for name, each in kept.items()],
@@ -236,10 +245,14 @@ class Worker:
 
         self.busy = True
         signal.signal(signal.SIGTERM, _stop)
-        answer = execute(workspace, job, heart, report)
+        answer = execute(workspace, job, heart, report, self._await_turn)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         self.busy = False
         self.send(answer)
+
+    def _await_turn(self) -> None:
+        self.send({"claims": True})
+        self.requests.readline()  # at its end this process is killed: the engine is gone
 
     def send(self, message: Mapping[str, Any]) -> None:
         with self.lock:
@@ -251,8 +264,9 @@ class Worker:
         engine = select.poll()
         engine.register(self.requests.fileno(), 0)  # only that the other end was closed
         engine.poll()
-        if self.busy:
-            os.killpg(os.getpgrp(), signal.SIGKILL)
+        while not self.busy:  # a last job may be on its way; without one the process ends by itself
+            time.sleep(0.05)
+        os.killpg(os.getpgrp(), signal.SIGKILL)
 
 
 def prepare(setup: Mapping[str, Any]) -> tuple[Workspace, Spool]:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from jeyn.workflows.code.local import is_local
 
+MOST_TEXT = 20_000  # characters; a message may hold a whole table
+
 _CELLS = ("<ipython-input-", "<cell")
 
 
@@ -19,12 +21,30 @@ def user_traceback(exc: BaseException, root: Path) -> str:
     root = root.resolve()
     kept = [_cut(each, root) for each in _chain(whole)]
     lines = whole.format() if any(kept) else whole.format_exception_only()
-    return "".join(lines).rstrip("\n")
+    return shortened("".join(lines).rstrip("\n"), MOST_TEXT)
 
 
 def user_frames(exc: BaseException, root: Path) -> list[traceback.FrameSummary]:
     """The user's own frames of an exception, the innermost last."""
     return [frame for frame in traceback.extract_tb(exc.__traceback__) if _is_users(frame, root.resolve())]
+
+
+def place_of(exc: BaseException, root: Path) -> str:
+    """Where in the user's files it happened: `"flow.py", line 8`; "" where that is not known."""
+    root = root.resolve()
+    frames = [frame for frame in user_frames(exc, root) if Path(frame.filename).is_file()]
+    if not frames:
+        return ""
+    path = Path(frames[-1].filename).resolve()
+    return f'"{path.relative_to(root).as_posix()}", line {frames[-1].lineno}'
+
+
+def shortened(text: str, most: int) -> str:
+    """The beginning and the end of a text that nobody could read."""
+    if len(text) <= most:
+        return text
+    half = most // 2
+    return f"{text[:half]} … {len(text) - 2 * half:,} characters left out … {text[-half:]}"
 
 
 def _chain(found: traceback.TracebackException) -> list[traceback.TracebackException]:

@@ -28,7 +28,8 @@ from typing import Any, Protocol
 
 import click
 
-from jeyn.errors import Interrupted, JeynError, UsageError
+from jeyn.cli.streams import lasting_streams, silence
+from jeyn.errors import Interrupted, JeynError, NotAllowed, NotFound, Unreachable, UsageError
 
 SCHEMA = "jeyn/v1"
 DEBUG = "JEYN_DEBUG"
@@ -112,11 +113,11 @@ def columns(rows: Sequence[Sequence[str]], head: Sequence[str] = ()) -> str:
 
 def perform(run: Callable[[Asked], Any], args: Sequence[str]) -> int:
     """Carry out a command line and print what came of it; returns the exit code."""
-    wanted = Asked(json=_wants_json(args))
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            # A name or path that the terminal cannot show must not be what fails.
-            stream.reconfigure(errors="backslashreplace")
+    with lasting_streams():
+        return _performed(run, Asked(json=_wants_json(args)))
+
+
+def _performed(run: Callable[[Asked], Any], wanted: Asked) -> int:
     try:
         try:
             found = run(wanted)
@@ -127,7 +128,12 @@ def perform(run: Callable[[Asked], Any], args: Sequence[str]) -> int:
         except Exception as exc:
             return _fail(exc, wanted)
     except BrokenPipeError:
-        return _nobody_reads()
+        silence(sys.stdout)
+        return 1  # quiet, as `jeyn ls | head` should be
+    except _Unprinted as exc:
+        silence(sys.stdout)
+        _say_error(Unreachable(f"stdout cannot be written: {exc}", hint="what was done stands; send it elsewhere"))
+        return Unreachable.exit_code
     if isinstance(found, Result):
         return found.error.exit_code if found.error else 0
     return found if isinstance(found, int) else 0  # --help and --version have printed; click gives their exit code
@@ -143,10 +149,23 @@ def _print(result: Result, wanted: Asked) -> None:
     # Made first: when it fails, nothing is on stdout yet.
     text = _document(_value(result.data), result.error) if wanted.json else str(_value(result.text))
     if text:
-        click.echo(text, color=_colour())
-    sys.stdout.flush()
+        _put(text)
     if result.error and not wanted.json:
         _say_error(result.error)
+
+
+class _Unprinted(Exception):
+    """What was found could not be written to stdout."""
+
+
+def _put(text: str) -> None:
+    try:
+        click.echo(text, color=_colour())
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as exc:
+        raise _Unprinted(exc.strerror) from exc
 
 
 def _value(found: Any) -> Any:
@@ -154,7 +173,7 @@ def _value(found: Any) -> Any:
 
 
 def _fail(exc: Exception, wanted: Asked) -> int:
-    if isinstance(exc, BrokenPipeError):
+    if isinstance(exc, BrokenPipeError | _Unprinted):
         raise exc
     if _variable(DEBUG) and not isinstance(exc, click.ClickException | click.Abort):
         import traceback
@@ -162,8 +181,7 @@ def _fail(exc: Exception, wanted: Asked) -> int:
         say("".join(traceback.format_exception(exc)), nl=False)
     error = _translated(exc)
     if wanted.json:
-        click.echo(_document(None, error))
-        sys.stdout.flush()
+        _put(_document(None, error))
     else:
         _say_error(error)
     return error.exit_code
@@ -176,9 +194,21 @@ def _translated(exc: Exception) -> JeynError:
         return Interrupted("interrupted", hint="what was saved stays; run it again to go on")
     if isinstance(exc, click.ClickException):
         return UsageError(" ".join(exc.format_message().split()), hint=_help_hint(exc))
+    if isinstance(exc, OSError) and exc.strerror:
+        return _about_the_system(exc)
     return JeynError(
         f"{type(exc).__name__}: {exc}", hint=f"this is a defect of Jeyn; {DEBUG}=1 shows where it happened"
     )
+
+
+def _about_the_system(exc: OSError) -> JeynError:
+    """What a folder, a file or the disk refuses is no defect."""
+    if isinstance(exc, FileNotFoundError) and not exc.filename:
+        return NotFound("the working folder is not there any more", hint="go to one that is")
+    kind: type[JeynError] = NotFound if isinstance(exc, FileNotFoundError) else Unreachable
+    kind = NotAllowed if isinstance(exc, PermissionError) else kind
+    where = f'"{exc.filename}": ' if exc.filename else ""
+    return kind(f"{where}{exc.strerror}", hint=f"check that it is there and whose it is; {DEBUG}=1 shows where")
 
 
 def _help_hint(exc: click.ClickException) -> str:
@@ -233,9 +263,3 @@ def _variable(name: str) -> str:
     from jeyn.settings import variable
 
     return variable(name)
-
-
-def _nobody_reads() -> int:
-    """Quiet, as `jeyn ls | head` should be: what is still buffered goes nowhere."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 1

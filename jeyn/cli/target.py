@@ -52,6 +52,8 @@ def parameters(given: Iterable[str]) -> dict[str, str]:
         name, equals, value = each.partition("=")
         if not equals or not name:
             raise UsageError(f'--set "{each}" has no "="', hint="write --set name=value")
+        if name in found:
+            raise UsageError(f'--set gives "{name}" twice', hint="leave one of them out")
         found[name] = value
     return found
 

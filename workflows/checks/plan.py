@@ -11,7 +11,7 @@ from jeyn.sdk.plan import FileInput, Plan, Problem, Ref
 from jeyn.workflows.checks.argo_limits import beyond_limits, not_on_argo
 from jeyn.workflows.checks.contracts import Contracts
 from jeyn.workflows.checks.formula_versions import refused_versions
-from jeyn.workflows.checks.wiring import Found, cycles, sources_in, unknown_names
+from jeyn.workflows.checks.wiring import Found, cycles, sources_in, unknown_names, wrong_inputs
 
 if TYPE_CHECKING:
     from jeyn.stores.catalog.reader import ArtefactRow
@@ -30,6 +30,7 @@ def check_plan(
     contracts = Contracts(plan, workspace, {text: means for text, (_, means) in references.items()}, functions)
     found = (
         *unknown_names(plan),
+        *wrong_inputs(plan, functions),
         *cycles(plan),
         *((name, error) for name, error in references.values() if isinstance(error, JeynError)),
         *_missing_files(plan, root.resolve()),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from difflib import get_close_matches
 from graphlib import CycleError, TopologicalSorter
+from typing import Any
 
 from jeyn.errors import JeynError, PlanInvalid
 from jeyn.sdk.plan import (
@@ -26,6 +27,7 @@ from jeyn.sdk.plan import (
     needs,
     outputs_in,
 )
+from jeyn.sdk.signature import signature_of
 
 Found = tuple[str, JeynError]  # the operation, and what is wrong with it
 Leaf = Constant | Output | Ref | FileInput
@@ -81,6 +83,21 @@ def unknown_names(plan: Plan) -> Iterator[Found]:
         for output in outputs_in(source):
             if error := _unknown(f'the pipeline returns "{name}"', output, readable):
                 yield "", error
+
+
+def wrong_inputs(plan: Plan, functions: Mapping[str, Callable[..., Any]]) -> Iterator[Found]:
+    """Inputs that an operation's function does not take, and those that it lacks: a plan may be written by hand."""
+    for operation in plan.operations:
+        function = functions.get(operation.function)
+        if function is None:
+            continue
+        signature = signature_of(getattr(function, "function", function))
+        if signature.parameters.keys() != operation.inputs.keys():
+            try:
+                signature.bind((), operation.inputs, f'"{operation.name}"')
+                signature.check_complete(operation.inputs, f'"{operation.name}"')
+            except PlanInvalid as error:
+                yield operation.name, error
 
 
 def _unknown_in(operation: PlannedOperation, known: dict[str, PlannedOperation]) -> Iterator[JeynError]:

@@ -17,6 +17,7 @@ from jeyn.workflows.graph import DONE, Graph, evaluate
 from jeyn.workflows.inputs import Input, Outputs, Produced, Results
 from jeyn.workflows.local.pool import Pool
 from jeyn.workflows.local.tasks import Task
+from jeyn.workflows.local.turns import Turns
 from jeyn.workflows.local.workers import GRACE_SECONDS, Worker
 from jeyn.workflows.shown import shown
 from jeyn.workflows.watch import ItemsKnown, OperationChanged, Printed, Progress, Watch, unwatched
@@ -55,6 +56,7 @@ class LocalEngine:
         self.ready = deque(self.graph.first())
         self.tasks: deque[Task] = deque()
         self.delayed: list[Task] = []
+        self.turns = Turns()
         self.settled: list[Settled] = []
         self.left: dict[str, int] = {}  # of a mapped operation: items without an end
         self.item_states: dict[str, Counter[str]] = {}
@@ -194,6 +196,7 @@ class LocalEngine:
         self.watch(OperationChanged(f"{name}[{item}]", state, **said))
         self.item_states[name][state] += 1
         self.left[name] -= 1
+        self.turns.end(name, item)
         if not self.left[name]:
             self._end_map(name)
 
@@ -229,14 +232,27 @@ class LocalEngine:
         now = time.monotonic()
         due = [task for task in self.delayed if task.not_before <= now]
         self.delayed = [task for task in self.delayed if task.not_before > now]
-        self.tasks.extend(due)
-        while self.tasks and (worker := self.pool.free(len(self.tasks))) is not None:
+        self.tasks.extendleft(reversed(due))
+        while self.tasks and (worker := self.pool.free(len(self.tasks), self._awaited_first())) is not None:
             self._flush()
             task = self.tasks.popleft()
             task.attempt += 1
             task.attempt_key = self.runs.start_attempt(task.row, task.attempt, os.uname().nodename, worker.pid)
             self.watch(OperationChanged(task.name, "running", task.attempt, reason=task.reason, attempts=task.attempts))
             self.pool.give(worker, task)
+
+    def _awaited_first(self) -> int:
+        """One worker more where all others wait for the turn of an item that is to be tried again: it goes first."""
+        if len(self.turns.held) < max(len(self.pool.running), 1):
+            return 0
+        at = next((at for at, task in enumerate(self.tasks) if self.turns.is_first(task)), None)
+        if at is None:
+            return 0
+        self.tasks.rotate(-at)
+        task = self.tasks.popleft()
+        self.tasks.rotate(at)
+        self.tasks.appendleft(task)
+        return 1
 
     def _wait(self) -> None:
         self._flush()
@@ -258,6 +274,11 @@ class LocalEngine:
             self._print(worker, task)
         for worker in self.pool.overdue():
             self._time_out(worker)
+        for worker in self.pool.dead():
+            for answer in worker.answers()[0]:
+                self._answer(worker, answer)
+            if worker in self.pool.running:
+                self._died(worker)
         now = time.monotonic()
         if now - self._beaten > HEARTBEAT_SECONDS:
             self.runs.heartbeat(self.run_row.key)
@@ -275,6 +296,9 @@ class LocalEngine:
             return
         if "progress" in answer:
             self.watch(Progress(task.name, *answer["progress"]))
+            return
+        if "claims" in answer:
+            self.turns.hold(worker, task)
             return
         self._print(worker, task, last=True)
         self.pool.release(worker)
@@ -298,6 +322,7 @@ class LocalEngine:
             self.watch(Printed(task.name, text))
 
     def _failed(self, task: Task, error: Error, seconds: float) -> None:
+        self.turns.drop(task)
         if error["retry"] and not task.last and not self.stops:
             task.not_before = time.monotonic() + task.wait
             self.delayed.append(task)

@@ -22,11 +22,12 @@ class Pool:
         self._idle: list[Worker] = []
         self._selector = selectors.DefaultSelector()
 
-    def free(self, wanted: int) -> Worker | None:
+    def free(self, wanted: int, extra: int = 0) -> Worker | None:
         """A worker without work. If there is none, as many are started as are `wanted` and allowed."""
-        if self._idle:
+        room = self.most + extra - len(self.running)
+        if room > 0 and self._idle:
             return self._idle.pop()
-        for _ in range(min(wanted, self.most - len(self.running)) - len(self._starting)):
+        for _ in range(min(wanted, room) - len(self._starting)):
             worker = Worker(self.setup, self.home)
             self._starting.add(worker)
             self._selector.register(worker, selectors.EVENT_READ)
@@ -69,6 +70,10 @@ class Pool:
         """Those whose job has had its time."""
         now = time.monotonic()
         return [worker for worker in self.running if worker.deadline is not None and now > worker.deadline]
+
+    def dead(self) -> list[Worker]:
+        """Those that ended with a job; a process that they forked may keep their pipe open."""
+        return [worker for worker in self.running if worker.has_ended()]
 
     def next_deadline(self) -> float:
         """When the next job has had its time (monotonic seconds)."""

@@ -67,4 +67,5 @@ class Task:
             cache=self.cache,
             last=self.last,
             offered=self.offered,
+            in_turn=self.item is not None,
         )

@@ -91,6 +91,13 @@ class Worker:
         with contextlib.suppress(BrokenPipeError):
             self._in.close()
 
+    def let_commit(self) -> None:
+        """The items before its own have ended."""
+        self.send({"commit": True})
+
+    def has_ended(self) -> bool:
+        return self.process.poll() is not None
+
     def ask_to_stop(self) -> None:
         self._signal(signal.SIGTERM)
 

@@ -1,4 +1,4 @@
-"""What every payload store promises, held by each: a folder, memory, and S3 over HTTP."""
+"""What every payload store promises, held by each: a folder, memory, S3 over HTTP, and any with small ones in a catalog."""
 
 from __future__ import annotations
 
@@ -303,7 +303,11 @@ def test_a_pickled_store_is_its_url(store: PayloadStore) -> None:
     again = pickle.loads(pickle.dumps(store))
     assert again.url == store.url
     assert again.read(digest) == SMALL
-    assert open_payloads(store.url).read(digest) == SMALL
+
+
+@pytest.mark.parametrize("kind", ["file", "memory", "s3", "layered"], indirect=True)
+def test_what_was_put_is_found_by_the_url(store: PayloadStore) -> None:
+    assert open_payloads(store.url).read(add(store, SMALL)) == SMALL
 
 
 def test_a_fetch_replaces_what_was_there_only_when_verified(kind: Kind, tmp_path: Path) -> None:
