@@ -45,8 +45,7 @@ class Operation(Generic[P, R]):
         bound: Mapping[str, Any] | None = None,
     ) -> None:
         if isinstance(function, Operation):
-            known: str = function.name
-            raise UsageError(f'"{known}" is an operation already', hint="use .options(…) to change it")
+            raise UsageError(f"{function!r} is an operation already", hint="use .options(…) to change it")
         check_function(function, "@operation")
         functools.update_wrapper(self, function)
         self.function = function

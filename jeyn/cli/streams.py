@@ -15,8 +15,8 @@ def lasting_streams() -> Iterator[None]:
     """Streams that were closed before are there, and no message fails for what stderr or a terminal cannot take."""
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
-            # Else the next file that is opened, such as the catalog, would be stdout.
-            os.open(os.devnull, os.O_RDWR)
+            # Else the next file that is opened, here or in a worker, would be stdout.
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
             setattr(sys, name, os.fdopen(number, "r" if number == 0 else "w", closefd=False))
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

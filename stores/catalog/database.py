@@ -111,13 +111,13 @@ class Database:
             with self.read() as connection:
                 return DriverCursor(connection).all(question, **values)
         with translated(self):
-            connection: Any = self._asking.pop() if self._asking else self._engine.raw_connection()
+            asked: Any = self._asking.pop() if self._asking else self._engine.raw_connection()
             try:
-                found = question.rows(connection, self._engine.dialect, values)
+                found = question.rows(asked, self._engine.dialect, values)
             except BaseException:
-                connection.close()
+                asked.close()
                 raise
-            self._asking.append(connection)
+            self._asking.append(asked)
             return found
 
     @contextmanager

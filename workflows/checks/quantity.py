@@ -29,7 +29,7 @@ def quantity(text: str) -> float | None:
         return None
     number, suffix = float(found[1]), found[2] or ""
     if suffix in _BINARY:
-        return number * _BINARY[suffix]
+        return float(number * _BINARY[suffix])
     power: int = _DECIMAL[suffix] if suffix in _DECIMAL else min(int(suffix[1:]), 300)
     return float(number * 10.0**power)
 

@@ -187,7 +187,8 @@ class LocalEngine:
         if produced is not None:
             self.results.single[name] = produced
         if "outputs" not in said and produced and self.watch is not unwatched:
-            said["outputs"] = tuple(shown(self.workspace, each.id) for each in produced.values())
+            order = self.graph.operations[name].outputs
+            said["outputs"] = tuple(shown(self.workspace, produced[each].id) for each in order if each in produced)
         self.watch(OperationChanged(name, state, **said))
         self.ready.extend(self.graph.settle(name, state))
 

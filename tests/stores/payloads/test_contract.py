@@ -1,4 +1,4 @@
-"""What every payload store promises, held by each: a folder, memory, S3 over HTTP, and any with small ones in a catalog."""
+"""What every payload store promises, held by each: a folder, memory, S3 over HTTP, a catalog, and two as one."""
 
 from __future__ import annotations
 
