@@ -172,8 +172,10 @@ class Plan(_Data):
     code: dict[str, FunctionCode] = {}  # by function
     problems: tuple[Problem, ...] = ()
 
-    def operation(self, name: str) -> PlannedOperation:
-        return next(each for each in (*self.operations, self.on_exit) if each is not None and each.name == name)
+    @property
+    def all_operations(self) -> tuple[PlannedOperation, ...]:
+        """The exit handler is the last."""
+        return (*self.operations, self.on_exit) if self.on_exit else self.operations
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for any JSON writer; NaN and the infinities are tagged."""
@@ -199,21 +201,27 @@ class Plan(_Data):
             raise Invalid(f'not a plan: "{where}" {problem["msg"]}', hint="jeyn plan FILE --json makes one") from exc
 
 
-def outputs_in(source: Source | Condition) -> Iterator[Output]:
-    """Every operation's output that a source or condition reads."""
+Leaf = Constant | Output | Ref | FileInput
+
+
+def leaves(source: Source | Condition) -> Iterator[Leaf]:
+    """The sources that a source or condition is made of."""
     match source:
-        case Output():
+        case Constant() | Output() | Ref() | FileInput():
             yield source
         case Items(items=parts) | First(choices=parts) | AllOf(conditions=parts) | AnyOf(conditions=parts):
             for part in parts:
-                yield from outputs_in(part)
+                yield from leaves(part)
         case Compare(left=left, right=right):
-            yield from outputs_in(left)
-            yield from outputs_in(right)
-        case Truth(source=inner):
-            yield from outputs_in(inner)
-        case Not(condition=condition):
-            yield from outputs_in(condition)
+            yield from leaves(left)
+            yield from leaves(right)
+        case Truth(source=inner) | Not(condition=inner):
+            yield from leaves(inner)
+
+
+def outputs_in(source: Source | Condition) -> Iterator[Output]:
+    """Every operation's output that a source or condition reads."""
+    return (leaf for leaf in leaves(source) if isinstance(leaf, Output))
 
 
 def needs(operation: PlannedOperation) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,16 +12,18 @@ from jeyn.sdk.artefact import Artefact
 from jeyn.sdk.catalog import DataCatalog
 
 CATALOGS = ("output_catalog", "input_catalog")
+PARENTS = "parents"
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Pairs of (old, new) by what they are; catalogs are compared feature by feature."""
+    """Pairs of (old, new) by what they are; catalogs are compared by feature. `labels` name parents for people."""
 
     old: str
     new: str
     changes: dict[str, tuple[Any, Any]] = field(default_factory=dict)
     catalogs: dict[str, Any] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def is_empty(self) -> bool:
@@ -36,10 +40,23 @@ class Difference:
     def __str__(self) -> str:
         if self.is_empty:
             return f"{self.old} and {self.new} do not differ"
-        lines = [f"{self.old} → {self.new}"]
-        lines += [f"  {name}: {old} → {new}" for name, (old, new) in self.changes.items()]
-        lines += [f"  {name}: {change}" for name, change in self.catalogs.items()]
-        return "\n".join(lines)
+        return "\n".join([f"{self.old} → {self.new}", *(f"  {line}" for line in self._lines())])
+
+    def _lines(self) -> Iterator[str]:
+        for name, (old, new) in self.changes.items():
+            if name == PARENTS:
+                yield f"{PARENTS}:"
+                yield from (f"  - {self._parent(each)}" for each in old if each not in new)
+                yield from (f"  + {self._parent(each)}" for each in new if each not in old)
+            else:
+                yield from _changed(name, old, new)
+        for name, change in self.catalogs.items():
+            yield f"{name}:"
+            yield from (f"  {line}" for line in str(change).splitlines())
+
+    def _parent(self, edge: str) -> str:
+        kind, _, id = edge.partition(" ")
+        return f"{self.labels.get(id) or _short(id)}  ({kind})"
 
 
 def diff(old: Artefact, new: Artefact) -> Difference:
@@ -52,7 +69,7 @@ def diff(old: Artefact, new: Artefact) -> Difference:
         for key in dict.fromkeys((*before, *after))
         if before.get(key) != after.get(key)
     }
-    return Difference(old.ref, new.ref, changes, _catalog_changes(old, new))
+    return Difference(old.ref, new.ref, changes, _catalog_changes(old, new), _labels(old) | _labels(new))
 
 
 def _catalog_changes(old: Artefact, new: Artefact) -> dict[str, Any]:
@@ -68,5 +85,30 @@ def _shown(artefact: Artefact) -> dict[str, Any]:
     record = artefact.record()
     shown = {key: value for key, value in record.body.items() if key not in CATALOGS}
     shown |= {f"payload {payload.name}": payload.digest for payload in record.payloads}
-    shown |= {"parents": sorted(f"{edge.type.name} {edge.parent}" for edge in record.parents)}
+    shown |= {PARENTS: sorted(f"{edge.type.name} {edge.parent}" for edge in record.parents)}
     return shown | {f"{name}": value for name, value in artefact.facts.items() if name in ("metrics", "rows")}
+
+
+def _labels(artefact: Artefact) -> dict[str, str]:
+    """What the parents are called; what an attempt has only staged has no lineage yet."""
+    if artefact.saved is None or artefact.saved.staged:
+        return {}
+    return {node.id: node.label for node in artefact.upstream(depth=1)}
+
+
+def _changed(name: str, old: Any, new: Any) -> Iterator[str]:
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        for key in dict.fromkeys((*old, *new)):
+            if old.get(key) != new.get(key):
+                yield from _changed(f"{name}.{key}", old.get(key), new.get(key))
+    elif old is None or new is None:
+        yield f"+ {name}: {_short(new)}" if old is None else f"- {name}: {_short(old)}"
+    else:
+        yield f"{name}: {_short(old)} → {_short(new)}"
+
+
+def _short(value: Any) -> str:
+    """Text as it is, but of an id or a digest only its beginning; anything else as JSON."""
+    if isinstance(value, str):
+        return f"{value[:19]}…" if value.startswith("sha256:") else value
+    return json.dumps(value, ensure_ascii=False, default=str)

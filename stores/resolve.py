@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 
 from jeyn.errors import Ambiguous, NotFound
@@ -129,16 +129,17 @@ def _not_found(reader: Reader, reference: Reference, kind: str | None) -> NotFou
     if close:
         hint = f"did you mean {' or '.join(close)}?"
     else:
-        hint = f"there is {', '.join(known[:8])}" if known else "the catalog has no names yet; save a formula first"
+        hint = f"there {_are(known[:8])}" if known else "the catalog has no names yet; save a formula first"
     return NotFound(f'no {what} is called "{name}"', hint=hint)
 
 
 def _wrong_selector(
     reader: Reader, reference: Reference, kind: str, there: list[Claimed], wanted: str | None
 ) -> NotFound:
-    versions = ", ".join(claimed.number for claimed in there[-8:])
     aliases = sorted({m.alias for m in reader.alias_history(owner_of(kind, reference.name or ""))})
-    hint = f"there is {versions}" + (f"; aliases: {', '.join(aliases)}" if aliases else "")
+    hint = f"there {_are([claimed.number for claimed in there[-8:]])}" + (
+        f"; aliases: {', '.join(aliases)}" if aliases else ""
+    )
     if wanted == "batch":
         for claimed in reversed(there):
             last = reader.highest(owner_of("batch", claimed.id))
@@ -148,3 +149,7 @@ def _wrong_selector(
         else:
             hint = f"no version of {reference.name} has a batch yet: save_batch(formula.get_new_batch())"
     return NotFound(f'nothing is "{reference}"', hint=hint)
+
+
+def _are(names: Sequence[str]) -> str:
+    return f"{'is' if len(names) == 1 else 'are'} {', '.join(names)}"

@@ -95,7 +95,7 @@ def raise_problems(plan: Plan) -> None:
 
 
 def _references(plan: Plan) -> list[str]:
-    operations = [*plan.operations, *([plan.on_exit] if plan.on_exit else [])]
+    operations = plan.all_operations
     return list(dict.fromkeys(operation.function for operation in operations))
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from jeyn.errors import Conflict, UsageError
 from jeyn.sdk.plan import Plan
 from jeyn.settings import Settings, project_root
-from jeyn.stores.catalog.operations import NewOperation, OperationRow
+from jeyn.stores.catalog.operations import NewOperation, OperationRow, Settled
 from jeyn.stores.code import code_payload, save_code
 from jeyn.stores.current import context
 from jeyn.stores.workspace import Workspace
@@ -233,7 +233,13 @@ def _close_lost(workspace: Workspace, row: RunRow, state: str = "failed") -> Non
         return
     recover(workspace, row)
     error = {"code": "ENGINE_DIED", "message": f'the engine of "{row.id}" died', "hint": "", "exit_code": 1}
-    workspace.runs.finish(row.key, state, error | {"refs": [], "retry": True, "traceback": "", "operation": ""})
+    error |= {"refs": [], "retry": True, "traceback": "", "operation": ""}
+    open_ones = [each for each in workspace.runs.operations(row.key) if each.state in ("waiting", "running")]
+    for each in open_ones:
+        for attempt in workspace.runs.attempts(each.key)[-1:]:
+            workspace.runs.fail_attempt(attempt.key, state="cancelled", error=error)
+    workspace.runs.settle([Settled(each.key, "cancelled") for each in open_ones])
+    workspace.runs.finish(row.key, state, error)
 
 
 def _start(
@@ -315,7 +321,7 @@ def _new_operations(workspace: Workspace, plan: Plan, resumed: RunRow | None) ->
     done = {each.name: each for each in workspace.runs.operations(resumed.key)} if resumed else {}
     done = {name: each for name, each in done.items() if each.state in DONE}
     found: list[NewOperation] = []
-    every = [*plan.operations, *([plan.on_exit] if plan.on_exit else [])]
+    every = plan.all_operations
     items: dict[int, list[OperationRow]] = {}
     for each in done.values():
         if each.item >= 0:
@@ -343,7 +349,18 @@ def _setup(workspace: Workspace, planned: Planned, row: RunRow, code: Path) -> d
         for name, text in planned.extra.items():
             (folder / name).write_text(text, encoding="utf-8")
         paths.append(str(folder))
-    return {"settings": _as_json(settings), "run": row.id, "code": str(code), "paths": paths}
+    return {
+        "settings": _as_json(settings),
+        "run": row.id,
+        "code": str(code),
+        "paths": paths,
+        # The code package and a notebook's module are named by what they hold: they cannot change.
+        "parts": _parts(planned.plan) if code == planned.root and not planned.extra else {},
+    }
+
+
+def _parts(plan: Plan) -> dict[str, dict[str, str]]:
+    return {reference: found.parts for reference, found in plan.code.items()}
 
 
 def _as_json(settings: Settings) -> dict[str, Any]:

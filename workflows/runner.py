@@ -8,6 +8,7 @@ one job after the other as lines of JSON (SEMANTICS 22): first `{"setup": …}`,
 
 from __future__ import annotations
 
+import fcntl
 import importlib
 import inspect
 import json
@@ -30,6 +31,7 @@ from jeyn.settings import Settings
 from jeyn.stores.attempt import Attempt
 from jeyn.stores.catalog.changes import CacheKey
 from jeyn.stores.workspace import Workspace
+from jeyn.workflows.code.unchanged import Unchanged
 from jeyn.workflows.failure import Error, error_of
 from jeyn.workflows.inputs import load_input
 from jeyn.workflows.outputs import save_outputs
@@ -69,7 +71,12 @@ class Job:
 
 
 def execute(
-    workspace: Workspace, job: Job, heart: Heart, report: Report | None = None, turn: Callable[[], None] | None = None
+    workspace: Workspace,
+    job: Job,
+    heart: Heart,
+    report: Report | None = None,
+    turn: Callable[[], None] | None = None,
+    code: Unchanged | None = None,
 ) -> dict[str, Any]:
     """Run one attempt to its commit; the answer is what the engine needs to know. Only the user's code may print."""
     spool = heart.spool
@@ -79,7 +86,7 @@ def execute(
             attempt.report_progress = report
         try:
             with heart.beats_for(attempt, job.attempt_key):
-                return {"done": _succeed(attempt, job, spool, turn)}
+                return {"done": _succeed(attempt, job, spool, turn, code)}
         except BaseException as exc:
             error = error_of(exc, workspace.settings.root, job.operation)
             if error["traceback"] and not isinstance(exc, Stopped):
@@ -89,9 +96,11 @@ def execute(
 
 
 def _succeed(
-    attempt: Attempt, job: Job, spool: Spool | None, turn: Callable[[], None] | None = None
+    attempt: Attempt, job: Job, spool: Spool | None, turn: Callable[[], None] | None, code: Unchanged | None
 ) -> dict[str, Any]:
     function = find_function(job.function)
+    if code is not None:
+        code.check(job.function)
     arguments = {name: load_input(attempt, wire) for name, wire in job.inputs.items()}
     if job.offered:
         wanted = inspect.signature(function).parameters
@@ -216,8 +225,9 @@ class Worker:
 
     def __init__(self) -> None:
         # What users print must not reach the engine's pipe, nor may they read from it.
-        self.requests = os.fdopen(os.dup(0), "r", encoding="utf-8")
-        self.answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+        # Above 2, which the engine may have had closed and which becomes the file of what they print.
+        self.requests = os.fdopen(fcntl.fcntl(0, fcntl.F_DUPFD_CLOEXEC, 3), "r", encoding="utf-8")
+        self.answers = os.fdopen(fcntl.fcntl(1, fcntl.F_DUPFD_CLOEXEC, 3), "w", encoding="utf-8")
         self.lock = threading.Lock()
         null = os.open(os.devnull, os.O_RDONLY)
         os.dup2(null, 0)
@@ -230,7 +240,9 @@ class Worker:
         setup = self.requests.readline()
         if not setup:
             return
-        workspace, spool = prepare(json.loads(setup)["setup"])
+        told = json.loads(setup)["setup"]
+        workspace, spool = prepare(told)
+        self.code = Unchanged(told.get("parts", {}), Path(told["code"]))
         heart = Heart(workspace, spool)
         self.send({"ready": os.getpid()})
         while line := self.requests.readline():
@@ -245,7 +257,7 @@ class Worker:
 
         self.busy = True
         signal.signal(signal.SIGTERM, _stop)
-        answer = execute(workspace, job, heart, report, self._await_turn)
+        answer = execute(workspace, job, heart, report, self._await_turn, self.code)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         self.busy = False
         self.send(answer)

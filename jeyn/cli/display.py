@@ -105,22 +105,24 @@ class PlainDisplay:
             return ""  # a thousand items are told as one
         line = self.board.lines.get(event.operation)
         if line is None or line.items is None:
-            return change_in_words(event)
+            # A traceback that has just been printed ends with the message.
+            return change_in_words(event, error=event.operation not in self.board.printed_traceback)
         took = f" in {duration(line.seconds)}" if line.seconds is not None else ""
         return f"{event.state}{took}: {counted(+line.items.counts) or 'nothing to do'}"
 
 
-def change_in_words(event: OperationChanged) -> str:
-    """`succeeded in 1.2 s → digit-reader@0.2.0`; empty where nothing needs to be said."""
+def change_in_words(event: OperationChanged, *, error: bool = True) -> str:
+    """`succeeded in 1.2 s → digit-reader@0.2.0`; empty where nothing needs to be said, `error` says why it failed."""
     took = "" if event.seconds is None else f" in {duration(event.seconds)}"
     gave = f" → {', '.join(event.outputs)}" if event.outputs else ""
     match event.state:
         case "running":
             return "started" if event.attempt <= 1 else f"started, attempt {event.attempt}/{event.attempts}"
         case "failed":
-            return f"failed{took}: {error_line(event.error)}"
+            return f"failed{took}: {error_line(event.error)}" if error else f"failed{took}"
         case "waiting" if event.retry_in is not None:
-            return f"attempt {event.attempt}/{event.attempts} failed: {error_line(event.error)}; retry in {duration(event.retry_in)}"
+            failed = f"attempt {event.attempt}/{event.attempts} failed: {error_line(event.error)}"
+            return f"{failed}; retry in {duration(event.retry_in)}"
         case "waiting":
             return ""
         case "succeeded":

@@ -29,7 +29,7 @@ def lineage(ref: str, down: bool, depth: int | None, types: tuple[str, ...], plo
             _write(plot, found.svg())
             say(f"drawn into {plot}")
         # Read now: the workspace closes, and a tree reads what it shows.
-        text = found.tree(width())
+        text = found.tree(width(160))
         return Result(found.to_json() | {"plot": plot}, text)
 
 

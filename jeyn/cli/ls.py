@@ -13,6 +13,7 @@ from jeyn.cli.output import Result, columns, command
 from jeyn.cli.workspace import opened
 
 if TYPE_CHECKING:
+    from jeyn.stores.catalog.nodes import Node
     from jeyn.stores.search import Hit, Hits
     from jeyn.stores.workspace import Workspace
 
@@ -38,14 +39,14 @@ def ls(type: str | None, name: str | None, limit: int) -> Result:
 
 def hits(workspace: Workspace, found: Hits) -> Result:
     """A page of hits as a table; `data` is {"artefacts": […], "next": the cursor of the page that follows}."""
-    aliases = _aliases(workspace)
-    data = {"artefacts": [hit_json(hit, aliases.get(hit.id, [])) for hit in found], "next": found.next}
-    rows = [(label(hit), hit.type, " ".join(aliases.get(hit.id, [])), age(hit.at)) for hit in found]
+    aliases, known = _aliases(workspace), _nodes(workspace, found)
+    data = {"artefacts": [hit_json(hit, known[hit.id], aliases.get(hit.id, [])) for hit in found], "next": found.next}
+    rows = [(label(known[hit.id]), hit.type, " ".join(aliases.get(hit.id, [])), age(hit.at)) for hit in found]
     text = columns(rows, HEAD) if rows else "nothing is saved that fits"
     return Result(data, f"{text}\n… and more" if found.next else text)
 
 
-def hit_json(hit: Hit, aliases: Sequence[str]) -> dict[str, Any]:
+def hit_json(hit: Hit, node: Node, aliases: Sequence[str]) -> dict[str, Any]:
     return {
         "id": hit.id,
         "type": hit.type,
@@ -55,12 +56,13 @@ def hit_json(hit: Hit, aliases: Sequence[str]) -> dict[str, Any]:
         "aliases": list(aliases),
         "saved": moment(hit.at),
         "facts": hit.facts,
+        "made_by": node.made_by and node.made_by.to_json(),
     }
 
 
-def label(hit: Hit) -> str:
-    """The reference; of what has only an id, its beginning and the name."""
-    return f"{hit.id[:19]} {hit.name}".rstrip() if hit.ref.startswith("sha256:") else hit.ref
+def label(node: Node) -> str:
+    """The reference; of what has only an id, its beginning and what it is."""
+    return f"{node.id[:19]} {node.title}".rstrip() if node.ref.startswith("sha256:") else node.ref
 
 
 def age(at: int) -> str:
@@ -81,6 +83,13 @@ def _term(value: str) -> str:
     """A pattern where it can be one, else exactly this text."""
     quoted = value.replace("\\", "\\\\").replace('"', '\\"')
     return value if _PATTERN.fullmatch(value) else f'"{quoted}"'
+
+
+def _nodes(workspace: Workspace, found: Hits) -> dict[str, Node]:
+    from jeyn.stores.catalog.nodes import nodes
+
+    keys = [row.key for hit in found if (row := workspace.reader.row(hit.id)) is not None]
+    return {node.id: node for node in nodes(workspace.database, keys).values()}
 
 
 def _aliases(workspace: Workspace) -> dict[str, list[str]]:

@@ -98,7 +98,8 @@ def on_terminal() -> bool:
 
 def width(default: int = 100) -> int:
     """How many columns stdout has; `default` where it is no terminal."""
-    return os.get_terminal_size(sys.stdout.fileno()).columns if sys.stdout.isatty() else default
+    found = os.get_terminal_size(sys.stdout.fileno()).columns if sys.stdout.isatty() else 0
+    return found or default  # some terminals say that they have none
 
 
 def columns(rows: Sequence[Sequence[str]], head: Sequence[str] = ()) -> str:
@@ -218,8 +219,8 @@ def _help_hint(exc: click.ClickException) -> str:
 
 def _say_error(error: JeynError) -> None:
     say(f"{click.style('error:', fg='red', bold=True)} {error.message}")
-    if error.hint:
-        say(f"  → {error.hint}")
+    for step in error.hint.splitlines():
+        say(f"  → {step}")
 
 
 def _document(data: Any, error: JeynError | None) -> str:
@@ -229,9 +230,14 @@ def _document(data: Any, error: JeynError | None) -> str:
         "schema": SCHEMA,
         "ok": error is None,
         "data": _plain(data),
-        "error": error and {"code": error.code, "message": error.message, "hint": error.hint, "refs": error.refs},
+        "error": error and _told(error),
     }
     return json.dumps(document, indent=2, sort_keys=True, allow_nan=False)
+
+
+def _told(error: JeynError) -> dict[str, Any]:
+    hint = "; ".join(error.hint.splitlines())  # a line for each thing to do is for people
+    return {"code": error.code, "message": error.message, "hint": hint, "refs": error.refs}
 
 
 def _plain(value: Any) -> Any:

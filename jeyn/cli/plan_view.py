@@ -37,7 +37,7 @@ LONG = 40  # characters of a constant
 DEEP = 40  # levels of the tree
 MANY = 500  # lines of the tree
 HEAD = ("OPERATION", "WOULD", "WHY", "BEFORE", "OPTIONS")
-WOULD = {"cached": "be cached", "depends": "depend", "skipped": "be skipped"}
+WOULD = {"cached": "be cached", "depends": "maybe run", "skipped": "be skipped"}
 
 
 def plan_text(plan: Plan, forecasts: Sequence[Forecast]) -> str:
@@ -56,7 +56,7 @@ def _table(plan: Plan, forecasts: Sequence[Forecast]) -> str:
         (
             each.operation,
             WOULD.get(each.decision, each.decision),
-            each.reason,
+            f"depends {each.reason}" if each.reason.startswith("on ") else each.reason,
             duration(each.seconds),
             options_text(options.get(each.operation, Options())),
         )

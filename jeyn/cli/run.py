@@ -125,7 +125,7 @@ def outputs_text(refs: Mapping[str, str]) -> str:
 
 
 def error_of(done: Run) -> JeynError | None:
-    """Why a run did not succeed, with what to type next and the run's own exit code."""
+    """Why a run did not succeed, with what to type next (a line each) and the run's own exit code."""
     if done.state == "succeeded":
         return None
     from jeyn.workflows.failure import raised
@@ -134,12 +134,12 @@ def error_of(done: Run) -> JeynError | None:
     operation = (done.error or {}).get("operation") or ""
     if operation:
         error.message = f'operation "{operation}": {error.message}'
-    error.hint = "; ".join(part for part in (error.hint, *_next(done, operation)) if part)
+    error.hint = "\n".join(part for part in (error.hint, *_next(done, operation)) if part)
     error.exit_code = done.exit_code
     return error
 
 
 def _next(done: Run, operation: str) -> Iterator[str]:
     if operation:
-        yield f"what it printed: jeyn logs {done.id} {operation}"
-    yield f"to go on from here: jeyn run --resume {done.id}"
+        yield f"jeyn logs {done.id} {operation}"
+    yield f"jeyn run --resume {done.id}"

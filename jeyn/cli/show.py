@@ -14,6 +14,7 @@ from jeyn.cli.reference import references
 from jeyn.cli.workspace import opened
 
 if TYPE_CHECKING:
+    from jeyn.sdk.artefact import Edge
     from jeyn.stores.catalog.nodes import Node
     from jeyn.stores.catalog.reader import ArtefactRow
     from jeyn.stores.workspace import Workspace
@@ -35,10 +36,10 @@ def _known(workspace: Workspace, row: ArtefactRow) -> dict[str, Any]:
     body = dict(record.body) | (dict(workspace.contract(row)) if row.type == "use_case" else {})
     now = {(mark.kind, mark.value): mark.present for mark in reader.marks(row.id)}
     marks = {kind for (kind, _), present in now.items() if present}
-    external = reader.external_payloads(row.key)
+    external, node = reader.external_payloads(row.key), _node(workspace, row.key)
     return {
         "id": row.id,
-        "ref": _node(workspace, row.key).ref,
+        "ref": node.ref,
         "type": row.type,
         "schema": row.schema,
         "name": row.name,
@@ -58,8 +59,9 @@ def _known(workspace: Workspace, row: ArtefactRow) -> dict[str, Any]:
             {"name": p.name, "digest": p.digest, "size": p.size, "external": p.digest in external}
             for p in record.payloads
         ],
-        "made_by": _made_by(workspace, row),
-        "parents": [_parent(workspace, edge.type.name, edge.parent) for edge in record.parents],
+        "made_by": node.made_by and node.made_by.to_json(),
+        "content": node.content,
+        "parents": _parents(workspace, row),
         "at": row.at,
     }
 
@@ -70,19 +72,22 @@ def _node(workspace: Workspace, key: int) -> Node:
     return nodes(workspace.database, [key])[key]
 
 
-def _made_by(workspace: Workspace, row: ArtefactRow) -> list[dict[str, str]]:
-    """The operations of runs that gave it; a later run may have given it again, or passed it through."""
-    from jeyn.stores.catalog.nodes import operations_of
+def _parents(workspace: Workspace, row: ArtefactRow) -> list[dict[str, Any]]:
+    """In the order of saving."""
+    from jeyn.stores.catalog.nodes import nodes
 
-    traces = operations_of(workspace.database, [row.key])
-    return [{"run": each.run, "operation": each.name} for each in traces if row.id in each.outputs]
-
-
-def _parent(workspace: Workspace, kind: str, id: str) -> dict[str, Any]:
-    row = workspace.reader.row(id)
+    rows = {edge: workspace.reader.row(edge.parent) for edge in row.record.parents}
+    there = nodes(workspace.database, sorted({found.key for found in rows.values() if found}))
+    named = {node.id: (place, node) for place, node in enumerate(there.values())}
     # Only a damaged catalog lacks a parent; fsck says so, and the rest is worth showing all the same.
-    node = _node(workspace, row.key) if row else None
-    return {"edge": kind, "id": id, "ref": node.ref if node else id, "label": node.label if node else id}
+    lost = (len(named), None)
+    edges = sorted(row.record.parents, key=lambda edge: named.get(edge.parent, lost)[0])
+    return [_parent(edge, named.get(edge.parent, lost)[1]) for edge in edges]
+
+
+def _parent(edge: Edge, node: Node | None) -> dict[str, Any]:
+    ref, label = (node.ref, node.label) if node else (edge.parent, edge.parent)
+    return {"edge": edge.type.name, "id": edge.parent, "ref": ref, "label": label}
 
 
 def _text(found: Mapping[str, Any]) -> str:
@@ -100,11 +105,21 @@ def _lines(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for role, catalog in found["catalogs"].items():
         yield from _under(role.replace("_catalog", ""), _features(catalog))
     for name, value in (*found["body"].items(), *found["facts"].items()):
-        yield name.replace("_", " "), value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        yield name.replace("_", " "), _plain(value)
+    yield "content", found["content"] or ""
     payloads = [f"{p['name']}  {p['size']} bytes  {p['digest'][:19]}…" for p in found["payloads"]]
     yield from _under("payloads", payloads)
-    yield from _under("made by", [f"{each['operation']} of run {each['run']}" for each in found["made_by"]])
+    if made := found["made_by"]:
+        yield "made by", f"{made['operation']} in {made['run']}"
+        yield "its code", made["code"] or ""
     yield from _under("parents", [f"{each['label']}  ({each['edge']})" for each in found["parents"]])
+
+
+def _plain(value: Any) -> str:
+    """Text as it is, a flat object as `name value, name value`, nothing for what is empty, anything else as JSON."""
+    if isinstance(value, Mapping) and not any(isinstance(each, Mapping | list) for each in value.values()):
+        return ", ".join(f"{name} {_plain(each)}" for name, each in value.items())
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False) if value != [] else ""
 
 
 def _features(catalog: Mapping[str, Any]) -> list[str]:

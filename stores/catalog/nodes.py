@@ -1,4 +1,4 @@
-"""Artefacts as people name them: type, name, number and shortest reference, read in a few queries for many keys."""
+"""Artefacts as people name them: type, name, number, shortest reference and maker, in a few queries for many keys."""
 
 from __future__ import annotations
 
@@ -8,15 +8,24 @@ from typing import Any
 
 from sqlalchemy import BindParameter, Connection, bindparam, select
 
+from jeyn.errors import Corrupt
+from jeyn.sdk.canonical import parse
+from jeyn.sdk.plan import RETURN
 from jeyn.sdk.version import Version
 from jeyn.stores.catalog.closure import chunks
 from jeyn.stores.catalog.database import Database
-from jeyn.stores.catalog.tables import artefact, claim, operation, operation_artefact, run
+from jeyn.stores.catalog.provenance import Maker, makers
+from jeyn.stores.catalog.tables import artefact, artefact_payload, claim, small_payload
+
+SHORT = 60  # bytes, and characters, of a value that is shown as it is
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One artefact without its content: `number` is its version or epoch, `at` when it was saved (µs, UTC)."""
+    """One artefact without its bytes: `number` is its version or epoch, `at` when it was saved (µs, UTC).
+
+    `made_by` is None for what no operation made; `content` is that of a short plain value.
+    """
 
     id: str
     type: str
@@ -24,27 +33,28 @@ class Node:
     ref: str
     number: str | None
     at: int
+    made_by: Maker | None = None
+    content: str | None = None
+
+    @property
+    def title(self) -> str:
+        """Its name; a value, whose name is that of an output, is called after the operation that made it."""
+        if self.type != "value":
+            return self.name
+        operation = self.made_by.operation if self.made_by else ""
+        name = ".".join(part for part in (operation, self.name) if part != RETURN and part) or self.name
+        return name if self.content is None else f"{name} = {self.content}"
 
     @property
     def label(self) -> str:
-        """For people: the reference, or the type and name of what has none, with the beginning of its id."""
+        """For people: the reference, or the type and title of what has none, with the beginning of its id."""
         if not self.ref.startswith("sha256:"):
             return self.ref
-        return f"{self.type.replace('_', ' ')} {self.name} ({self.id[:15]}…)"
-
-
-@dataclass(frozen=True, slots=True)
-class OperationTrace:
-    """One operation of a run: the ids that went in and came out, in order."""
-
-    run: str
-    name: str
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
+        return f"{self.type.replace('_', ' ')} {self.title} ({self.id[:15]}…)"
 
 
 _IN_KEYS: BindParameter[Any] = bindparam("keys", expanding=True)
-_ROWS = select(artefact.c.key, artefact.c.id, artefact.c.type, artefact.c.name, artefact.c.at).where(
+_ROWS = select(artefact.c.key, artefact.c.id, artefact.c.type, artefact.c.name, artefact.c.at, artefact.c.seq).where(
     artefact.c.key.in_(_IN_KEYS)
 )
 _CLAIMS = select(claim.c.artefact, claim.c.owner, claim.c.number).where(claim.c.artefact.in_(_IN_KEYS))
@@ -53,20 +63,12 @@ _VERSIONS = (
     .join(claim, claim.c.artefact == artefact.c.key)
     .where(artefact.c.id.in_(bindparam("ids", expanding=True)), claim.c.owner.startswith("formula:"))
 )
-_TOUCHING = select(operation_artefact.c.operation).distinct().where(operation_artefact.c.artefact.in_(_IN_KEYS))
-_OPERATIONS = (
-    select(
-        operation.c.key,
-        run.c.id.label("run"),
-        operation.c.name,
-        operation_artefact.c.direction,
-        artefact.c.id,
-    )
-    .join(run, run.c.key == operation.c.run)
-    .join(operation_artefact, operation_artefact.c.operation == operation.c.key)
-    .join(artefact, artefact.c.key == operation_artefact.c.artefact)
-    .where(operation.c.key.in_(_IN_KEYS))
-    .order_by(operation.c.key, operation_artefact.c.direction, operation_artefact.c.name, operation_artefact.c.position)
+# Values that are small enough are rows of the catalog; longer ones are payloads like any other.
+_CONTENTS = (
+    select(artefact.c.key, artefact.c.document, small_payload.c.data)
+    .join(artefact_payload, artefact_payload.c.artefact == artefact.c.key)
+    .join(small_payload, small_payload.c.digest == artefact_payload.c.digest)
+    .where(artefact.c.key.in_(_IN_KEYS), artefact_payload.c.size <= SHORT)
 )
 
 
@@ -87,11 +89,14 @@ def _read(connection: Connection, keys: list[int]) -> dict[int, Node]:
         owner.removeprefix("batch:") for found in claims.values() for owner, _ in found if owner.startswith("batch:")
     }
     versions = _formula_versions(connection, formulas)
+    rows = connection.execute(_ROWS, {"keys": keys}).all()
+    finished = makers(connection, {row.seq for row in rows})
+    contents = _contents(connection, [row.key for row in rows if row.type == "value"])
     made: dict[int, Node] = {}
-    for key, id, type, name, at in connection.execute(_ROWS, {"keys": keys}):
+    for key, id, type, name, at, seq in rows:
         owner, number = _highest(claims.get(key, []))
         ref = _ref(type, name, owner, number, versions) or f"sha256:{id}"
-        made[key] = Node(f"sha256:{id}", type, name, ref, number, at)
+        made[key] = Node(f"sha256:{id}", type, name, ref, number, at, finished.get(seq), contents.get(key))
     return made
 
 
@@ -121,17 +126,17 @@ def _ref(type: str, name: str, owner: str, number: str | None, versions: dict[st
     return f"batch:{name}@{version}/{number}" if version else None
 
 
-def operations_of(database: Database, keys: Sequence[int]) -> list[OperationTrace]:
-    """The operations that one of these artefacts went into or came out of, oldest first (SEMANTICS 7)."""
-    with database.read() as connection:
-        touching = {key for chunk in chunks(keys) for key in connection.execute(_TOUCHING, {"keys": chunk}).scalars()}
-        rows = [
-            row for chunk in chunks(sorted(touching)) for row in connection.execute(_OPERATIONS, {"keys": chunk}).all()
-        ]
-    found: dict[int, tuple[str, str, dict[str, list[str]]]] = {}
-    for key, run_id, name, direction, id in rows:
-        ends = found.setdefault(key, (run_id, name, {"in": [], "out": []}))[2]
-        ends.setdefault(direction, []).append(f"sha256:{id}")
-    return [
-        OperationTrace(run_id, name, tuple(ends["in"]), tuple(ends["out"])) for run_id, name, ends in found.values()
-    ]
+def _contents(connection: Connection, keys: list[int]) -> dict[int, str]:
+    """Short plain values as Python writes them."""
+    rows = connection.execute(_CONTENTS, {"keys": keys}) if keys else ()
+    found = {key: _content(parse(document)["body"].get("format"), bytes(data)) for key, document, data in rows}
+    return {key: text for key, text in found.items() if text is not None and len(text) <= SHORT}
+
+
+def _content(format: str, data: bytes) -> str | None:
+    from jeyn.stores.serializers import decode_value
+
+    try:
+        return repr(decode_value(format, data)) if format in ("json/1", "text/1") else None
+    except Corrupt:  # fsck says so; the rest is worth showing all the same
+        return None

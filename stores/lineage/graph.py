@@ -10,7 +10,8 @@ from jeyn.errors import NotFound
 from jeyn.sdk.relationship import RelationshipType
 from jeyn.stores.catalog import closure
 from jeyn.stores.catalog.closure import Direction
-from jeyn.stores.catalog.nodes import Node, OperationTrace, nodes, operations_of
+from jeyn.stores.catalog.nodes import Node, nodes
+from jeyn.stores.catalog.provenance import OperationTrace, operations_of
 from jeyn.stores.catalog.reader import Reader
 from jeyn.stores.lineage.svg import draw
 
@@ -48,6 +49,7 @@ class Lineage:
     def __init__(
         self, reader: Reader, key: int, direction: Direction, depth: int | None = None, types: Sequence[str] = ()
     ) -> None:
+        self._reader = reader
         self._database = reader.database
         self._key = key
         self._depth = depth
@@ -99,6 +101,13 @@ class Lineage:
         return nodes(self._database, self._keys)
 
     @cached_property
+    def _aliases(self) -> dict[int, list[str]]:
+        found: dict[int, list[str]] = {}
+        for _, alias, key in sorted(self._reader.current_aliases()):
+            found.setdefault(key, []).append(alias)
+        return found
+
+    @cached_property
     def _names(self) -> frozenset[str]:
         return frozenset(name for node in self for name in (node.id, node.ref))
 
@@ -125,7 +134,7 @@ class Lineage:
 
     def tree(self, width: int = WIDTH) -> str:
         """The graph as a tree, at most `width` characters wide; what several paths reach is shown once."""
-        lines = [_clip(self.root.label, width)]
+        lines = [_clip(self._line(self._key, self.root), width)]
         seen = {self._key}
         stack = _entries(self._next.get(self._key, []), "")
         while stack:
@@ -134,11 +143,12 @@ class Lineage:
                 lines.append(f"… and {left} more: ask for a depth, or for JSON")
                 break
             key, kind, prefix, is_last = stack.pop()
-            shown = f"{prefix}{'└── ' if is_last else '├── '}{self._nodes[key].label}  ({kind})"
-            inner = prefix + ("    " if is_last else "│   ")
+            branch, inner = ("└── ", "    ") if is_last else ("├── ", "│   ")
+            shown, inner, node = prefix + branch, prefix + inner, self._nodes[key]
             if key in seen:
-                shown += " ↑ shown above"
+                shown += f"{node.label}  ({kind}) ↑ shown above"
             else:
+                shown += self._line(key, node, kind)
                 seen.add(key)
                 deeper = self._next.get(key, [])
                 if len(inner) + MIN_LABEL > width and deeper:
@@ -148,17 +158,34 @@ class Lineage:
             lines.append(_clip(shown, width))
         return "\n".join(lines)
 
+    def _line(self, key: int, node: Node, kind: str = "") -> str:
+        edge, aliases = f"({kind})" if kind else "", " ".join(self._aliases.get(key, ()))
+        made = f"made by {node.made_by}" if node.made_by else ""
+        return "  ".join(part for part in (node.label, edge, f"◀ {aliases}" if aliases else "", made) if part)
+
     def to_json(self) -> dict[str, Any]:
         """{"root", "direction", "nodes", "edges", "operations"}, all of plain values."""
         return {
-            "root": _json(self.root),
+            "root": self._json(self._key, self.root),
             "direction": self.direction + "stream",
-            "nodes": [_json(node) for node in self],
+            "nodes": [self._json(key, node) for key, node in self._nodes.items()],
             "edges": [{"parent": parent, "child": child, "type": kind} for parent, child, kind in self.edges],
             "operations": [
                 {"run": o.run, "name": o.name, "inputs": list(o.inputs), "outputs": list(o.outputs)}
                 for o in self.operations
             ],
+        }
+
+    def _json(self, key: int, node: Node) -> dict[str, Any]:
+        return {
+            "id": node.id,
+            "type": node.type,
+            "name": node.name,
+            "ref": node.ref,
+            "number": node.number,
+            "at": node.at,
+            "aliases": self._aliases.get(key, []),
+            "made_by": node.made_by and node.made_by.to_json(),
         }
 
     def svg(self) -> str:
@@ -205,14 +232,3 @@ def edge_name(kind: int) -> str:
 
 def _clip(line: str, width: int) -> str:
     return line if len(line) <= width else line[: width - 1] + "…"
-
-
-def _json(node: Node) -> dict[str, Any]:
-    return {
-        "id": node.id,
-        "type": node.type,
-        "name": node.name,
-        "ref": node.ref,
-        "number": node.number,
-        "at": node.at,
-    }

@@ -81,11 +81,16 @@ def _line(start: tuple[int, int], end: tuple[int, int], kind: str) -> str:
 
 def _box(place: tuple[int, int], node: Node, is_root: bool) -> str:
     x, y = place
-    label = node.label if len(node.label) <= LABEL else node.label[: LABEL - 1] + "…"
+    made = f", made by {node.made_by}" if node.made_by else ""
+    below = f"{node.type} · {node.made_by.operation}" if node.made_by else node.type
     return (
-        f"<g><title>{escape(node.ref)} {escape(node.id)}</title>"
+        f"<g><title>{escape(node.ref)} {escape(node.id)}{escape(made)}</title>"
         f'<rect x="{x}" y="{y}" width="{BOX[0]}" height="{BOX[1]}" rx="6" fill="{COLOURS.get(node.type, "#f1f5f9")}" '
         f'stroke="#334155" stroke-width="{2 if is_root else 1}"/>'
-        f'<text x="{x + 8}" y="{y + 17}">{escape(label)}</text>'
-        f'<text x="{x + 8}" y="{y + 32}" fill="#64748b">{escape(node.type)}</text></g>'
+        f'<text x="{x + 8}" y="{y + 17}">{escape(_cut(node.label))}</text>'
+        f'<text x="{x + 8}" y="{y + 32}" fill="#64748b">{escape(_cut(below))}</text></g>'
     )
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LABEL else text[: LABEL - 1] + "…"

@@ -352,7 +352,7 @@ def test_the_exit_handler_is_part_of_the_plan() -> None:
     assert plan.on_exit is not None
     assert (plan.on_exit.name, plan.on_exit.options.retries) == ("tell", 3)
     assert plan.on_exit.inputs == {"channel": Constant(value="ops")}
-    assert plan.operation("tell") is plan.on_exit
+    assert plan.all_operations[-1] is plan.on_exit
     bound = pipeline(on_exit=tell_someone.bind(someone="you"))(lambda_body)().on_exit
     assert bound is not None
     assert bound.inputs == {"someone": Constant(value="you")}

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from jeyn.errors import Incompatible, JeynError, UsageError
-from jeyn.sdk.plan import Constant, Items, Options, Plan, PlannedOperation, Source
+from jeyn.sdk.plan import Constant, Items, Options, Plan, PlannedOperation, Source, leaves
 from jeyn.workflows.checks.quantity import raw_errors, resource_errors
-from jeyn.workflows.checks.wiring import Found, all_operations, leaves
+from jeyn.workflows.checks.wiring import Found
 
 if TYPE_CHECKING:
     from jeyn.stores.workspace import Workspace
@@ -31,7 +31,7 @@ def beyond_limits(plan: Plan) -> Iterator[Found]:
     for name, parameter in plan.parameters.items():
         if error := _size_error(f'the parameter "{name}"', parameter.value):
             yield "", error
-    for operation in all_operations(plan):
+    for operation in plan.all_operations:
         for error in _errors(operation):
             yield operation.name, error
 

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 from jeyn.errors import CatalogMismatch, JeynError, Unsaved
 from jeyn.sdk.catalog import CatalogClass
 from jeyn.sdk.datasets import DatasetFormula
-from jeyn.sdk.plan import Items, Output, Plan, PlannedOperation, Ref, Source
+from jeyn.sdk.plan import Items, Leaf, Output, Plan, PlannedOperation, Ref, Source, leaves
 from jeyn.sdk.use_case import MlUseCase
 from jeyn.workflows.checks.declared import Declared, Use, declared
-from jeyn.workflows.checks.wiring import Found, Leaf, all_operations, leaves
+from jeyn.workflows.checks.wiring import Found
 
 if TYPE_CHECKING:
     from jeyn.stores.catalog.reader import ArtefactRow
@@ -177,7 +177,7 @@ class Contracts:
 
 def _first_by_function(plan: Plan) -> list[PlannedOperation]:
     found: dict[str, PlannedOperation] = {}
-    for operation in all_operations(plan):
+    for operation in plan.all_operations:
         found.setdefault(operation.function, operation)
     return list(found.values())
 

@@ -8,57 +8,18 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from jeyn.errors import JeynError, PlanInvalid
-from jeyn.sdk.plan import (
-    AllOf,
-    AnyOf,
-    Compare,
-    Condition,
-    Constant,
-    FileInput,
-    First,
-    Items,
-    Not,
-    Output,
-    Plan,
-    PlannedOperation,
-    Ref,
-    Source,
-    Truth,
-    needs,
-    outputs_in,
-)
+from jeyn.sdk.plan import Leaf, Output, Plan, PlannedOperation, leaves, needs, outputs_in
 from jeyn.sdk.signature import signature_of
 
 Found = tuple[str, JeynError]  # the operation, and what is wrong with it
-Leaf = Constant | Output | Ref | FileInput
 
 MAX_CYCLES = 10  # of a plan that is tangled everywhere a few say enough
 MAX_CHOICES = 500  # among more names a close one takes too long to find
 
 
-def all_operations(plan: Plan) -> tuple[PlannedOperation, ...]:
-    """The exit handler is the last."""
-    return (*plan.operations, plan.on_exit) if plan.on_exit else plan.operations
-
-
-def leaves(source: Source | Condition) -> Iterator[Leaf]:
-    """The sources that a source or condition is made of."""
-    match source:
-        case Constant() | Output() | Ref() | FileInput():
-            yield source
-        case Items(items=parts) | First(choices=parts) | AllOf(conditions=parts) | AnyOf(conditions=parts):
-            for part in parts:
-                yield from leaves(part)
-        case Compare(left=left, right=right):
-            yield from leaves(left)
-            yield from leaves(right)
-        case Truth(source=inner) | Not(condition=inner):
-            yield from leaves(inner)
-
-
 def sources_in(plan: Plan) -> Iterator[tuple[str, Leaf]]:
     """Every source with the operation that reads it; "" for what the pipeline returns."""
-    for operation in all_operations(plan):
+    for operation in plan.all_operations:
         for whole in (*operation.inputs.values(), *operation.conditions):
             for source in leaves(whole):
                 yield operation.name, source
@@ -70,7 +31,7 @@ def sources_in(plan: Plan) -> Iterator[tuple[str, Leaf]]:
 def unknown_names(plan: Plan) -> Iterator[Found]:
     """Names that are there twice, and names that are not there."""
     known: dict[str, PlannedOperation] = {}
-    for operation in all_operations(plan):
+    for operation in plan.all_operations:
         if operation.name in known:
             hint = f'rename one of them: {_plain(operation)}.options(name="…")'
             yield operation.name, PlanInvalid(f'two operations are called "{operation.name}"', hint=hint)

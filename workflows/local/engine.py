@@ -6,6 +6,7 @@ import os
 import time
 from collections import Counter, deque
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from jeyn.errors import Interrupted, JeynError, TimedOut, WorkerDied
@@ -63,6 +64,7 @@ class LocalEngine:
         self.error: Error | None = None
         self.stops = 0
         self.was_cancelled = False
+        self.leaving = False
         self._beaten = self._asked = self._looked = time.monotonic()
 
     def stop(self) -> None:
@@ -81,8 +83,20 @@ class LocalEngine:
                 state = self._leave(self.plan.on_exit, state)
             self._flush()
             return state
+        except BaseException:
+            self.watch = unwatched  # it may be what failed
+            with suppress(JeynError):
+                self._abandon()
+            raise
         finally:
             self.pool.end()
+
+    def _abandon(self) -> None:
+        """The engine itself failed: nothing is left that says it runs, and what was printed is kept."""
+        for worker in list(self.pool.running):
+            self._cancel(worker)
+        self._cancel_rest()
+        self._flush()
 
     def _work(self) -> None:
         while not (self.stops or self.was_cancelled):
@@ -284,7 +298,7 @@ class LocalEngine:
         if now - self._beaten > HEARTBEAT_SECONDS:
             self.runs.heartbeat(self.run_row.key)
             self._beaten = now
-        if now - self._asked > 1:
+        if now - self._asked > 1 and not self.leaving:
             self.was_cancelled = self.was_cancelled or self.runs.cancel_requested(self.run_row.key)
             self._asked = now
 
@@ -431,11 +445,13 @@ class LocalEngine:
         task.cache = False
         task.offered = {"state": state, "run": self.run_row.id, "error": self.error["message"] if self.error else None}
         self.tasks.append(task)
-        asked, self.was_cancelled = self.was_cancelled, False
+        # A run that was cancelled lets its handler end.
+        self.was_cancelled, self.leaving = False, True
         self._work()
         self._stop_running()
         self._cancel_rest()
-        self.was_cancelled = asked
+        if self.stops:
+            return "cancelled"
         return state if self.graph.states[operation.name] in DONE else "failed"
 
 

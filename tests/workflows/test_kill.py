@@ -1,0 +1,179 @@
+"""`kill -9` of the engine at any moment, then `--resume`: the artefacts are those of an undisturbed run."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jeyn.errors import NotFound
+from jeyn.workflows.run import Run
+from tests.workflows.projects import Project, outputs, states, until
+
+FLOW = """
+import random
+
+
+def say(name: str) -> None:
+    token = f"{name}-{random.SystemRandom().random()}"
+    print("token", token)
+    with open("printed", "a") as file:
+        file.write(f"{token}\\n")
+
+
+@operation
+def ingest() -> DatasetBatch:
+    say("ingest")
+    return dataset_store.save_batch(points.get_new_batch())
+
+
+@operation
+def train(batch: DatasetBatch, by: float) -> ModelCheckpoint:
+    say("train")
+    return guess.update_minor(dataset=batch, model=np.array([batch.to_numpy()["x"].mean() * by, random.random()]))
+
+
+@operation
+def score(checkpoint: ModelCheckpoint, batch: DatasetBatch) -> float:
+    say("score")
+    found = float(checkpoint.load()[0]) + batch.rows
+    model_store.save_evaluation(checkpoint, batch, {"score": found})
+    return found
+
+
+@operation(retries=1, backoff=0.01)
+def total(scores: list) -> float:
+    say("total")
+    if not Path("stumbled").exists():
+        Path("stumbled").touch()
+        raise RuntimeError("the first time goes wrong")
+    return sum(scores)
+
+
+@operation(cache=False)
+def bless(checkpoint: ModelCheckpoint, total: float) -> ModelCheckpoint:
+    say("bless")
+    model_store.bless(checkpoint, f"{total}")
+    return checkpoint
+
+
+@operation
+def report(total: float, numbers: list) -> dict:
+    say("report")
+    return {"total": total, "numbers": numbers, "table": list(range(1000))}
+
+
+@pipeline
+def flow():
+    batch = ingest()
+    trained = train.bind(batch=batch).map(by=[1, 2, 3])
+    scores = score.bind(batch=batch).map(checkpoint=trained)
+    whole = total(scores)
+    best = train.options(name="best")(batch, 4.0)
+    return {"best": bless(best, whole), "report": report(whole, scores), "trained": trained}
+"""
+
+
+def project_in(folder: Path) -> Project:
+    project = Project(folder).write(FLOW, data=True)
+    project.arrive("a.csv", 1, 2)
+    project.arrive("b.csv", 5)
+    return project
+
+
+def made(run: Run) -> dict[str, Any]:
+    """Everything that a run gave: the ids of each operation's outputs, and the versions of what it returned."""
+    run.check()
+    versions = [each.ref for each in (run.outputs["best"], *run.outputs["trained"])]
+    return {"ids": outputs(run), "blessed": run.workspace.alias("guess@blessed").id, "versions": sorted(versions)}
+
+
+def last_of(project: Project) -> Run | None:
+    with contextlib.suppress(NotFound):
+        return project.last()
+    return None
+
+
+def workers_in(folder: Path) -> list[int]:
+    """Processes of ours whose working folder it is."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if Path(os.readlink(place / "cwd")) == folder and b"jeyn.workflows" in (place / "cmdline").read_bytes():
+                found.append(int(place.name))
+    return found
+
+
+def run_and_kill(project: Project, seconds: float, *arguments: str) -> bool:
+    """Whether it was over before it was killed."""
+    process = project.start("run", *(arguments or ("pipeline.py",)))
+    try:
+        process.wait(seconds)
+        return process.returncode == 0
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return False
+    finally:
+        process.communicate()
+
+
+def check_after_kill(project: Project) -> None:
+    until(lambda: not workers_in(project.folder), 10)  # they notice that nobody waits for them
+    assert set(project.workspace.fsck().counts) <= {"orphaned"}
+
+
+def survive(project: Project, moment: float, again: float | None) -> Run:
+    """Kill a run at a moment, perhaps the resumed one too, and go on until it is done."""
+    over = run_and_kill(project, moment)
+    check_after_kill(project)
+    run = last_of(project)
+    if over:
+        assert run is not None
+        return run
+    if run is not None and again is not None and run.state != "succeeded":
+        run_and_kill(project, again, "--resume", run.id)
+        check_after_kill(project)
+        run = last_of(project)
+    if run is None:
+        return project.run()
+    return run if run.state == "succeeded" else project.resume(run)
+
+
+def kill_at(moments: int, tmp_path: Path, seed: int) -> None:
+    undisturbed = project_in(tmp_path / "undisturbed")
+    begin = time.monotonic()
+    assert run_and_kill(undisturbed, 120)
+    duration = time.monotonic() - begin
+    expected = made(undisturbed.last())
+    chance = random.Random(seed)  # noqa: S311
+    reached: set[str] = set()
+    for number in range(moments):
+        moment = duration * (number + chance.random()) / moments  # uniform, one in each slice
+        again = chance.uniform(0, duration) if number % 3 == 0 else None
+        project = project_in(tmp_path / f"killed-{number}")
+        run = survive(project, moment, again)
+        assert made(run) == expected, f"killed after {moment:.3f} s of {duration:.3f} s, then {again}"
+        assert set(project.workspace.fsck().counts) <= {"orphaned"}
+        every = [Run(project.workspace, row.id) for row in project.workspace.runs.list(100)]
+        assert all("running" not in states(each).values() and each.state != "running" for each in every)
+        logs = "".join(each.logs() for each in every)
+        missing = [token for token in project.touched("printed") if logs.count(token) != 1]
+        assert not missing, f"the log lost or repeated {missing}"
+        reached |= {name for name, state in states(run).items() if state == "adopted"}
+        project.workspace.close()
+    assert reached, "no kill came in the middle of a run"
+
+
+def test_a_killed_engine_loses_nothing(tmp_path: Path) -> None:
+    kill_at(15, tmp_path, seed=1)
+
+
+@pytest.mark.long
+def test_a_killed_engine_loses_nothing_at_50_moments(tmp_path: Path) -> None:
+    kill_at(50, tmp_path, seed=2)
