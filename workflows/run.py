@@ -93,7 +93,12 @@ class Run:
 
     def logs(self, operation: str | None = None) -> str:
         """What its operations printed and logged, or one of them."""
-        return "".join(chunk.text for chunk in self.workspace.runs.log(self.row.key, operation))
+        found: list[str] = []
+        after = 0
+        while chunks := self.workspace.runs.log(self.row.key, operation, after):
+            found += [chunk.text for chunk in chunks]
+            after = chunks[-1].key
+        return "".join(found)
 
     def check(self) -> Run:
         """Raise the error of a run that did not succeed; gives the run."""

@@ -86,7 +86,7 @@ def execute(
             attempt.report_progress = report
         try:
             with heart.beats_for(attempt, job.attempt_key):
-                return {"done": _succeed(attempt, job, spool, turn, code)}
+                return {"done": _succeed(attempt, job, heart, turn, code)}
         except BaseException as exc:
             error = error_of(exc, workspace.settings.root, job.operation)
             if error["traceback"] and not isinstance(exc, Stopped):
@@ -96,7 +96,7 @@ def execute(
 
 
 def _succeed(
-    attempt: Attempt, job: Job, spool: Spool | None, turn: Callable[[], None] | None, code: Unchanged | None
+    attempt: Attempt, job: Job, heart: Heart, turn: Callable[[], None] | None, code: Unchanged | None
 ) -> dict[str, Any]:
     function = find_function(job.function)
     if code is not None:
@@ -114,12 +114,13 @@ def _succeed(
     _flush_streams()
     if turn is not None and job.in_turn and attempt.staged.claims:
         turn()
+    heart.rest()
     with _undisturbed():
         attempt.finish(
             [(name, 0, each.produced.id) for name, each in kept.items()],
             inputs=[(name, position, id) for name, position, id in job.input_ids],
             cache=CacheKey(job.key[7:], job.components) if job.cache else None,
-            log=spool.take(last=True) if spool else "",
+            log=heart.spool.take(last=True) if heart.spool else "",
         )
     return {
         "outputs": {name: asdict(each.produced) for name, each in kept.items()},
@@ -193,6 +194,7 @@ class Heart:
         self.attempt: Attempt | None = None
         self.key = 0
         self.renewed = 0.0
+        self.lock = threading.Lock()
         threading.Thread(target=self._beat, daemon=True).start()
 
     @contextmanager
@@ -201,20 +203,28 @@ class Heart:
         try:
             yield
         finally:
+            self.rest()
+
+    def rest(self) -> None:
+        """What is being copied is copied first: nothing comes after the end of an attempt, or into the next one."""
+        with self.lock:
             self.attempt = None
 
     def _beat(self) -> None:
         while True:
             time.sleep(FLUSH_SECONDS)
-            attempt, key = self.attempt, self.key
-            if attempt is not None:
-                with suppress(JeynError):  # the commit at the end meets the same trouble, and says so
-                    self._once(attempt, key)
+            with self.lock, suppress(JeynError):  # the commit at the end meets the same trouble, and says so
+                if self.attempt is not None:
+                    self._once(self.attempt, self.key)
 
     def _once(self, attempt: Attempt, key: int) -> None:
         text = self.spool.take() if self.spool else ""
-        if text:
-            self.workspace.runs.append_log(key, text)
+        if text and self.spool:
+            try:
+                self.workspace.runs.append_log(key, text)
+            except JeynError:
+                self.spool.give_back(text)
+                raise
         if time.monotonic() - self.renewed > RENEW_SECONDS:
             attempt.leases.renew()
             self.renewed = time.monotonic()

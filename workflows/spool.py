@@ -58,7 +58,12 @@ class Spool:
             if not last:
                 data = data[: data.rfind(b"\n") + 1]
             self._taken += len(data)
-            return data.decode("utf-8", "replace")
+            return as_text(data)
+
+    def give_back(self, text: str) -> None:
+        """It could not be kept: the next `take` gives it again."""
+        with self._lock:
+            self._taken -= len(text.encode())
 
     def rewind(self) -> None:
         """The next attempt starts with nothing."""
@@ -71,6 +76,11 @@ class Spool:
         self.path.unlink(missing_ok=True)
 
 
+def as_text(data: bytes) -> str:
+    """A byte that is no UTF-8 becomes one "?", so that the text has as many bytes: `left_over` counts on it."""
+    return data.decode("utf-8", "surrogateescape").encode("utf-8", "replace").decode()
+
+
 def tail(path: Path, start: int, *, last: bool = False) -> tuple[str, int]:
     """Whole lines of a spool from `start` on (at the `last` all of it), and where they end; for whoever watches."""
     try:
@@ -81,7 +91,7 @@ def tail(path: Path, start: int, *, last: bool = False) -> tuple[str, int]:
         return "", start
     if not last:
         data = data[: data.rfind(b"\n") + 1]
-    return data.decode("utf-8", "replace"), start + len(data)
+    return as_text(data), start + len(data)
 
 
 def left_over(path: Path, copied: int) -> str:
@@ -89,7 +99,7 @@ def left_over(path: Path, copied: int) -> str:
     try:
         with path.open("rb") as file:
             file.seek(copied)
-            return file.read(MOST_BYTES).decode("utf-8", "replace")
+            return as_text(file.read(MOST_BYTES))
     except FileNotFoundError:
         return ""
 
@@ -104,9 +114,7 @@ def recover(workspace: Workspace, run: RunRow) -> None:
 
 def _recover_attempt(workspace: Workspace, run: RunRow, attempt: AttemptRow) -> None:
     path = spool_path(workspace.settings.home, run.id, attempt.pid or 0)
-    kept = workspace.runs.log(run.key)
-    copied = sum(len(chunk.text.encode()) for chunk in kept if chunk.attempt_key == attempt.key)
-    text = left_over(path, copied)
+    text = left_over(path, workspace.runs.logged_bytes(attempt.key))
     if text:
         workspace.runs.append_log(attempt.key, text)
     path.unlink(missing_ok=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -131,7 +131,8 @@ def _one(workspace: Workspace, run: RunRow) -> Result:
     outputs = {
         row.name: [shown(workspace, id) for id in each["outputs"].values()] for row, each in _of_plan(rows, operations)
     }
-    return Result(data, "\n\n".join((_facts(data), _table(rows, operations, outputs), *_errors(rows))))
+    pinned = {id: shown(workspace, id) for id in run.pins.values()}
+    return Result(data, "\n\n".join((_facts(data, pinned), _table(rows, operations, outputs), *_errors(rows))))
 
 
 def operation_json(row: OperationRow) -> dict[str, Any]:
@@ -155,7 +156,7 @@ def _of_plan(
     return ((row, each) for row, each in zip(rows, operations, strict=True) if row.item < 0)
 
 
-def _facts(data: dict[str, Any]) -> str:
+def _facts(data: dict[str, Any], pinned: Mapping[str, str]) -> str:
     rows = [
         ("run", data["id"]),
         ("pipeline", f"{data['pipeline']}({', '.join(f'{k}={v!r}' for k, v in data['parameters'].items())})"),
@@ -164,7 +165,7 @@ def _facts(data: dict[str, Any]) -> str:
         ("took", duration(data["seconds"])),
         ("by", f"{data['actor']} on {data['host']}, engine {data['engine']}"),
         ("code", data["code"] or ""),
-        *(("with", f"{reference} = {id}") for reference, id in data["pins"].items()),
+        *(("with", f"{reference} = {pinned[id]}") for reference, id in data["pins"].items()),
     ]
     return columns([row for row in rows if row[1]])
 

@@ -105,21 +105,29 @@ def _lines(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for role, catalog in found["catalogs"].items():
         yield from _under(role.replace("_catalog", ""), _features(catalog))
     for name, value in (*found["body"].items(), *found["facts"].items()):
-        yield name.replace("_", " "), _plain(value)
+        yield from _under(name.replace("_", " "), list(_values(value)))
     yield "content", found["content"] or ""
     payloads = [f"{p['name']}  {p['size']} bytes  {p['digest'][:19]}…" for p in found["payloads"]]
     yield from _under("payloads", payloads)
     if made := found["made_by"]:
         yield "made by", f"{made['operation']} in {made['run']}"
-        yield "its code", made["code"] or ""
+        yield "code", made["code"] or ""
     yield from _under("parents", [f"{each['label']}  ({each['edge']})" for each in found["parents"]])
 
 
+def _values(value: Any) -> Iterator[str]:
+    """An object of objects as a line for each; nothing for what is empty."""
+    if isinstance(value, Mapping) and any(isinstance(each, Mapping) for each in value.values()):
+        yield from (f"{name}: {_plain(each)}" for name, each in value.items())
+    elif value is not None and value != []:
+        yield _plain(value)
+
+
 def _plain(value: Any) -> str:
-    """Text as it is, a flat object as `name value, name value`, nothing for what is empty, anything else as JSON."""
+    """Text as it is, a flat object as `name value, name value`, anything else as JSON."""
     if isinstance(value, Mapping) and not any(isinstance(each, Mapping | list) for each in value.values()):
-        return ", ".join(f"{name} {_plain(each)}" for name, each in value.items())
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False) if value != [] else ""
+        return ", ".join(f"{name} {_plain(each)}" for name, each in value.items() if each is not None)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _features(catalog: Mapping[str, Any]) -> list[str]:

@@ -33,7 +33,10 @@ class Step:
 
 @dataclass(frozen=True)
 class Affected:
-    """One artefact downstream. `bump` is the smallest legal one that makes it fit again, "none" where it does fit."""
+    """One artefact downstream. `bump` is the smallest legal one that makes it fit again, "none" where it does fit.
+
+    `label` is for people, also of what has no reference but its id.
+    """
 
     id: str
     type: str
@@ -42,6 +45,7 @@ class Affected:
     reasons: tuple[str, ...]
     path: tuple[Step, ...]
     bump: str
+    label: str
 
     def to_json(self) -> dict[str, Any]:
         path = [{"ref": step.ref, "edge": step.edge} for step in self.path]
@@ -158,8 +162,8 @@ def _gathered(
 
 def _affected(node: Node, broken: Broken | None, path: tuple[Step, ...]) -> Affected:
     if broken is None:
-        return Affected(node.id, node.type, node.ref, "touched", (), path, "none")
-    return Affected(node.id, node.type, node.ref, "breaks", broken.reasons, path, broken.bump)
+        return Affected(node.id, node.type, node.ref, "touched", (), path, "none", node.label)
+    return Affected(node.id, node.type, node.ref, "breaks", broken.reasons, path, broken.bump, node.label)
 
 
 def _steps(path: Path, nodes: Mapping[int, Node]) -> tuple[Step, ...]:
@@ -183,7 +187,7 @@ def _lines(found: Impact) -> Iterable[str]:
     counts = f"{len(found.breaks)} would break, {len(found.touched)}" if found.diff is not None else str(len(found))
     yield f"{counts} downstream of {found.ref} {'are' if found.diff is None else 'more are'} touched"
     for item in (*found.breaks, *found.touched):
-        yield f"{'BREAKS' if item.verdict == 'breaks' else 'touched'}  {_named(item)}"
+        yield f"{'BREAKS' if item.verdict == 'breaks' else 'touched'}  {item.label}"
         for reason in item.reasons:
             yield from _indented(reason)
         if item.verdict == "breaks":
@@ -191,11 +195,6 @@ def _lines(found: Impact) -> Iterable[str]:
         yield f"    {_path(item.path)}"
     for alias in found.aliases:
         yield f"{'BREAKS' if alias.verdict == 'breaks' else 'touched'}  alias {alias.ref}, which is {alias.target}"
-
-
-def _named(item: Affected) -> str:
-    """What has no name of its own is told by its type."""
-    return f"{item.type} {_short(item.ref)}" if item.ref == item.id else item.ref
 
 
 def _short(ref: str) -> str:

@@ -65,8 +65,9 @@ def test_a_failure_says_what_and_what_next_and_keeps_what_was_done(tmp_path: Pat
     assert (answer.code, answer.out) == (case.code, ""), answer.err
     assert is_clean(answer.err), answer.err
     assert len(answer.err) < 60_000
-    *_, message, hint = answer.err.splitlines()
-    assert message.startswith('error: operation "fails": ') and case.message in message
+    assert answer.err.count("error: ") == 1
+    message, _, hint = answer.err.partition("error: ")[2].partition("\n")
+    assert message.startswith('operation "fails": ') and case.message in message
     assert case.hint in hint and "jeyn run --resume" in hint
     run = last_run(tmp_path)
     assert run["state"] == "failed"
@@ -159,6 +160,30 @@ def test_a_file_that_is_edited_meanwhile_does_not_count_where_it_was_imported(tm
     write(tmp_path, {"flow.py": "def broken(\n", "helper.py": "VALUE = 'new'\n", "go": ""})
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (0, "'old'\n"), err
+
+
+BOTH = """
+@jeyn.operation
+def both(a, b):
+    return [a, b]
+"""
+
+
+def test_rule_18_what_edited_code_would_give_is_not_taken_for_what_the_run_began_with(tmp_path: Path) -> None:
+    """A worker that starts later would import the edited file: it refuses, and so no cache entry is wrong."""
+    slow = SLOW.replace("    return helper.VALUE", "    time.sleep(1.5)\n    return helper.VALUE")
+    code = flow("both(after(s, 1), after(s, 2))", slow + BOTH).replace(
+        "    return both", "    s = wait(one())\n    return both"
+    )
+    write(tmp_path, {"flow.py": code, "helper.py": "VALUE = 'old'\n"})
+    process = meanwhile(tmp_path, "run", "flow.py", "--workers", "2")
+    write(tmp_path, {"helper.py": "VALUE = 'new'\n", "go": ""})
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 6, err
+    assert '"helper.py" changed after the run had started' in err
+    assert states(last_run(tmp_path))["after"] == "succeeded"
+    write(tmp_path, {"helper.py": "VALUE = 'old'\n"})
+    assert jeyn(tmp_path, "run", "flow.py").out == "['old', 'old']\n"
 
 
 def test_an_input_file_that_goes_meanwhile_is_still_there_for_the_run(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def flow():
     assert lines[2].endswith("INFO user: from logging")
     assert lines[:2] + lines[3:] == [
         "from print", "from stderr", "from a descriptor", "from C", "from a child", "from a shell",
-        "grüße, 世界 🎉", "not utf-8: \ufffd", "nothing",
+        "grüße, 世界 🎉", "not utf-8: ?", "nothing",
     ]  # fmt: skip
     assert "".join(event.text for event in seen if isinstance(event, Printed)) == run.logs()
 
@@ -109,6 +109,25 @@ def flow():
     lines = text.splitlines()
     assert lines[-1] == "the end"
     assert [int(line[:6]) for line in lines[:-1]] == list(range(100_000))
+
+
+def test_a_crash_loses_nothing_after_what_was_copied(project: Project) -> None:
+    project.write(
+        """
+@operation
+def die() -> int:
+    os.write(1, b"\\xff\\xfe\\xe9 no text\\n" * 10)
+    while not jeyn.context().outside.runs.log(1):  # until it is in the catalog
+        time.sleep(0.05)
+    print("the last words", end="")
+    os._exit(1)
+
+@pipeline
+def flow():
+    return die()
+"""
+    )
+    assert project.run().logs() == "??? no text\n" * 10 + "the last words"
 
 
 def test_a_slow_operation_can_be_followed(project: Project) -> None:

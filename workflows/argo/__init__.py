@@ -1,0 +1,1 @@
+"""The Argo engine: plans compiled through Hera, submitted, watched and followed."""
