@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.cli.conftest import ROOT, Answer
+from tests.cli.conftest import ROOT, Answer, call
 
 COMMAND = [sys.executable, "-P", "-m", "jeyn.cli"]  # -P: as for the script `jeyn`, the working folder is no module path
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("JEYN_")} | {
@@ -90,7 +90,7 @@ def check_document(answer: Answer, code: int, name: str, message: str) -> dict[s
 
 def last_run(folder: Path) -> dict[str, Any]:
     """What is kept of the last run."""
-    answer = jeyn(folder, "runs", "last", "--json")
+    answer = call("--home", str(folder / ".jeyn"), "runs", "last", "--json")  # no process: it is asked often
     assert answer.code == 0, answer.out + answer.err
     found: dict[str, Any] = answer.data
     return found

@@ -72,7 +72,7 @@ def test_a_folder_that_cannot_be_written_and_files_that_cannot_be_read(tmp_path:
     (tmp_path / "flow.py").chmod(0)
     check_refused(jeyn(tmp_path, "run", "flow.py", prefix=as_anyone()), 8, '"flow.py"', "check who owns it")
     (tmp_path / "flow.py").chmod(0o644)
-    shutil.rmtree(tmp_path / ".jeyn")
+    shutil.rmtree(tmp_path / ".jeyn", ignore_errors=True)
     tmp_path.chmod(0o555)
     answer = jeyn(tmp_path, "run", "flow.py", prefix=as_anyone())
     tmp_path.chmod(0o755)
@@ -116,9 +116,7 @@ def test_the_working_folder_is_gone(tmp_path: Path) -> None:
 # Names and paths.
 
 
-@pytest.mark.parametrize(
-    "name", ["my flow.py", "my-flow.py", "fłöw é.py", "01_flow.py", "class.py", "sub folder/ünder/flow.py"]
-)
+@pytest.mark.parametrize("name", ["01-fłöw é.py", "class.py", "sub folder/ünder/flow.py"])
 def test_a_file_of_any_name_in_a_folder_of_any_name_from_anywhere(tmp_path: Path, name: str) -> None:
     project = write(tmp_path / "my prøject", {name: flow(), "jeyn.yaml": ""})
     (tmp_path / "other").mkdir()
@@ -261,7 +259,7 @@ def test_an_error_that_nobody_hears_has_its_exit_code(tmp_path: Path) -> None:
 
 def test_ctrl_c_at_any_moment_leaves_no_run_that_seems_to_go_on(tmp_path: Path) -> None:
     write(tmp_path, {"flow.py": flow("sleeps(one())", SLEEPING)})
-    for delay in (0.3, 0.6, 0.9, 1.2):
+    for delay in (0.3, 0.8, 1.3):
         process = subprocess.Popen(
             [*COMMAND, "run", "flow.py", "--no-cache"],
             cwd=tmp_path,
@@ -273,7 +271,9 @@ def test_ctrl_c_at_any_moment_leaves_no_run_that_seems_to_go_on(tmp_path: Path) 
         time.sleep(delay)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=30)
-        assert (process.returncode, out) == (130, ""), err
+        # Python ends itself by the signal where it passed through C code; a shell calls both 130.
+        assert process.returncode in (130, -signal.SIGINT), err
+        assert out == ""
         assert "jeyn/" not in err
     write(tmp_path, {"jeyn.yaml": ""})
     runs = jeyn(tmp_path, "runs", "--json").data["runs"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -147,10 +146,6 @@ def outputs(run: Run) -> dict[str, dict[str, str]]:
     return {row.name: {name: id for name, _, id in ends[row.key]} for row in rows if row.key in ends}
 
 
-def log(run: Run, operation: str | None = None) -> str:
-    return run.logs(operation)
-
-
 def forget(folder: Path) -> None:
     """Modules below a folder are imported again the next time."""
     for name, module in list(sys.modules.items()):
@@ -173,7 +168,3 @@ def is_gone(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except FileNotFoundError:
         return True
-
-
-def kill(pid: int) -> None:
-    os.kill(pid, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""SEMANTICS 23 on the real engine: mapping, collecting, branches, failures, nested pipelines, and claims in map order."""
+"""SEMANTICS 23 on the real engine: maps, branches, failures, nested pipelines; and rule 2, claims in map order."""
 
 from __future__ import annotations
 

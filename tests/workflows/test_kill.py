@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import random
 import subprocess
 import time
@@ -105,7 +104,7 @@ def workers_in(folder: Path) -> list[int]:
     found = []
     for place in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if Path(os.readlink(place / "cwd")) == folder and b"jeyn.workflows" in (place / "cmdline").read_bytes():
+            if (place / "cwd").readlink() == folder and b"jeyn.workflows" in (place / "cmdline").read_bytes():
                 found.append(int(place.name))
     return found
 
@@ -151,7 +150,7 @@ def kill_at(moments: int, tmp_path: Path, seed: int) -> None:
     assert run_and_kill(undisturbed, 120)
     duration = time.monotonic() - begin
     expected = made(undisturbed.last())
-    chance = random.Random(seed)  # noqa: S311
+    chance = random.Random(seed)
     reached: set[str] = set()
     for number in range(moments):
         moment = duration * (number + chance.random()) / moments  # uniform, one in each slice

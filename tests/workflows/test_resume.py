@@ -84,7 +84,7 @@ def test_rule_20_changed_code_is_refused_and_needs_a_new_run(project: Project) -
     path = project.folder / "pipeline.py"
     text = path.read_text()
     path.write_text(text.replace("number * 10", "number * 20"))
-    with pytest.raises(CodeChanged, match="pipeline.py:item") as caught:
+    with pytest.raises(CodeChanged, match=r"pipeline\.py:item") as caught:
         project.resume(failed)
     assert caught.value.exit_code == 6 and "new run" in caught.value.hint
     # What does not count as code is no obstacle.

@@ -55,7 +55,9 @@ def test_rule_16_the_root_is_location_and_never_identity(tmp_path: Path) -> None
         ids.append(outputs(run))
         code = run.row.code
         assert code is not None
-        assert b"a.csv" not in project.workspace.payloads.read(project.workspace.row(code).record.payloads[0].digest[7:])
+        assert b"a.csv" not in project.workspace.payloads.read(
+            project.workspace.row(code).record.payloads[0].digest[7:]
+        )
     assert ids[0] == ids[1]
 
 

@@ -81,6 +81,9 @@ class _Wanted:
         start = next((place for place in range(len(found) - 1, -1, -1) if self._is_new(found[place], name)), None)
         if start is not None:
             return found[start:]
+        stars = [at for at, each in enumerate(self.statements[:before]) if _brings(each.node, name)]
+        if not found and stars:
+            return stars[-1:]
         is_later = name in self._touching
         if not is_later and name in self.namespace and name not in _GIVEN:
             used = f', which "{needed_by}" uses,' if needed_by else ""
@@ -121,6 +124,12 @@ def _is_magic(line: str) -> bool:
     text = line.strip()
     assigned = text.partition("=")[2].lstrip()
     return text.startswith(("%", "!", "?")) or text.endswith("?") or assigned.startswith(("%", "!"))
+
+
+def _brings(node: ast.stmt, name: str) -> bool:
+    """Whether it is `from module import *` of a module that has the name."""
+    is_star = isinstance(node, ast.ImportFrom) and node.names[0].name == "*"
+    return is_star and hasattr(sys.modules.get(node.module or ""), name)
 
 
 def _is_future(node: ast.stmt) -> bool:
