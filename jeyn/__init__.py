@@ -18,6 +18,7 @@ _MODULES = {
     "ModelCheckpoint": "jeyn.sdk.checkpoint",
     "Plan": "jeyn.sdk.plan",
     "Reference": "jeyn.sdk.reference",
+    "Secret": "jeyn.sdk.secret",
     "TableBatch": "jeyn.sdk.datasets",
     "Version": "jeyn.sdk.version",
     "VersionRange": "jeyn.sdk.version_range",

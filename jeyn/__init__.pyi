@@ -13,6 +13,7 @@ from jeyn.sdk.operation import operation
 from jeyn.sdk.plan import Plan
 from jeyn.sdk.progress import progress
 from jeyn.sdk.reference import Reference
+from jeyn.sdk.secret import Secret
 from jeyn.sdk.use_case import MlUseCase
 from jeyn.sdk.version import Version
 from jeyn.sdk.version_range import VersionRange
@@ -36,6 +37,7 @@ __all__ = [
     "ModelCheckpoint",
     "Plan",
     "Reference",
+    "Secret",
     "TableBatch",
     "Version",
     "VersionRange",

@@ -6,6 +6,7 @@ pipelines: {nightly: "pipeline.py:nightly"}
 operations:
   "*": {retries: 1}                 # defaults of every operation
   train: {timeout: 600, resources: {memory: 2Gi}}
+argo: {namespace: ml, image: "team/digits:3", secret: digits-places}
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
@@ -22,6 +23,8 @@ from jeyn.errors import NotAllowed, UsageError
 
 Text = Annotated[str, StringConstraints(min_length=1)]
 PipelineTarget = Annotated[str, StringConstraints(pattern=r"^[^:]+\.py(:[A-Za-z_]\w*)?$")]
+KubernetesName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
+Seconds = Annotated[int, Field(ge=1, le=2**31 - 1)]
 
 
 class _Closed(BaseModel):
@@ -38,6 +41,30 @@ class OperationDefaults(_Closed):
     cache: bool = True
     image: str | None = None
     k8s: dict[str, Any] = {}
+    sidecar: Literal["dapr"] | None = None
+
+
+class ArgoSettings(_Closed):
+    """How pipelines run on Argo Workflows: `argo:` of jeyn.yaml. Times are seconds.
+
+    `secret` is the Kubernetes Secret whose entries are the environment of every pod: JEYN_CATALOG, JEYN_PAYLOADS and
+    credentials. Nothing here is secret itself, since all of it is in the manifests.
+    """
+
+    server: Text = "http://127.0.0.1:2746"
+    namespace: KubernetesName = "default"
+    image: Text = "jeyn:latest"
+    image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
+    image_pull_secrets: list[KubernetesName] = []
+    service_account: KubernetesName = "jeyn"
+    secret: KubernetesName = "jeyn"  # noqa: S105  # a name
+    sidecar: Literal["compiled", "none"] = "compiled"
+    daprd_image: Text = "daprio/daprd:1.18.3"
+    link: Text | None = None  # the address of a run's page; "{run}" stands for its id
+    deadline: Seconds = 7 * 86400  # of a whole run
+    pod_ttl: Seconds = 600  # how long a pod that ended is kept
+    keep_succeeded: Seconds = 7 * 86400  # how long a workflow is kept; the run itself stays in the catalog
+    keep_failed: Seconds = 30 * 86400
 
 
 class ProjectFile(_Closed):
@@ -52,6 +79,10 @@ class ProjectFile(_Closed):
     serializers: dict[str, Text] = {}
     pipelines: dict[str, PipelineTarget] = {}
     operations: dict[str, OperationDefaults] = {}
+    argo: ArgoSettings = ArgoSettings()
+
+
+_KNOWN: dict[str, type[_Closed]] = {"operations": OperationDefaults, "argo": ArgoSettings}
 
 
 def read(path: Path) -> ProjectFile:
@@ -120,7 +151,7 @@ def _wrong(path: Path, node: yaml.Node, exc: ValidationError) -> UsageError:
     line, keys = _find(node, problem["loc"])
     where, key = f'"{path.name}" line {line}', ".".join(keys)
     if problem["type"] == "extra_forbidden":
-        known = list(OperationDefaults.model_fields if len(keys) > 1 else ProjectFile.model_fields)
+        known = list(_KNOWN.get(keys[0], ProjectFile).model_fields if len(keys) > 1 else ProjectFile.model_fields)
         close = get_close_matches(keys[-1], known, n=1)
         hint = f'did you mean "{close[0]}"?' if close else f"known: {', '.join(sorted(known))}"
         return UsageError(f'{where}: "{key}" is an unknown key', hint=hint)

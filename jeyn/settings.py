@@ -24,7 +24,7 @@ class Settings:
     """One workspace's places: a home folder, a database URL, a payload store URL, a data root, named databases.
 
     `pipelines` are "file.py:function" by name; `operations` the options that `jeyn.yaml` gives by operation name, "*"
-    for all.
+    for all; `argo` what it and JEYN_ARGO_SERVER, _NAMESPACE and _IMAGE say (`jeyn.project_file.ArgoSettings`).
     """
 
     root: Path
@@ -38,6 +38,7 @@ class Settings:
     name: str = ""
     pipelines: Mapping[str, str] = field(default_factory=dict)
     operations: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    argo: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def load(
@@ -71,6 +72,7 @@ class Settings:
             name=project.get("name", ""),
             pipelines=project.get("pipelines", {}),
             operations=project.get("operations", {}),
+            argo=project.get("argo", {}) | _argo(env),
         )
 
     def database(self, name: str) -> str:
@@ -137,6 +139,12 @@ def _location(given: str | os.PathLike[str] | None, from_env: str | None, from_f
 def _databases(env: Mapping[str, str]) -> dict[str, str]:
     prefix = "JEYN_DATABASE_"
     return {key.removeprefix(prefix).lower(): value for key, value in env.items() if key.startswith(prefix)}
+
+
+def _argo(env: Mapping[str, str]) -> dict[str, str]:
+    """What differs between a laptop, a test cluster and production, and so may be set where the program runs."""
+    found = {name: env.get(f"JEYN_ARGO_{name.upper()}") for name in ("server", "namespace", "image")}
+    return {name: value for name, value in found.items() if value}
 
 
 def _user() -> str:

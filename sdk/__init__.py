@@ -26,6 +26,7 @@ from jeyn.sdk.pipeline import Pipeline
 from jeyn.sdk.plan import Plan
 from jeyn.sdk.reference import Reference
 from jeyn.sdk.relationship import RelationshipType
+from jeyn.sdk.secret import Secret
 from jeyn.sdk.serializer import ModelSerializer
 from jeyn.sdk.use_case import MlUseCase
 from jeyn.sdk.value import Value
@@ -57,6 +58,7 @@ __all__ = [
     "Record",
     "Reference",
     "RelationshipType",
+    "Secret",
     "SqlFormula",
     "StreamingFormula",
     "TableBatch",

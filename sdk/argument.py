@@ -11,10 +11,11 @@ from jeyn.sdk.artefact import Artefact
 from jeyn.sdk.constant import MAX_DEPTH, SCALARS, plain
 from jeyn.sdk.file import File
 from jeyn.sdk.handle import ConditionExpression, Handle, Handles, promise_of, several_outputs
-from jeyn.sdk.plan import Constant, FileInput, Items, Ref, Source
+from jeyn.sdk.plan import Constant, FileInput, Items, Ref, SecretInput, Source
 from jeyn.sdk.reference import Reference
+from jeyn.sdk.secret import Secret
 
-_NOT_CONSTANT = (Handle, Handles, ConditionExpression, File, Artefact, Reference)
+_NOT_CONSTANT = (Handle, Handles, ConditionExpression, File, Secret, Artefact, Reference)
 
 
 def source_of(value: Any, where: str) -> Source:
@@ -32,6 +33,8 @@ def source_of(value: Any, where: str) -> Source:
             )
         case File():
             return FileInput(path=value.path.as_posix())
+        case Secret():
+            return SecretInput(name=value.name, key=value.key)
         case Artefact():
             return Ref(reference=_saved_id(value, where))
         case Reference():
@@ -40,7 +43,7 @@ def source_of(value: Any, where: str) -> Source:
             return Items(items=tuple(source_of(item, where) for item in value))
         case dict() if not is_constant(value):
             raise NotDigestible(
-                f"{where} is a dict that holds handles, files or artefacts",
+                f"{where} is a dict that holds handles, files, secrets or artefacts",
                 hint="pass each as a parameter of its own, or as a list",
             )
     return Constant(value=plain(value, where))

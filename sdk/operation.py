@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePath
-from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
+from typing import Any, Generic, Literal, ParamSpec, TypeVar, cast, overload
 
 from pydantic import ValidationError
 
@@ -88,7 +88,7 @@ class Operation(Generic[P, R]):
         return cast("list[R]", self._record(recorder, {**self.bound, **lists}, tuple(lists)))
 
     def options(self, *, name: str | None = None, **options: Any) -> Operation[P, R]:
-        """The operation with other options: retries, backoff, timeout, resources, cache, image, k8s; or a name."""
+        """The operation with other options, which are those of `@operation`, or with another name."""
         changed = {**self.default_options.model_dump(exclude_unset=True), **options}
         return self._copy(name=name, options=checked_options(changed, self._what))
 
@@ -209,6 +209,7 @@ def operation(
     cache: bool = True,
     image: str | None = None,
     k8s: Mapping[str, Any] = ...,
+    sidecar: Literal["dapr"] | None = None,
 ) -> Callable[[Callable[P, R]], Operation[P, R]]: ...
 def operation(function: Any = None, /, *, name: str | None = None, uses: Sequence[str] = (), **options: Any) -> Any:
     """Make a function an operation; `uses` names modules or files that it imports in ways no one can see."""

@@ -16,7 +16,7 @@ from jeyn.sdk.artefact import Artefact
 from jeyn.sdk.constant import plain
 from jeyn.sdk.file import File
 from jeyn.sdk.handle import Handle, ref
-from jeyn.sdk.plan import FileInput, Ref
+from jeyn.sdk.plan import FileInput, Ref, SecretInput
 from jeyn.sdk.signature import Parameter
 
 _TRUTHS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
@@ -63,6 +63,8 @@ def recorded(value: Any, where: str) -> Any:
     match source_of(value, where):
         case Ref(reference=text) | FileInput(path=text):
             return text
+        case SecretInput(name=name, key=key):
+            return f"secret {name}/{key}"
     raise UsageError(f"{where} is the output of an operation", hint="call the operation inside the pipeline")
 
 

@@ -51,6 +51,14 @@ class FileInput(_Data):
     path: str
 
 
+class SecretInput(_Data):
+    """A secret by its name and key, which are all that a plan knows of it (`jeyn.Secret`)."""
+
+    kind: Literal["secret"] = "secret"
+    name: str
+    key: str
+
+
 class Items(_Data):
     """A list put together from several sources."""
 
@@ -65,7 +73,7 @@ class First(_Data):
     choices: tuple[Source, ...]
 
 
-Source = Annotated[Constant | Output | Ref | FileInput | Items | First, Field(discriminator="kind")]
+Source = Annotated[Constant | Output | Ref | FileInput | SecretInput | Items | First, Field(discriminator="kind")]
 
 Comparison = Literal["==", "!=", "<", "<=", ">", ">="]
 
@@ -108,6 +116,7 @@ class Options(_Data):
     """How an operation is run; none of it is in the cache key (SEMANTICS 18).
 
     `timeout` and `backoff` are seconds; the wait before retry n is `backoff * 2 ** (n - 1)`, at most 60 s.
+    `image`, `k8s` (fields of the pod, as Kubernetes spells them) and `sidecar` say something to Argo alone.
     """
 
     retries: Annotated[int, Field(ge=0, le=1000)] = 0
@@ -117,6 +126,7 @@ class Options(_Data):
     cache: bool = True
     image: str | None = None
     k8s: dict[str, Any] = {}
+    sidecar: Literal["dapr"] | None = None
 
 
 class PlannedOperation(_Data):
@@ -201,13 +211,13 @@ class Plan(_Data):
             raise Invalid(f'not a plan: "{where}" {problem["msg"]}', hint="jeyn plan FILE --json makes one") from exc
 
 
-Leaf = Constant | Output | Ref | FileInput
+Leaf = Constant | Output | Ref | FileInput | SecretInput
 
 
 def leaves(source: Source | Condition) -> Iterator[Leaf]:
     """The sources that a source or condition is made of."""
     match source:
-        case Constant() | Output() | Ref() | FileInput():
+        case Constant() | Output() | Ref() | FileInput() | SecretInput():
             yield source
         case Items(items=parts) | First(choices=parts) | AllOf(conditions=parts) | AnyOf(conditions=parts):
             for part in parts:

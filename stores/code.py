@@ -36,6 +36,11 @@ def save_code(workspace: Workspace, package: Package) -> Artefact:
     return _bound(workspace, outcome.id)
 
 
+def code_id(package: Package) -> str:
+    """What `save_code` gives its artefact as id, without keeping anything."""
+    return _record(package, PayloadRef(PAYLOAD, sha256_of(package.payload), len(package.payload))).id
+
+
 def code_payload(workspace: Workspace, id: str) -> tuple[str, bytes]:
     """(digest of the package, its gzipped bytes) of a `code` artefact, checked by digest."""
     record = workspace.row(id).record

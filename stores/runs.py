@@ -52,11 +52,14 @@ class Runs:
         code: str | None,
         engine: str,
         host: str,
-        pid: int,
+        pid: int | None,
         operations: Sequence[NewOperation],
         resumed_from: int | None = None,
     ) -> RunRow:
-        """A run that begins now; durable when this returns. What is adopted has the outputs of its origin."""
+        """A run that begins now; durable when this returns. What is adopted has the outputs of its origin.
+
+        `pid` is None where no process is the run's own.
+        """
         values = {
             "id": id,
             "pipeline": pipeline,
@@ -123,6 +126,11 @@ class Runs:
         found = runs.runs(self.database) if which == "last" else runs.runs(self.database, id=which)
         return found[0] if found else self._by_prefix(which)
 
+    def find(self, id: str) -> RunRow | None:
+        """The run with exactly this id."""
+        found = runs.runs(self.database, id=id)
+        return found[0] if found else None
+
     def _by_prefix(self, prefix: str) -> RunRow:
         ids = runs.run_ids(self.database, prefix) if prefix and prefix != "last" else []
         if len(ids) > 1:
@@ -143,9 +151,18 @@ class Runs:
         """The newest runs first."""
         return runs.runs(self.database, state=state, pipeline=pipeline, limit=limit)
 
-    def operations(self, run_key: int) -> Sequence[OperationRow]:
-        """The operations of a run in the order of its plan, each mapped one before its items."""
-        return operations.operations_of(self.database, run_key)
+    def operations(
+        self, run_key: int, positions: Sequence[int] | None = None, names: Sequence[str] = ()
+    ) -> Sequence[OperationRow]:
+        """The operations of a run in the order of its plan, each mapped one before its items.
+
+        With `positions` only those at these places of the plan, items included, and those with these `names`.
+        """
+        return operations.operations_of(self.database, run_key, positions, names)
+
+    def open_items(self, run_key: int, position: int, before: int) -> int:
+        """How many items of the mapped operation at `position` have no end yet, of those before one."""
+        return operations.open_items(self.database, run_key, position, before)
 
     def outputs(self, operation_keys: Sequence[int]) -> dict[int, Sequence[tuple[str, int, str]]]:
         """(name, position, artefact id) of what came out, by operation."""
@@ -168,7 +185,12 @@ class Runs:
         return operations.produced_by(self.database, artefact_id)
 
     def is_alive(self, run: RunRow, now: int | None = None) -> bool:
-        """Whether the engine of a run is at work: its heartbeat is young and, on this host, its process exists."""
+        """Whether the engine of a run is at work: its heartbeat is young and, on this host, its process exists.
+
+        A run without a process of its own, as on a cluster, is taken for alive until it is closed.
+        """
+        if run.pid is None and run.heartbeat is not None:
+            return run.state not in FINISHED
         now = time.time_ns() // 1000 if now is None else now
         if run.state in FINISHED or run.heartbeat is None or now - run.heartbeat > ALIVE_SECONDS * 10**6:
             return False

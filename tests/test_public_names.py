@@ -29,6 +29,7 @@ NAMES = [
     "ModelCheckpoint",
     "Plan",
     "Reference",
+    "Secret",
     "TableBatch",
     "Version",
     "VersionRange",

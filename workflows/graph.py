@@ -99,6 +99,17 @@ class Graph:
                 return _worst(self._condition_fate(part) for part in parts)
 
 
+def map_state(items: Iterable[str]) -> str:
+    """The state of a mapped operation by those of its items: failed if one is, cached if all are."""
+    found = set(items)
+    for state in ("failed", "cancelled"):
+        if state in found:
+            return state
+    if not found <= SETTLED:
+        return "waiting"
+    return next((each for each in ("cached", "adopted") if found == {each}), "succeeded")
+
+
 def evaluate(condition: Condition, value: Callable[[Source], Any]) -> bool:
     """Whether a condition holds, given what its sources' values are. Raises `Invalid` when they do not compare."""
     match condition:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jeyn.errors import Invalid, NotDigestible, NotFound
-from jeyn.sdk.plan import Constant, FileInput, First, Items, Output, PlannedOperation, Ref, Source
+from jeyn.sdk.plan import Constant, FileInput, First, Items, Output, PlannedOperation, Ref, SecretInput, Source
+from jeyn.sdk.secret import Secret
 from jeyn.sdk.value import Value
 from jeyn.stores.serializers import decode_value
 from jeyn.workflows.graph import Graph
@@ -69,6 +70,8 @@ class Results:
             case FileInput(path=path):
                 produced = self.produced(self.pins[f"file:{path}"])
                 return Input({"file": produced.id, "path": path}, produced.token, (produced.id,))
+            case SecretInput(name=name, key=key):
+                return Input({"secret": [name, key]}, ["secret", name, key])
             case Items(items=parts):
                 return _list_of([self.input(part) for part in parts if self.graph.source_fate(part) == "run"])
             case First():
@@ -159,9 +162,11 @@ def produced_by(row: ArtefactRow) -> Produced:
 
 
 def load_input(workspace: Workspace, wire: Mapping[str, Any]) -> Any:
-    """What the operation's function gets: a value, a bound artefact, a `jeyn.File`, or a list of these."""
+    """What the operation's function gets: a value, a bound artefact, a `jeyn.File` or `Secret`, or a list of these."""
     if "constant" in wire:
         return wire["constant"]
+    if "secret" in wire:
+        return Secret(*wire["secret"])
     if "items" in wire:
         return [load_input(workspace, each) for each in wire["items"]]
     if "file" in wire:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from jeyn.sdk.plan import FunctionCode, Options, Plan, PlannedOperation
 from jeyn.workflows.checks import check_plan
 from jeyn.workflows.code.digest import function_code
 from jeyn.workflows.code.local import is_local
+from jeyn.workflows.code.notebook import PREFIX as NOTEBOOK_PREFIX
 from jeyn.workflows.code.notebook import notebook_module, running_cells
 from jeyn.workflows.failure import install_hint
 from jeyn.workflows.load import module_of_main
@@ -52,6 +53,7 @@ def complete(plan: Plan, *, root: Path, workspace: Workspace) -> Planned:
     folders = (root, workspace.settings.home)
     functions = {reference: _function(reference, folders) for reference in _references(plan)}
     plan, functions, extra = _without_main(plan, functions, root)
+    extra |= _kept_notebooks(functions, workspace.settings.home / NOTEBOOKS)
     plan = _with_defaults(plan, workspace.settings.operations)
     code = {
         reference: function_code(
@@ -154,6 +156,12 @@ def _without_main(
     on_exit = rename(plan.on_exit) if plan.on_exit else None
     plan = plan.model_copy(update={"operations": operations, "on_exit": on_exit})
     return plan, {renamed.get(reference, reference): found for reference, found in functions.items()}, extra
+
+
+def _kept_notebooks(references: Iterable[str], folder: Path) -> dict[str, str]:
+    """The modules of an earlier notebook that a plan names, as when its run is resumed elsewhere."""
+    names = {_module_file(each) for each in references if each.startswith(NOTEBOOK_PREFIX)}
+    return {name: (folder / name).read_text(encoding="utf-8") for name in names if (folder / name).is_file()}
 
 
 def _module_file(reference: str) -> str:

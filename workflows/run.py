@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import re
-import secrets
 import signal
-import socket
 import threading
 import time
 from collections import Counter
@@ -18,19 +15,18 @@ from typing import TYPE_CHECKING, Any
 from jeyn.errors import Conflict, UsageError
 from jeyn.sdk.plan import Plan
 from jeyn.settings import Settings, project_root
-from jeyn.stores.catalog.operations import NewOperation, OperationRow, Settled
-from jeyn.stores.code import code_payload, save_code
+from jeyn.stores.catalog.operations import OperationRow
+from jeyn.stores.code import code_payload
 from jeyn.stores.current import context
 from jeyn.stores.workspace import Workspace
 from jeyn.workflows.code.archive import unpack_code
-from jeyn.workflows.code.environment import environment
-from jeyn.workflows.code.package import package_code
+from jeyn.workflows.create import create_run
 from jeyn.workflows.failure import Error, error_of, raised
-from jeyn.workflows.graph import DONE, Graph
-from jeyn.workflows.inputs import Results, load_input
+from jeyn.workflows.inputs import load_input
 from jeyn.workflows.local.engine import LocalEngine
-from jeyn.workflows.pins import pin
 from jeyn.workflows.planning import NOTEBOOKS, Planned, complete, make_plan, raise_problems
+from jeyn.workflows.results import results_of
+from jeyn.workflows.settle import close_run
 from jeyn.workflows.shown import shown
 from jeyn.workflows.spool import recover
 from jeyn.workflows.watch import Event, ItemsKnown, OperationChanged, RunFinished, RunStarted, Watch, unwatched
@@ -159,26 +155,6 @@ class Run:
         return repr(load_input(self.workspace, wire))
 
 
-def results_of(workspace: Workspace, row: RunRow, plan: Plan) -> Results:
-    """What the operations of a run gave, read from the catalog."""
-    graph = Graph(plan)
-    results = Results(workspace, graph, row.pins)
-    rows = workspace.runs.operations(row.key)
-    ends = workspace.runs.outputs([each.key for each in rows if each.state in DONE])
-    mapped = {operation.name for operation in plan.operations if operation.mapped}
-    for each in rows:
-        outputs = {name: results.produced(id) for name, _, id in ends.get(each.key, ())} or None
-        if each.item >= 0:
-            results.items.setdefault(each.name.rpartition("[")[0], []).append(outputs)
-            continue
-        graph.states[each.name] = str(each.state)
-        if each.name in mapped:
-            results.items.setdefault(each.name, [])
-        elif outputs:
-            results.single[each.name] = outputs
-    return results
-
-
 def run_pipeline(
     pipeline: Pipeline[...],
     arguments: Mapping[str, Any],
@@ -239,12 +215,7 @@ def _close_lost(workspace: Workspace, row: RunRow, state: str = "failed") -> Non
     recover(workspace, row)
     error = {"code": "ENGINE_DIED", "message": f'the engine of "{row.id}" died', "hint": "", "exit_code": 1}
     error |= {"refs": [], "retry": True, "traceback": "", "operation": ""}
-    open_ones = [each for each in workspace.runs.operations(row.key) if each.state in ("waiting", "running")]
-    for each in open_ones:
-        for attempt in workspace.runs.attempts(each.key)[-1:]:
-            workspace.runs.fail_attempt(attempt.key, state="cancelled", error=error)
-    workspace.runs.settle([Settled(each.key, "cancelled") for each in open_ones])
-    workspace.runs.finish(row.key, state, error)
+    close_run(workspace, row, state, error)
 
 
 def _start(
@@ -263,13 +234,13 @@ def _start(
         raise UsageError(f'no engine is called "{on}"', hint=f"there is {', '.join(ENGINES)}")
     watch = watch or unwatched
     raise_problems(planned.plan)
-    row, code = _create(workspace, planned, on, resumed)
+    row = create_run(workspace, planned, on, resumed)
     counted = _Counting(watch)
     began = time.monotonic()
     state, error = "failed", None
     try:
         watch(RunStarted(row.id, row.pipeline, on, tuple(each.name for each in planned.plan.operations), _id(resumed)))
-        setup = _setup(workspace, planned, row, _unpacked(workspace, code) if isolated else planned.root)
+        setup = _setup(workspace, planned, row, _unpacked(workspace, str(row.code)) if isolated else planned.root)
         engine = LocalEngine(
             workspace,
             row,
@@ -291,57 +262,6 @@ def _start(
         workspace.runs.finish(row.key, state, error if state != "succeeded" else None)
         watch(RunFinished(row.id, state, time.monotonic() - began, counted.counts(), error))
     return Run(workspace, row.id)
-
-
-def _create(workspace: Workspace, planned: Planned, engine: str, resumed: RunRow | None) -> tuple[RunRow, str]:
-    """The run's row with everything that it was made from; what a resumed run had committed is adopted."""
-    plan, settings = planned.plan, workspace.settings
-    package = package_code(
-        planned.root,
-        home=settings.home,
-        data=Path(settings.data) if "://" not in settings.data else planned.root,
-        excluded_patterns=planned.sources,
-        extra=planned.extra,
-    )
-    code = save_code(workspace, package).id
-    pins = dict(resumed.pins) if resumed else pin(plan, workspace, planned.root)
-    row = workspace.runs.create(
-        id=_new_id(plan.pipeline),
-        pipeline=plan.pipeline,
-        plan=plan.dump(),
-        parameters={name: each.value for name, each in plan.parameters.items()},
-        pins=pins,
-        environment=environment(),
-        code=code,
-        engine=engine,
-        host=socket.gethostname(),
-        pid=os.getpid(),
-        operations=_new_operations(workspace, plan, resumed),
-        resumed_from=resumed.key if resumed else None,
-    )
-    return row, code
-
-
-def _new_operations(workspace: Workspace, plan: Plan, resumed: RunRow | None) -> list[NewOperation]:
-    done = {each.name: each for each in workspace.runs.operations(resumed.key)} if resumed else {}
-    done = {name: each for name, each in done.items() if each.state in DONE}
-    found: list[NewOperation] = []
-    every = plan.all_operations
-    items: dict[int, list[OperationRow]] = {}
-    for each in done.values():
-        if each.item >= 0:
-            items.setdefault(each.position, []).append(each)
-    for position, operation in enumerate(every):
-        before = done.get(operation.name) if operation is not plan.on_exit and not operation.mapped else None
-        found.append(_adopted(before, operation.name, operation.function, position))
-        found.extend(_adopted(each, each.name, operation.function, position) for each in items.get(position, ()))
-    return found
-
-
-def _adopted(before: OperationRow | None, name: str, function: str, position: int) -> NewOperation:
-    if before is None:
-        return NewOperation(name, function, position)
-    return NewOperation(name, function, position, before.item, "adopted", before.key, before.cache_key)
 
 
 def _setup(workspace: Workspace, planned: Planned, row: RunRow, code: Path) -> dict[str, Any]:
@@ -385,12 +305,6 @@ def _root_of(pipeline: Pipeline[...], workspace: Workspace) -> Path:
     """The root of the project that a pipeline's file is in; a notebook's is where it was started."""
     file = pipeline.function.__code__.co_filename
     return project_root(Path(file).resolve()) if Path(file).is_file() else workspace.settings.root
-
-
-def _new_id(pipeline: str) -> str:
-    """Readable, sorted by time, and short enough to be a Kubernetes name."""
-    slug = re.sub(r"[^a-z0-9]+", "-", pipeline.lower()).strip("-")[:30] or "run"
-    return f"{slug}-{time.strftime('%y%m%d-%H%M%S', time.gmtime())}-{secrets.token_hex(2)}"
 
 
 @contextmanager

@@ -92,7 +92,7 @@ def execute(
             if error["traceback"] and not isinstance(exc, Stopped):
                 print(error["traceback"], file=sys.stderr, flush=True)
             _fail(workspace, job, error, spool, cancelled=isinstance(exc, Stopped))
-            return {"failed": error}
+            return {"failed": error, "stopped": isinstance(exc, Stopped)}
 
 
 def _succeed(
@@ -305,7 +305,7 @@ def prepare(setup: Mapping[str, Any]) -> tuple[Workspace, Spool]:
 
 def _stop(*_: object) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise Stopped("it was stopped")
+    raise Stopped("its process was told to stop (signal 15)")
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from jeyn.sdk.plan import (
     Plan,
     PlannedOperation,
     Ref,
+    SecretInput,
     Source,
     Truth,
     needs,
@@ -137,6 +138,8 @@ def source_text(source: Source) -> str:
             return reference
         case FileInput(path=path):
             return path
+        case SecretInput(name=name, key=key):
+            return f"secret {name}/{key}"
         case Items(items=items):
             return f"[{_some(items)}]"
         case First(choices=choices):

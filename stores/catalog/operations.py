@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, bindparam, func, insert, literal_column, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, func, insert, literal_column, or_, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from jeyn.errors import NotFound
@@ -103,6 +103,17 @@ _OF_RUN = (
     _OPERATION.where(operation.c.run == bindparam("run"), operation.c.key > bindparam("after"))
     .order_by(operation.c.position, operation.c.item, operation.c.key)
 )  # fmt: skip
+_OPEN_ITEMS = Prepared(
+    select(func.count())
+    .select_from(operation)
+    .where(
+        operation.c.run == bindparam("of"),
+        operation.c.position == bindparam("place"),
+        operation.c.item >= literal_column("0"),
+        operation.c.item < bindparam("before"),
+        operation.c.state.in_([literal_column("'waiting'"), literal_column("'running'")]),
+    )
+)
 _ATTEMPTS = (
     select(
         attempt.c.key,
@@ -314,10 +325,20 @@ def last_effects(database: Database, function: str) -> tuple[str, ...]:
     return tuple(json.loads(found[0][0])) if found and found[0][0] else ()
 
 
-def operations_of(database: Database, run_key: int) -> list[OperationRow]:
+def operations_of(
+    database: Database, run_key: int, positions: Sequence[int] | None = None, names: Sequence[str] = ()
+) -> list[OperationRow]:
     """The operations of a run in the order of its plan, each mapped one before its items."""
+    query = _OF_RUN
+    if positions is not None:
+        query = query.where(or_(operation.c.position.in_(positions), operation.c.name.in_(names)))
     with database.read() as connection:
-        return _rows(connection.execute(_OF_RUN, {"run": run_key, "after": 0}).mappings().all())
+        return _rows(connection.execute(query, {"run": run_key, "after": 0}).mappings().all())
+
+
+def open_items(database: Database, run_key: int, position: int, before: int) -> int:
+    """How many items of a mapped operation wait or run, of those before one."""
+    return int(database.ask(_OPEN_ITEMS, of=run_key, place=position, before=before)[0][0])
 
 
 def attempts_of(database: Database, operation_key: int) -> list[AttemptRow]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,6 +13,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from jeyn.sdk.artefact import Record
 from jeyn.sdk.canonical import parse
+from jeyn.stores.catalog.closure import chunks
 from jeyn.stores.catalog.database import Database
 from jeyn.stores.catalog.prepared import Prepared
 from jeyn.stores.catalog.tables import (
@@ -118,6 +119,7 @@ _ROW = select(
     artefact.c.at,
 )
 _BY_ID = Prepared(_ROW.where(artefact.c.id == bindparam("id")))
+_BY_IDS = _ROW.where(artefact.c.id.in_(bindparam("ids", expanding=True)))
 _BY_KEYS = _ROW.where(artefact.c.key.in_(bindparam("keys", expanding=True)))
 _ALL_CLAIMS = (
     select(claim.c.number, artefact.c.id)
@@ -180,6 +182,15 @@ class Reader:
         for start in range(0, len(keys), 500):
             found |= {r.key: _row(r) for r in self._all(_BY_KEYS, keys=list(keys[start : start + 500]))}
         return [found[key] for key in keys if key in found]
+
+    def rows_by_id(self, ids: Collection[str]) -> list[ArtefactRow]:
+        """Several artefacts by their whole ids, those that exist."""
+        with self.database.read() as connection:
+            return [
+                _row(found)
+                for some in chunks(sorted(ids))
+                for found in connection.execute(_BY_IDS, {"ids": [id[7:] for id in some]})
+            ]
 
     def ids_from(self, prefix: str, limit: int = 10) -> list[str]:
         """Ids whose hex digits begin with `prefix`."""

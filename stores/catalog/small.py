@@ -11,7 +11,6 @@ import io
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import BinaryIO
 
 from sqlalchemy import bindparam, delete, func, select, text
@@ -122,10 +121,6 @@ class SmallPayloads:
             done = tx.connection.execute(delete(small_payload).where(small_payload.c.digest == check_digest(digest)))
             if not done.rowcount:
                 tx.roll_back()
-
-    def local_path(self, digest: str) -> Path | None:
-        self.size(digest)
-        return None
 
     def _data(self, digest: str) -> bytes:
         for (data,) in self.database.ask(_DATA, which=check_digest(digest)):

@@ -31,8 +31,10 @@ class LayeredPayloads:
     def __init__(self, small: SmallPayloads, files: PayloadStore) -> None:
         self.small = small
         self.files = files
-        # A look at a local file costs less than a question to the catalog, and that less than one to an object store.
-        self._files_first = isinstance(files, FilePayloads | MemoryPayloads)
+        # Asking SQLite costs less than looking for a file that is not there, that less than asking a database server,
+        # and all of it less than asking an object store.
+        is_local = isinstance(files, FilePayloads | MemoryPayloads)
+        self._files_first = is_local and not small.database.is_sqlite
 
     def __repr__(self) -> str:
         return f"LayeredPayloads({self.small!r}, {self.files!r})"
@@ -85,7 +87,12 @@ class LayeredPayloads:
         return self.files.sweep_staging(older_than_s)
 
     def local_path(self, digest: str) -> Path | None:
-        return self._either(digest, lambda place: place.local_path(digest))
+        try:
+            return self.files.local_path(digest)
+        except PayloadMissing:
+            if self.small.exists(digest):
+                return None
+            raise
 
     @property
     def _places(self) -> tuple[PayloadStore | SmallPayloads, PayloadStore | SmallPayloads]:

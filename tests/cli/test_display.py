@@ -86,6 +86,7 @@ def test_a_traceback_that_the_operation_printed_is_not_told_again() -> None:
     printed = Printed("train", f"begin\n{ERROR['traceback']}\n")
     text = plain(RunStarted(RUN, "nightly", "local", ("train",)), printed, *FAILED)
     assert text.count("raise ValueError") == 1
+    assert "\ntrain: failed in 0.2 s\n" in text
     assert text.endswith(f"{RUN} failed in 1.0 s: 1 failed\n")
 
 

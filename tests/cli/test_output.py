@@ -170,3 +170,12 @@ def test_strange_folders_are_not_made_a_home(project: Path, tmp_path: Path, monk
     assert answer.code == 3 and "jeyn new NAME" in answer.err
     assert list(empty.iterdir()) == []
     assert call("--home", str(project / ".jeyn"), "ls").code == 0
+
+
+def test_a_terminal_that_says_it_has_no_columns_has_as_many_as_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = pty.openpty()  # a new one has no size
+    with os.fdopen(theirs, "w") as terminal:
+        monkeypatch.setattr(sys, "stdout", terminal)
+        assert terminal.isatty() and os.get_terminal_size(theirs).columns == 0
+        assert (output.width(), output.width(160)) == (100, 160)
+    os.close(ours)

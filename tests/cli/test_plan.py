@@ -129,7 +129,8 @@ def test_the_text_has_table_tree_and_problems() -> None:
     assert lines[0] == "nightly(strength=0.5)  Trains every night."
     assert lines[2].split() == ["OPERATION", "WOULD", "WHY", "BEFORE", "OPTIONS"]
     assert lines[3].split() == ["ingest", "be", "cached", "0.2", "s"]
-    assert lines[4].startswith("train      run        input batch differs      1 min 01 s")
+    assert lines[4].startswith("train      run        input batch differs              1 min 01 s")
+    assert lines[5] == "report     maybe run  depends on what train will give"
     assert lines[-2:] == ['problem: train: feature "pixels" is missing', "  → add it"]
     error = first_problem(plan)
     assert isinstance(error, CatalogMismatch)

@@ -74,10 +74,12 @@ def test_a_failure_is_the_users_own_traceback_and_what_to_do(flow: Path) -> None
     assert (answer.code, answer.out) == (1, "")
     assert answer.err.count('raise ValueError(f"{number} is wrong")') == 1
     assert "jeyn/" not in answer.err
-    message, hint = answer.err.splitlines()[-2:]
+    message, *hints = answer.err.splitlines()[-3:]
     assert message == 'error: operation "check": ValueError: 6 is wrong'
     run = call("runs", "--json").data["runs"][0]["id"]
-    assert hint == f"  → what it printed: jeyn logs {run} check; to go on from here: jeyn run --resume {run}"
+    assert hints == [f"  → jeyn logs {run} check", f"  → jeyn run --resume {run}"]
+    # In full where it was printed, and once more in short.
+    assert answer.err.count("ValueError: 6 is wrong") == 2
 
 
 def test_a_failure_is_one_document_with_the_run_so_far(flow: Path) -> None:
@@ -85,7 +87,9 @@ def test_a_failure_is_one_document_with_the_run_so_far(flow: Path) -> None:
     answer = call("run", "flow.py", "--json")
     assert answer.code == 1
     assert answer.document["ok"] is False
+    run = answer.data["run"]
     assert answer.document["error"]["code"] == "OPERATION_FAILED"
+    assert answer.document["error"]["hint"] == f"jeyn logs {run} check; jeyn run --resume {run}"
     assert answer.data["state"] == "failed"
     assert [each["state"] for each in answer.data["operations"]] == ["succeeded", "succeeded", "failed"]
 

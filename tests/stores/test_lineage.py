@@ -5,17 +5,29 @@ from __future__ import annotations
 import random
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
+from sqlalchemy import Engine, event
 
+from jeyn import Workspace
 from jeyn.errors import NotFound, UsageError
-from jeyn.sdk.artefact import Edge, Record
+from jeyn.sdk.artefact import Edge, PayloadRef, Record
+from jeyn.sdk.canonical import sha256_of
 from jeyn.sdk.relationship import RelationshipType as R
+from jeyn.sdk.value import Value
+from jeyn.stores.attempt import Attempt
 from jeyn.stores.catalog import closure
-from jeyn.stores.catalog.nodes import nodes
+from jeyn.stores.catalog.changes import Ends, NewArtefact
+from jeyn.stores.catalog.nodes import Node, nodes
+from jeyn.stores.catalog.provenance import Maker
 from jeyn.stores.lineage import trace_downstream, trace_upstream
+from jeyn.stores.runs import Settled
+from jeyn.stores.serializers import encode_value
 from tests.stores.conftest import execute
+from tests.stores.digits import a_batch, a_checkpoint
 from tests.stores.lineage_world import World, new_world
+from tests.stores.runs_world import a_run, a_value
 
 
 @pytest.fixture
@@ -203,6 +215,112 @@ def test_rule_07_operations_of_runs_are_joined(world: World) -> None:
     (found,) = trace_upstream(world.reader, checkpoint).operations
     assert (found.run, found.name, found.inputs, found.outputs) == ("run-1", "train", (batch,), (checkpoint,))
     assert len(trace_downstream(world.reader, formula).operations) == 2
+
+
+def does(workspace: Workspace, operation: int, do: Callable[[Attempt], tuple[Ends, Ends]]) -> None:
+    """Carry out an operation; `do` gives what came out and what went in."""
+    with workspace.attempt(operation, workspace.runs.start_attempt(operation, 1, "here", 1)) as attempt:
+        outputs, inputs = do(attempt)
+        attempt.finish(outputs, inputs=inputs)
+
+
+def test_rule_07_lineage_joins_the_data_and_the_runs(workspace: Workspace) -> None:
+    batch, code = a_batch(workspace), a_value(workspace, "code")
+    made: dict[str, str] = {}
+
+    def train(attempt: Attempt) -> tuple[Ends, Ends]:
+        made["checkpoint"] = a_checkpoint(attempt, seed=1).id
+        return (("return", 0, made["checkpoint"]),), (("batch", 0, batch.id),)
+
+    def judge(attempt: Attempt) -> tuple[Ends, Ends]:
+        checkpoint = attempt.get(made["checkpoint"])
+        made["aside"] = attempt.model_store.save_evaluation(checkpoint, batch, {"accuracy": 0.9}).id
+        made["value"] = a_value(attempt, 0.9, parents=[checkpoint.id])
+        return (("return", 0, made["value"]),), (("checkpoint", 0, checkpoint.id),)
+
+    def hand_on(attempt: Attempt) -> tuple[Ends, Ends]:
+        ends = (("return", 0, made["checkpoint"]),)
+        return ends, ends
+
+    first, second = (
+        [row.key for row in workspace.runs.operations(a_run(workspace, id, names, code=code).key)]
+        for id, names in (("early", ["train", "hand-on", "judge"]), ("late", ["train", "judge", "hand-on"]))
+    )
+    # The run that was created last commits first, and the earlier one takes its results over.
+    does(workspace, second[0], train)
+    does(workspace, second[1], judge)
+    workspace.runs.settle([Settled(first[0], "cached", origin=second[0])])
+    does(workspace, first[1], hand_on)
+    does(workspace, first[2], judge)  # again: it gives what is there
+
+    down = workspace.downstream(batch.id)
+    by = {node.id: node.made_by for node in down}
+    train_of, judge_of = (Maker("late", name, code) for name in ("train", "judge"))
+    assert by == {made["checkpoint"]: train_of, made["aside"]: judge_of, made["value"]: judge_of}
+    up = workspace.upstream(made["value"])
+    assert up.root.made_by == judge_of and {node.made_by for node in up if node.id == batch.id} == {None}
+    assert [trace.run for trace in up.operations if trace.name == "train"] == ["early", "late"]
+
+    told = {node["id"]: node["made_by"] for node in down.to_json()["nodes"]}
+    assert told[made["aside"]] == {"run": "late", "operation": "judge", "code": code}
+    assert up.to_json()["root"]["made_by"]["run"] == "late" and down.to_json()["root"]["made_by"] is None
+    assert "checkpoint:digit-reader@0.1.0  (batch_checkpoint)  made by train in late" in str(down)
+    assert "made by" not in str(down).splitlines()[0]
+    assert "made by judge in late</title>" in down.svg() and "model_checkpoint · train" in down.svg()
+
+
+def test_a_value_is_called_after_the_operation_that_made_it(workspace: Workspace) -> None:
+    def kept(attempt: Attempt, what: object, output: str) -> tuple[str, int, str]:
+        encoded = encode_value(what)
+        assert isinstance(encoded.data, bytes)
+        payload = PayloadRef(output, sha256_of(encoded.data), len(encoded.data))
+        saved = Value(output=output, cache_key="k", format=encoded.format, payload=payload).record()
+        attempt.commit([NewArtefact(saved, inline={payload.digest[7:]: encoded.data})])
+        return output, 0, saved.id
+
+    (row,) = workspace.runs.operations(a_run(workspace, names=["measure"]).key)
+    given = {"return": 0.5, "note": "good\n", "parts": (1, None), "long": "x" * 61, "raw": b"bytes"}
+    does(workspace, row.key, lambda attempt: (tuple(kept(attempt, what, name) for name, what in given.items()), ()))
+    ends = workspace.runs.outputs([row.key])[row.key]
+    titles = {trace_upstream(workspace.reader, id).root.title for _, _, id in ends}
+    assert titles == {
+        "measure = 0.5",
+        "measure.note = 'good\\n'",
+        "measure.parts = (1, None)",
+        "measure.long",
+        "measure.raw",
+    }
+    alone = Node("sha256:" + "0" * 64, "value", "return", "sha256:" + "0" * 64, None, 0)
+    assert alone.label == "value return (sha256:00000000…)"
+
+
+def test_nodes_are_read_in_as_many_queries_however_many_there_are(world: World) -> None:
+    keys = [world.key(value(world, f"v{n}", [])) for n in range(40)]
+    asked: list[str] = []
+
+    def count(*given: Any) -> None:
+        asked.append(given[2].partition(" IN ")[0])
+
+    event.listen(Engine, "before_cursor_execute", count)
+    try:
+        assert list(nodes(world.database, keys[:1])) == keys[:1]
+        for_one, asked = asked, []
+        assert list(nodes(world.database, keys)) == keys
+    finally:
+        event.remove(Engine, "before_cursor_execute", count)
+    assert asked == for_one != []
+
+
+def test_siblings_stand_in_the_order_of_saving_and_aliases_beside_their_names(world: World) -> None:
+    batch = world.batch(world.formula("digits"), "one")
+    made = [world.checkpoint("reader", f"0.{n}.0", batch) for n in range(1, 9)]
+    world.bless(made[4])
+    world.bless(made[4], "best")
+    lineage = trace_downstream(world.reader, batch)
+    lines = [line[4:] for line in str(lineage).splitlines()[1:]]
+    marks = ["  ◀ best blessed" if n == 5 else "" for n in range(1, 9)]
+    assert lines == [f"checkpoint:reader@0.{n}.0  (batch_checkpoint){marks[n - 1]}" for n in range(1, 9)]
+    assert [node["aliases"] for node in lineage.to_json()["nodes"]][3:5] == [[], ["best", "blessed"]]
 
 
 def test_what_is_not_there_and_a_negative_depth_are_refused(world: World) -> None:

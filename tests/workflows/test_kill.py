@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import random
 import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
@@ -109,10 +108,13 @@ def workers_in(folder: Path) -> list[int]:
     return found
 
 
-def run_and_kill(project: Project, seconds: float, *arguments: str) -> bool:
-    """Whether it was over before it was killed."""
+def run_and_kill(project: Project, seconds: float, *arguments: str, early: bool = False) -> bool:
+    """Kill `jeyn run` so long after the run began (`early`: its process); whether it was over before that."""
+    before = len(project.workspace.runs.list(100))
     process = project.start("run", *(arguments or ("pipeline.py",)))
     try:
+        if not early:
+            until(lambda: process.poll() is not None or len(project.workspace.runs.list(100)) > before)
         process.wait(seconds)
         return process.returncode == 0
     except subprocess.TimeoutExpired:
@@ -127,9 +129,9 @@ def check_after_kill(project: Project) -> None:
     assert set(project.workspace.fsck().counts) <= {"orphaned"}
 
 
-def survive(project: Project, moment: float, again: float | None) -> Run:
+def survive(project: Project, moment: float, again: float | None, *, early: bool) -> Run:
     """Kill a run at a moment, perhaps the resumed one too, and go on until it is done."""
-    over = run_and_kill(project, moment)
+    over = run_and_kill(project, moment, early=early)
     check_after_kill(project)
     run = last_of(project)
     if over:
@@ -146,17 +148,17 @@ def survive(project: Project, moment: float, again: float | None) -> Run:
 
 def kill_at(moments: int, tmp_path: Path, seed: int) -> None:
     undisturbed = project_in(tmp_path / "undisturbed")
-    begin = time.monotonic()
     assert run_and_kill(undisturbed, 120)
-    duration = time.monotonic() - begin
+    row = undisturbed.last().row
+    duration = ((row.ended or 0) - row.at) / 1_000_000
     expected = made(undisturbed.last())
     chance = random.Random(seed)
     reached: set[str] = set()
     for number in range(moments):
-        moment = duration * (number + chance.random()) / moments  # uniform, one in each slice
+        moment = duration * (number + chance.random()) / moments  # uniform: one in each slice
         again = chance.uniform(0, duration) if number % 3 == 0 else None
         project = project_in(tmp_path / f"killed-{number}")
-        run = survive(project, moment, again)
+        run = survive(project, moment, again, early=number % 5 == 4)
         assert made(run) == expected, f"killed after {moment:.3f} s of {duration:.3f} s, then {again}"
         assert set(project.workspace.fsck().counts) <= {"orphaned"}
         every = [Run(project.workspace, row.id) for row in project.workspace.runs.list(100)]

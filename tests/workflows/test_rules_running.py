@@ -348,6 +348,32 @@ def flow():
     assert (again.state, again.exit_code) == ("failed", 1)
 
 
+@pytest.mark.parametrize("retries", [0, 1])
+def test_rule_21_a_worker_that_someone_else_stops_has_failed(project: Project, retries: int) -> None:
+    project.write(
+        f"""
+import signal
+
+@operation(retries={retries}, backoff=0)
+def stop() -> int:
+    if not Path("stopped").exists():
+        Path("stopped").touch()
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(30)
+    return 1
+
+@pipeline
+def flow():
+    return stop()
+"""
+    )
+    run = project.run()
+    expected = "succeeded" if retries else "failed"
+    assert (run.state, states(run)) == (expected, {"stop": expected})
+    if run.error:
+        assert "signal 15" in run.error["message"]
+
+
 # 22: the worker processes.
 
 WORKERS = """

@@ -13,6 +13,7 @@ from jeyn.errors import UsageError
 from jeyn.workflows.code.statements import Statement
 
 _GIVEN = frozenset(dir(builtins)) | {"__name__", "__file__", "__doc__"}
+PREFIX = "notebook_"  # of the names of these modules
 _RUNS_PYTHON = ("%%capture", "%%prun", "%%time", "%%timeit")
 
 
@@ -37,7 +38,7 @@ def notebook_module(
 ) -> tuple[str, str]:
     """(module name, source) of captured cells; equal source has an equal name."""
     source = capture_cells(functions, cells, namespace)
-    return f"notebook_{hashlib.sha256(source.encode()).hexdigest()[:12]}", source
+    return f"{PREFIX}{hashlib.sha256(source.encode()).hexdigest()[:12]}", source
 
 
 def running_cells() -> tuple[list[str], Mapping[str, Any]] | None:
@@ -128,8 +129,9 @@ def _is_magic(line: str) -> bool:
 
 def _brings(node: ast.stmt, name: str) -> bool:
     """Whether it is `from module import *` of a module that has the name."""
-    is_star = isinstance(node, ast.ImportFrom) and node.names[0].name == "*"
-    return is_star and hasattr(sys.modules.get(node.module or ""), name)
+    if not isinstance(node, ast.ImportFrom) or node.names[0].name != "*":
+        return False
+    return hasattr(sys.modules.get(node.module or ""), name)
 
 
 def _is_future(node: ast.stmt) -> bool:

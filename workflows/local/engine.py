@@ -14,7 +14,7 @@ from jeyn.sdk.plan import Plan, PlannedOperation
 from jeyn.stores.catalog.operations import NewOperation, Settled
 from jeyn.workflows.cache import key_of, look_up
 from jeyn.workflows.failure import Error, error_of
-from jeyn.workflows.graph import DONE, Graph, evaluate
+from jeyn.workflows.graph import DONE, Graph, evaluate, map_state
 from jeyn.workflows.inputs import Input, Outputs, Produced, Results
 from jeyn.workflows.local.pool import Pool
 from jeyn.workflows.local.tasks import Task
@@ -216,12 +216,7 @@ class LocalEngine:
             self._end_map(name)
 
     def _end_map(self, name: str) -> None:
-        """A mapped operation is what its items are: failed if one is, cached if all are."""
-        states = self.item_states[name]
-        if states["failed"] or states["cancelled"]:
-            state = "failed" if states["failed"] else "cancelled"
-        else:
-            state = next((each for each in ("cached", "adopted") if states and set(states) == {each}), "succeeded")
+        state = map_state(self.item_states[name])
         self._write(Settled(self.rows[name].key, state))
         self._settle_one(name, state)
 
@@ -329,6 +324,8 @@ class LocalEngine:
             }
             self._settle(task, "succeeded", outputs, **said)
         else:
+            if answer.get("stopped"):  # not by this engine: it counts as any other failure
+                self._write(Settled(task.row, "failed", error=answer["failed"]))
             self._failed(task, answer["failed"], seconds)
 
     def _print(self, worker: Worker, task: Task, *, last: bool = False) -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from jeyn.errors import Corrupt, PayloadMissing
+from jeyn.stores.catalog.database import Database
+from jeyn.stores.catalog.migrate import ensure_current
 from jeyn.stores.catalog.small import SmallPayloads, store
 from jeyn.stores.payloads.layered import LayeredPayloads
 from tests.stores.payloads.conftest import Kind, digest_of, empty_table, file_kind, memory_kind, s3_kind, spoil_row
@@ -55,17 +57,32 @@ def test_a_small_one_is_read_like_any_other(make: Make, name: str, tmp_path: Pat
     assert (tmp_path / "copy").read_bytes() == DATA
 
 
-@pytest.mark.parametrize(("name", "asked_first"), [("file", "files"), ("memory", "files"), ("s3", "small")])
-def test_the_quicker_place_is_asked_first(make: Make, name: str, asked_first: str) -> None:
+@pytest.mark.parametrize("name", ["file", "memory", "s3"])
+def test_a_catalog_in_a_file_is_asked_first(make: Make, name: str) -> None:
     layered, below = make(name)
     layered.put(DIGEST, DATA)
     write(layered.small, DATA)
     below.spoil(DIGEST, DATA.upper())
-    if asked_first == "files":
-        with pytest.raises(Corrupt):
+    assert layered.read(DIGEST) == DATA
+
+
+@pytest.mark.parametrize("name", ["file", "s3"])
+def test_a_database_server_is_asked_after_local_files_and_before_an_object_store(
+    make: Make, name: str, postgres_url: str
+) -> None:
+    below = make(name)[1]
+    database = Database(postgres_url)
+    ensure_current(database)
+    layered = LayeredPayloads(SmallPayloads(database), below.store)
+    layered.put(DIGEST, DATA)
+    write(layered.small, DATA)
+    below.spoil(DIGEST, DATA.upper())
+    if name == "file":
+        with pytest.raises(Corrupt, match=DIGEST):
             layered.read(DIGEST)
     else:
         assert layered.read(DIGEST) == DATA
+    database.dispose()
 
 
 def test_what_is_put_goes_to_the_files_even_when_a_row_has_it(make: Make) -> None:

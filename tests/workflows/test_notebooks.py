@@ -1,0 +1,226 @@
+"""Pipelines in a real notebook: cells run in an IPython shell, in a process of its own, and what a user sees."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tarfile
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import jeyn
+from jeyn.stores.code import code_payload
+
+pytest.importorskip("IPython")
+
+ROOT = Path(__file__).parents[2]
+SESSION = Path(__file__).with_name("notebook_session.py")
+
+IMPORTS = """\
+%precision 3
+import math
+import jeyn
+from jeyn import DataCatalog, DatasetBatch, Dtypes, Feature, MlUseCase, ModelCheckpoint, dataset_store, model_store
+from jeyn.formulas import StreamingFormula"""
+HELPER = """\
+RATE = 2
+def helper(x):
+    return math.floor(x) * RATE"""
+CATALOGS = """\
+class Points(DataCatalog):
+    x = Feature(Dtypes.FLOAT64, shape=(-1,))
+
+class Means(DataCatalog):
+    y = Feature(Dtypes.FLOAT64, shape=(-1,))"""
+DECLARED = """\
+points = StreamingFormula("points", version="1.0.0", output_catalog=Points, source="data/*.parquet")
+reader = MlUseCase("reader", input_catalog=Points, output_catalog=Means)"""
+INGEST = """\
+@jeyn.operation
+def ingest() -> DatasetBatch:
+    return dataset_store.save_batch(points.get_new_batch())"""
+TOTAL = """\
+@jeyn.operation
+def total(batch: DatasetBatch) -> float:
+    print("totalling")
+    return sum(jeyn.progress(batch.load()["x"].to_pylist())) * helper(1.5)"""
+TRAIN = """\
+@jeyn.operation
+def train(batch: DatasetBatch, mean: float) -> ModelCheckpoint:
+    return model_store.save_checkpoint(reader.update_minor(dataset=batch, model={"mean": mean}))"""
+PIPELINE = """\
+@jeyn.pipeline
+def nightly():
+    batch = ingest()
+    return {"total": total(batch), "model": train(batch, total(batch))}"""
+DEFINED = [IMPORTS, HELPER, CATALOGS, DECLARED, INGEST, TOTAL, TRAIN, PIPELINE]
+RUN = "run = nightly.run()\nrun"
+STATES = "[each.state for each in run.operations]"
+
+WHOLE = {
+    "first": RUN,
+    "outputs": "run.outputs",
+    "logs": "run.logs('total')",
+    "second": RUN + "\n" + STATES,
+    "new rate": "RATE = 3",
+    "third": RUN + "\n" + STATES,
+    "new outputs": "run.outputs['total']",
+    "a plan": "nightly().pipeline",
+    "the formula": "points",
+    "the use case": "reader",
+    "the catalog": "Points",
+    "the checkpoint": "run.outputs['model']",
+    "the batch": "run.outputs['model'].dataset",
+    "the lineage": "jeyn.lineage(run.outputs['model'])",
+    "the hits": "jeyn.search('type:model_checkpoint')",
+    "progress": "list(jeyn.progress(range(3)))",
+    "plain": "total.function.__name__, helper(2.5)",
+}
+
+
+def project(folder: Path) -> Path:
+    import pyarrow
+    from pyarrow import parquet
+
+    (folder / "data").mkdir()
+    (folder / "jeyn.yaml").write_text("name: notebook\n")
+    (folder / "helpers.py").write_text("OFFSET = 10\n")
+    parquet.write_table(pyarrow.table({"x": [1.0, 2.0]}), folder / "data" / "a.parquet")
+    return folder
+
+
+def process(folder: Path, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("JEYN_")}
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=folder,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=clean | {"PYTHONPATH": str(ROOT), "IPYTHONDIR": str(folder / ".ipython")},
+    )
+
+
+def notebook(folder: Path, *cells: str) -> list[dict[str, Any]]:
+    """What each cell shows in a new notebook."""
+    done = process(folder, str(SESSION), stdin=json.dumps(cells))
+    assert done.returncode == 0, done.stderr
+    found: list[dict[str, Any]] = json.loads(done.stdout)
+    return found
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, dict[str, Any]]]:
+    """One notebook from beginning to end, with its folder."""
+    folder = project(tmp_path_factory.mktemp("notebook"))
+    shown = notebook(folder, *DEFINED, *WHOLE.values())
+    assert [each["error"] for each in shown] == [None] * len(shown)
+    return folder, dict(zip(WHOLE, shown[len(DEFINED) :], strict=True))
+
+
+def test_rule_22_cells_run_and_give_what_they_say(whole: tuple[Path, dict[str, dict[str, Any]]]) -> None:
+    _, shown = whole
+    assert shown["first"]["result"].endswith("succeeded>")
+    assert "'total': 6.0" in shown["outputs"]["result"]
+    assert shown["logs"]["result"] == "totalling\n"
+    assert shown["progress"]["result"] == "[0, 1, 2]"  # outside an operation: only the items
+    assert shown["plain"]["result"] == "('total', 6)"
+
+
+def test_again_it_is_all_cache_and_a_changed_cell_is_what_runs(whole: tuple[Path, dict[str, dict[str, Any]]]) -> None:
+    _, shown = whole
+    assert set(json.loads(shown["second"]["result"].replace("'", '"'))) == {"cached"}
+    ingest, *others = json.loads(shown["third"]["result"].replace("'", '"'))
+    assert ingest == "cached"  # it does not use what changed
+    assert "succeeded" in others
+    assert shown["new outputs"]["result"] == "9.0"
+
+
+def test_everything_has_an_html_repr(whole: tuple[Path, dict[str, dict[str, Any]]]) -> None:
+    _, shown = whole
+    for name in ("first", "the formula", "the use case", "the catalog", "the checkpoint", "the batch", "the lineage"):
+        assert shown[name]["html"], name
+    assert "ingest" in shown["first"]["html"] and "succeeded" in shown["first"]["html"]
+    assert "reader@0.2.0" in shown["the hits"]["html"]
+    assert "<svg" in shown["the lineage"]["html"]
+
+
+def test_b6_the_code_of_the_run_has_the_notebooks_module(whole: tuple[Path, dict[str, dict[str, Any]]]) -> None:
+    folder, shown = whole
+    with jeyn.open(home=folder / ".jeyn", data=folder) as workspace:
+        run = workspace.runs.get(shown["first"]["result"].split()[1])
+        assert run.code is not None
+        _, payload = code_payload(workspace, run.code)
+    with tarfile.open(fileobj=BytesIO(payload)) as archive:
+        names = archive.getnames()
+        (module,) = [each for each in names if each.startswith("notebook_")]
+        file = archive.extractfile(module)
+        assert file is not None
+        source = file.read().decode()
+    assert sorted({*names} - {module}) == ["helpers.py", "jeyn.yaml"]
+    assert "def helper(x)" in source and "RATE = 2" in source and "%precision" not in source
+
+
+def test_html_is_escaped(tmp_path: Path) -> None:
+    named = CATALOGS.replace("FLOAT64, ", "FLOAT64, description='<script>', ", 1)
+    cells = [IMPORTS, named, DECLARED, "Points", "points"]
+    *_, catalog, formula = notebook(project(tmp_path), *cells)
+    for shown in (catalog, formula):
+        assert shown["error"] is None
+        assert "&lt;script&gt;" in shown["html"] and "<script>" not in shown["html"]
+
+
+def test_rule_22_a_live_global_without_source_is_an_error_that_names_it(tmp_path: Path) -> None:
+    cells = [
+        "import jeyn\nget_ipython().user_ns['ghost'] = object()",
+        "@jeyn.operation\ndef haunted(): return str(ghost)",
+        "@jeyn.pipeline\ndef flow(): return haunted()",
+        "flow.run()",
+    ]
+    *_, shown = notebook(project(tmp_path), *cells)
+    assert shown["error"].startswith('UsageError: "ghost", which "haunted" uses, has no source in the cells')
+    assert "→ define it in a cell, or pass it to the operation as an input" in shown["error"]
+
+
+def test_star_imports_magics_redefinitions_and_modules_of_the_project(tmp_path: Path) -> None:
+    cells = [
+        "from __future__ import annotations\nfrom jeyn import *\nfrom helpers import OFFSET\n%precision 3",
+        "%%time\nclass Point:\n    def __init__(self, x): self.x = x",
+        "@operation\ndef first() -> int:\n    return 1",
+        "@operation\ndef first() -> int:\n    return Point(2).x + OFFSET",
+        "files = !ls",
+        "@pipeline\ndef flow():\n    return first()",
+        "flow.run().outputs",
+    ]
+    *_, shown = notebook(project(tmp_path), *cells)
+    assert (shown["error"], shown["result"]) == (None, "{'return': 12}")
+
+
+FAILS = [
+    "import jeyn\nfrom pathlib import Path",
+    "@jeyn.operation\ndef first() -> int:\n    return 1",
+    "@jeyn.operation\ndef second(x):\n    if not Path('ready').exists():\n"
+    "        raise ValueError('not ready')\n    return x + 1",
+    "@jeyn.pipeline\ndef flow():\n    return second(first())",
+    "run = flow.run()\nrun.state, run.error['message']",
+    "run.outputs",
+    "run.logs('second')",
+]
+
+
+def test_rule_20_a_run_that_failed_in_a_notebook_is_resumed_elsewhere(tmp_path: Path) -> None:
+    folder = project(tmp_path)
+    *_, state, outputs, logs = notebook(folder, *FAILS)
+    assert state["result"] == "('failed', 'ValueError: not ready')"
+    assert outputs["error"] == "OperationFailed: ValueError: not ready"
+    assert "raise ValueError('not ready')" in logs["result"]
+    (folder / "ready").touch()
+    done = process(folder, "-m", "jeyn.cli", "run", "--resume", "last")
+    assert (done.returncode, done.stdout) == (0, "2\n"), done.stderr
+    assert "1 adopted" in done.stderr.splitlines()[-1]

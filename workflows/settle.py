@@ -1,0 +1,131 @@
+"""How a run ends that cannot say so itself: its engine died, or it ran as pods that each knew one operation.
+
+All of it may be done twice: what has an end already keeps it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from jeyn.errors import Interrupted, OperationFailed, WorkerDied
+from jeyn.stores.catalog.operations import Settled
+from jeyn.workflows.failure import Error, error_of
+from jeyn.workflows.graph import map_state
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jeyn.sdk.plan import Plan
+    from jeyn.stores.catalog.operations import AttemptRow, OperationRow
+    from jeyn.stores.catalog.runs import RunRow
+    from jeyn.stores.workspace import Workspace
+
+OPEN = ("waiting", "running")
+UNSEEN_SECONDS = 60  # a run's row is made before its workflow
+
+
+def close_run(workspace: Workspace, run: RunRow, state: str, error: Error) -> None:
+    """End a run that nothing runs any more: what has no end is cancelled."""
+    rows = [each for each in workspace.runs.operations(run.key) if each.state in OPEN]
+    for each in rows:
+        close_attempts(workspace, each.key, "cancelled", error)
+    workspace.runs.settle([Settled(each.key, "cancelled") for each in rows])
+    workspace.runs.finish(run.key, state, error)
+
+
+def close_vanished(workspace: Workspace, exists: Callable[[str], bool]) -> list[str]:
+    """Close the runs whose workflow is gone, was deleted or never came; gives their ids.
+
+    `exists` says whether a workflow with the run's id is still on its way to an end.
+    """
+    now = time.time_ns() // 1000
+    closed = []
+    for run in workspace.runs.list(limit=100_000, state="running"):
+        if run.pid is not None or now - run.at < UNSEEN_SECONDS * 10**6 or exists(run.id):
+            continue
+        lost = OperationFailed(
+            f'the workflow of "{run.id}" is gone', hint=f"it was deleted or never started: jeyn run --resume {run.id}"
+        )
+        close_run(
+            workspace, run, "cancelled" if run.cancel_requested else "failed", error_of(lost, workspace.settings.root)
+        )
+        closed.append(run.id)
+    return closed
+
+
+def settle_rest(workspace: Workspace, run: RunRow, plan: Plan, status: str) -> tuple[str, Error | None]:
+    """Give every operation but the exit handler an end, now that none will run any more; the run's state and error.
+
+    `status` is what Argo says of the workflow: "Succeeded", "Failed" or "Error".
+    """
+    rows = [each for each in workspace.runs.operations(run.key) if each.position < len(plan.operations)]
+    stopped = run.cancel_requested or _was_stopped(rows)
+    mapped = {each.position for each in rows if each.item >= 0}
+    ends = {
+        each.key: _end_of(workspace, each, stopped)
+        for each in rows
+        if each.state in OPEN and (each.item >= 0 or each.position not in mapped)
+    }
+    items: dict[int, list[str]] = {position: [] for position in mapped}
+    for each in rows:
+        if each.item >= 0:
+            items[each.position].append(ends[each.key].state if each.key in ends else str(each.state))
+    whole = [
+        Settled(each.key, map_state(items[each.position]))
+        for each in rows
+        if each.item < 0 and each.state in OPEN and each.position in mapped
+    ]
+    workspace.runs.settle([*ends.values(), *whole])
+    if stopped:
+        return "cancelled", None
+    error = _first_error(workspace.runs.operations(run.key))
+    if error is None and status != "Succeeded":
+        said = OperationFailed(
+            f'the workflow ended as "{status}", and no operation says why',
+            hint=f"a pod could not start, or was taken away: argo get {run.id}",
+        )
+        error = error_of(said, workspace.settings.root)
+    return ("failed" if error else "succeeded"), error
+
+
+def close_attempts(workspace: Workspace, operation_key: int, state: str, error: Error) -> list[AttemptRow]:
+    """End the attempts that never did; gives all attempts of the operation, first to last."""
+    found = list(workspace.runs.attempts(operation_key))
+    for each in found:
+        if each.ended is None:
+            workspace.runs.fail_attempt(each.key, state=state, error=error)
+    return found
+
+
+def died(workspace: Workspace, operation: str) -> Error:
+    """What is said of an attempt that ended without a word."""
+    exc = WorkerDied(
+        f'the process of "{operation}" was killed',
+        hint="too little memory, a crash in native code, or its machine went away; see what it printed",
+    )
+    return error_of(exc, workspace.settings.root, operation)
+
+
+def _was_stopped(rows: Sequence[OperationRow]) -> bool:
+    """Before anything is settled, only what was told to stop is cancelled though nothing failed."""
+    states = {each.state for each in rows}
+    return "cancelled" in states and "failed" not in states
+
+
+def _end_of(workspace: Workspace, row: OperationRow, stopped: bool) -> Settled:
+    if row.state == "waiting":
+        return Settled(row.key, "cancelled")
+    error = died(workspace, row.name)
+    if stopped:
+        error = error_of(Interrupted(f'"{row.name}" was stopped'), workspace.settings.root, row.name)
+    tried = close_attempts(workspace, row.key, "cancelled" if stopped else "failed", error)
+    if stopped:
+        return Settled(row.key, "cancelled")
+    return Settled(row.key, "failed", error=(tried[-1].error if tried else None) or error)
+
+
+def _first_error(rows: Sequence[OperationRow]) -> Error | None:
+    failed = sorted((each for each in rows if each.state == "failed" and each.error), key=lambda each: each.ended or 0)
+    return dict(failed[0].error or {}) if failed else None
