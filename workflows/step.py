@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from jeyn.errors import JeynError, TimedOut
+from jeyn.errors import JeynError, NotFound, TimedOut
 from jeyn.sdk.plan import needs
 from jeyn.stores.catalog.operations import NewOperation, Settled
 from jeyn.workflows.cache import key_of, look_up
@@ -26,6 +26,7 @@ from jeyn.workflows.results import results_of
 from jeyn.workflows.runner import Heart, Job, Report, execute
 from jeyn.workflows.settle import close_attempts, died
 from jeyn.workflows.shown import shown
+from jeyn.workflows.sidecar import await_sidecar
 
 if TYPE_CHECKING:
     from jeyn.sdk.plan import Plan, PlannedOperation
@@ -81,7 +82,7 @@ class Step:
         self.name = operation.name if item is None else f"{operation.name}[{item}]"
         self.positions = {each.name: position for position, each in enumerate(plan.all_operations)}
         rows = workspace.runs.operations(run.key, [self.positions[name] for name in needs(operation)], [self.name])
-        self.row = next(row for row in rows if row.name == self.name)
+        self.row = next((row for row in rows if row.name == self.name), None) or _missing(run, self.name)
         self.results = results_of(workspace, run, plan, [row for row in rows if row is not self.row])
         states = self.results.graph.states
         for name in needs(operation):
@@ -92,36 +93,47 @@ class Step:
 
     def carry_out(self, heart: Heart, report: Report | None = None, offered: Mapping[str, Any] | None = None) -> Ended:
         """Skip it, take it from the cache, or run one attempt of it."""
+        found = self.decide(offered)
+        return found if isinstance(found, Ended) else self.attempt(found, heart, report)
+
+    def decide(self, offered: Mapping[str, Any] | None = None) -> Ended | Task:
+        """What can be said without running it, else what there is to run. Raises where a store cannot be reached."""
         if self.row.state in DONE or self.row.state == "skipped":
             return self._as_it_is(self.row)
         try:
             if (fate := self._fate()) != "run":
                 return self._settled(fate)
-            task = Task(
-                self.name, self.operation, self.item, self.row.key, inputs := self._inputs(), self._key(inputs), False
-            )
+            task = self._task(self.item, self.row.key, self._inputs())
         except JeynError as exc:
-            return self._wrong(exc)
-        task.cache = self.operation.options.cache and offered is None
-        task.offered = dict(offered or {})
-        return self._cached(task) or self._attempt(task, heart, report)
+            if exc.retry_helps:  # it says nothing about the operation
+                raise
+            return self._failed(exc)
+        if offered is not None:
+            task.offered, task.cache = dict(offered), False
+        end = self._found(task)
+        if end is None:
+            return task
+        self.workspace.runs.settle([end])
+        return replace(self._as_it_is(self.row), state="cached")
 
     def expand(self) -> Ended:
         """Give each item of a mapped operation a row; `items` of the answer are those that have to be run."""
-        if self.row.state in SETTLED and self.row.state != "failed":
+        if self.row.state in DONE or self.row.state == "skipped":
             return replace(self._as_it_is(self.row), items=[])
         try:
             if (fate := self._fate()) != "run":
                 return replace(self._settled(fate), items=[] if fate == "skipped" else None)
             items = self.results.item_inputs(self.operation)
         except JeynError as exc:
-            return self._wrong(exc)
+            if exc.retry_helps:
+                raise
+            return self._failed(exc)
         rows = self._item_rows(len(items))
         left, settled = [], list[Settled]()
         for index, (row, inputs) in enumerate(zip(rows, items, strict=True)):
             if row.state in DONE or row.state == "skipped":
                 continue
-            end = Settled(row.key, "skipped") if inputs is None else self._from_cache(row.key, index, inputs)
+            end = Settled(row.key, "skipped") if inputs is None else self._found(self._task(index, row.key, inputs))
             if end is None:
                 left.append(index)
             else:
@@ -130,7 +142,7 @@ class Step:
             self.workspace.runs.settle(settled[start : start + SETTLE_AT_ONCE])
         if not items:
             self._settled("succeeded")
-        return Ended("waiting" if left else "succeeded", items=left)
+        return Ended("expanded", items=left)
 
     def _fate(self) -> Fate:
         if self.run.cancel_requested and self.operation is not self.plan.on_exit:
@@ -172,24 +184,15 @@ class Step:
         self.workspace.runs.settle([Settled(self.row.key, state)])
         return Ended(state)
 
-    def _wrong(self, exc: JeynError) -> Ended:
-        """Its condition or its inputs are wrong; where a store could not be reached that says nothing about it."""
-        if exc.retry_helps:
-            raise exc
+    def _failed(self, exc: JeynError) -> Ended:
         error = error_of(exc, self.workspace.settings.root, self.name)
         self.workspace.runs.settle([Settled(self.row.key, "failed", error=error)])
         return Ended("failed", error=error)
 
-    def _key(self, inputs: Mapping[str, Input]) -> Any:
-        return key_of(self.plan.code[self.operation.function], inputs)
-
-    def _from_cache(self, row: int, index: int, inputs: Mapping[str, Input]) -> Settled | None:
-        """Of an item that was made before: no pod has to start to find that out."""
-        task = Task(
-            f"{self.operation.name}[{index}]", self.operation, index, row, inputs, self._key(inputs),
-            self.operation.options.cache,
-        )  # fmt: skip
-        return self._found(task)
+    def _task(self, item: int | None, row: int, inputs: Mapping[str, Input]) -> Task:
+        name = self.operation.name if item is None else f"{self.operation.name}[{item}]"
+        key = key_of(self.plan.code[self.operation.function], inputs)
+        return Task(name, self.operation, item, row, inputs, key, cache=self.operation.options.cache)
 
     def _found(self, task: Task) -> Settled | None:
         if not (self.use_cache and task.cache):
@@ -200,22 +203,21 @@ class Step:
         inputs = tuple(task.input_ids)
         return Settled(task.row, "cached", origin=found.origin, cache_key=task.key.digest[7:], inputs=inputs)
 
-    def _cached(self, task: Task) -> Ended | None:
-        end = self._found(task)
-        if end is None:
-            return None
-        self.workspace.runs.settle([end])
-        return replace(self._as_it_is(self.row), state="cached")
-
     # An attempt.
 
-    def _attempt(self, task: Task, heart: Heart, report: Report | None) -> Ended:
+    def attempt(self, task: Task, heart: Heart, report: Report | None = None) -> Ended:
+        """Run it once; the earlier attempts of its operation are over."""
         runs = self.workspace.runs
         before = close_attempts(self.workspace, task.row, "failed", died(self.workspace, self.name))
         task.attempt = max([each.number for each in before], default=0) + 1
+        try:
+            if self.operation.options.sidecar:
+                await_sidecar()
+        except JeynError as exc:
+            return self._failed(exc)
         task.attempt_key = runs.start_attempt(task.row, task.attempt, socket.gethostname(), os.getpid())
         tried = task.attempt - 1 if self.tried is None else self.tried
-        job = replace(task.job(), last=tried >= task.operation.options.retries)
+        job = replace(task.job(), last=tried >= self.operation.options.retries)
         with self._timed(job, heart) as timer:
 
             def in_turn() -> None:
@@ -276,3 +278,7 @@ class Step:
         )
         if self.overdue is not None:
             self.overdue(self._not_done(error))
+
+
+def _missing(run: RunRow, name: str) -> OperationRow:
+    raise NotFound(f'the run "{run.id}" has no operation "{name}"', hint="an item is known once it was expanded")

@@ -33,7 +33,7 @@ def check(found: Any, definition: str, what: str) -> None:
         return
     place = ".".join(str(part) for part in error.absolute_path) or "its top level"
     raise Invalid(
-        f'{what} is not what Argo takes, at "{place}": {error.message}',
+        f'{what} is not what Argo takes, at "{place}": {error.message[:300]}',
         hint="correct the k8s= of the operation, or argo: in jeyn.yaml",
     )
 
@@ -49,6 +49,9 @@ def _validator(definition: str) -> Any:
 def _definitions() -> dict[str, Any]:
     folder = resources.files("jeyn.workflows.argo")
     found: dict[str, Any] = json.loads((folder / "schema" / "schema.json").read_bytes())["definitions"]
+    # Kubernetes takes numbers too; the published file knows only the text of both.
+    found["io.k8s.apimachinery.pkg.util.intstr.IntOrString"]["type"] = ["string", "integer"]
+    found["io.k8s.apimachinery.pkg.api.resource.Quantity"]["type"] = ["string", "number"]
     for definition in found.values():
         if "properties" in definition:
             definition.setdefault("additionalProperties", False)

@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from jeyn.errors import Incompatible, JeynError, UsageError
-from jeyn.sdk.plan import Constant, Items, Options, Plan, PlannedOperation, Source, leaves
+from jeyn.sdk.plan import Constant, Items, Options, Plan, PlannedOperation, SecretInput, Source, leaves
+from jeyn.sdk.secret import variable_of
 from jeyn.workflows.checks.quantity import raw_errors, resource_errors
-from jeyn.workflows.checks.wiring import Found
+from jeyn.workflows.checks.wiring import Found, sources_in
 
 if TYPE_CHECKING:
     from jeyn.stores.workspace import Workspace
@@ -34,6 +35,7 @@ def beyond_limits(plan: Plan) -> Iterator[Found]:
     for operation in plan.all_operations:
         for error in _errors(operation):
             yield operation.name, error
+    yield from _mixed_secrets(plan)
 
 
 def _errors(operation: PlannedOperation) -> Iterator[JeynError]:
@@ -48,6 +50,19 @@ def _errors(operation: PlannedOperation) -> Iterator[JeynError]:
     yield from _time_errors(operation.options, whose)
     yield from resource_errors(operation.options.resources, whose)
     yield from raw_errors(operation.options.k8s, whose)
+
+
+def _mixed_secrets(plan: Plan) -> Iterator[Found]:
+    """Different secrets that one environment variable would hold."""
+    known: dict[str, SecretInput] = {}
+    for operation, source in sources_in(plan):
+        if not isinstance(source, SecretInput):
+            continue
+        variable = variable_of(source.name, source.key)
+        other = known.setdefault(variable, source)
+        if other != source:
+            named = f'"{other.key}" of "{other.name}" and "{source.key}" of "{source.name}"'
+            yield operation, UsageError(f"the secrets {named} are both read from {variable}", hint="rename one of them")
 
 
 def _name_error(what: str, name: str) -> JeynError | None:
