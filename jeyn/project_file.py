@@ -11,7 +11,7 @@ argo: {namespace: ml, image: "team/digits:3", secret: digits-places}
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -106,6 +106,19 @@ def read(path: Path) -> ProjectFile:
         return ProjectFile.model_validate({key: value for key, value in found.items() if value is not None})
     except ValidationError as exc:
         raise _wrong(path, node, exc) from exc
+
+
+def argo_settings(found: Mapping[str, Any]) -> ArgoSettings:
+    """What `Settings.argo` says, with defaults. Raises `UsageError` for what an environment variable has wrong."""
+    try:
+        return ArgoSettings.model_validate(dict(found))
+    except ValidationError as exc:
+        problem = exc.errors(include_url=False)[0]
+        key = str(problem["loc"][0])
+        raise UsageError(
+            f'argo: "{key}" is "{problem["input"]}": {_said(problem["msg"])}',
+            hint=f"correct JEYN_ARGO_{key.upper()}, or argo: in jeyn.yaml",
+        ) from exc
 
 
 def _not_yaml(path: Path, exc: yaml.YAMLError) -> UsageError:

@@ -172,9 +172,9 @@ class Runs:
         """(name, position, artefact id) of what went in, by operation."""
         return dict(operations.ends_of(self.database, operation_keys, "in"))
 
-    def attempts(self, operation_key: int) -> Sequence[AttemptRow]:
-        """The tries of an operation, first to last."""
-        return operations.attempts_of(self.database, operation_key)
+    def attempts(self, *operation_keys: int) -> Sequence[AttemptRow]:
+        """The tries of an operation, first to last; of several, one operation after the other."""
+        return operations.attempts_of(self.database, operation_keys)
 
     def durations(self, pipeline: str) -> dict[str, float]:
         """Seconds that the newest success of each operation took."""

@@ -26,8 +26,10 @@ from jeyn.workflows.graph import DONE
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from jeyn.settings import Settings
     from jeyn.stores.catalog.runs import RunRow
     from jeyn.stores.workspace import Workspace
+    from jeyn.workflows.code.package import CodePackage
     from jeyn.workflows.planning import Planned
 
 LOCAL = "local"
@@ -65,17 +67,20 @@ def enter_run(
 
 def keep_code(workspace: Workspace, planned: Planned) -> str:
     """The id of the project's code package, which is kept."""
+    return save_code(workspace, packaged(workspace.settings, planned)).id
+
+
+def packaged(settings: Settings, planned: Planned) -> CodePackage:
+    """The project's code as a package."""
     from jeyn.workflows.code.package import package_code
 
-    settings = workspace.settings
-    package = package_code(
+    return package_code(
         planned.root,
         home=settings.home,
         data=Path(settings.data) if "://" not in settings.data else planned.root,
         excluded_patterns=planned.sources,
         extra=planned.extra,
     )
-    return save_code(workspace, package).id
 
 
 def keep_plan(workspace: Workspace, plan: Plan) -> str:

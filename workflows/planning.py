@@ -15,7 +15,7 @@ from jeyn.errors import CodeChanged, JeynError, OperationFailed, UsageError
 from jeyn.sdk.datasets import StreamingFormula
 from jeyn.sdk.operation import Operation
 from jeyn.sdk.plan import FunctionCode, Options, Plan, PlannedOperation
-from jeyn.workflows.checks import check_plan
+from jeyn.workflows.checks import check_offline, check_plan
 from jeyn.workflows.code.digest import function_code
 from jeyn.workflows.code.local import is_local
 from jeyn.workflows.code.notebook import PREFIX as NOTEBOOK_PREFIX
@@ -42,13 +42,23 @@ class Planned:
     sources: tuple[str, ...] = ()  # of formulas: their files are data, not code
 
 
-def make_plan(pipeline: Pipeline[...], arguments: Mapping[str, Any], *, root: Path, workspace: Workspace) -> Planned:
+def make_plan(
+    pipeline: Pipeline[...],
+    arguments: Mapping[str, Any],
+    *,
+    root: Path,
+    workspace: Workspace,
+    offline: bool = False,
+) -> Planned:
     """Record a pipeline and fill in what `complete` does. Raises `OperationFailed` with the user's traceback."""
-    return complete(_recorded(pipeline, arguments, root), root=root, workspace=workspace)
+    return complete(_recorded(pipeline, arguments, root), root=root, workspace=workspace, offline=offline)
 
 
-def complete(plan: Plan, *, root: Path, workspace: Workspace) -> Planned:
-    """A plan with its options, code digests and problems. Raises `CodeChanged` when it was made with other code."""
+def complete(plan: Plan, *, root: Path, workspace: Workspace, offline: bool = False) -> Planned:
+    """A plan with its options, code digests and problems; `offline` asks no catalog for them.
+
+    Raises `CodeChanged` when it was made with other code.
+    """
     _make_importable(root, workspace)
     folders = (root, workspace.settings.home)
     functions = {reference: _function(reference, folders) for reference in _references(plan)}
@@ -63,7 +73,11 @@ def complete(plan: Plan, *, root: Path, workspace: Workspace) -> Planned:
     }
     _refuse_other_code(plan, code)
     plan = plan.model_copy(update={"code": code})
-    found = check_plan(plan, workspace, root=root, functions=functions)
+    found = (
+        check_offline(plan, root=root, functions=functions)
+        if offline
+        else check_plan(plan, workspace, root=root, functions=functions)
+    )
     known = [each for each in plan.problems if each not in found]
     plan = plan.model_copy(update={"problems": (*known, *found)})
     return Planned(plan, root, extra, _sources(root))

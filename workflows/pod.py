@@ -58,7 +58,7 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--expand", action="store_true", help="say which items there are")
     parser.add_argument("--finish", action="store_true", help="close the run")
     parser.add_argument("--status", default="Succeeded", help="what became of the workflow")
-    parser.add_argument("--retries", type=int, help="how often it was tried before")
+    parser.add_argument("--attempt", type=int, help="how often it was tried before: Argo's {{retries}}")
     parser.add_argument("--cache", choices=("on", "off"), default="on", help="whether to take what was made before")
     return parser.parse_args(argv)
 
@@ -77,7 +77,7 @@ def carry_out(
     operation = _operation(plan, told.operation)
     step = patiently(
         lambda: Step(
-            workspace, run, plan, operation, told.item, cache=told.cache == "on", tried=told.retries, overdue=overdue
+            workspace, run, plan, operation, told.item, cache=told.cache == "on", tried=told.attempt, overdue=overdue
         )
     )
     if told.expand:
@@ -198,9 +198,8 @@ class Pod:
         if ended.error and not ended.error["traceback"]:
             print(f"{ended.error['message']}\n{ended.error['hint']}".strip(), file=sys.stderr)
         if self.told.finish:
-            # Argo calls a workflow succeeded whose failures another operation took up; the run is not.
-            agrees = (ended.state == "succeeded") == (self.told.status == "Succeeded")
-            return 0 if agrees else NEVER_AGAIN
+            # Argo calls a workflow succeeded when others could go on after each failure; the run is not.
+            return NEVER_AGAIN if ended.state != "succeeded" and self.told.status == "Succeeded" else 0
         return ended.exit_code
 
     def _quit(self, ended: Ended) -> None:

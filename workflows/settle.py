@@ -80,8 +80,9 @@ def settle_rest(workspace: Workspace, run: RunRow, plan: Plan, status: str) -> t
     workspace.runs.settle([*ends.values(), *whole])
     if stopped:
         return "cancelled", None
-    error = _first_error(workspace.runs.operations(run.key))
-    if error is None and status != "Succeeded":
+    rows = workspace.runs.operations(run.key)
+    error = _first_error(rows)
+    if error is None and any(each.state in ("failed", "cancelled") for each in rows):
         said = OperationFailed(
             f'the workflow ended as "{status}", and no operation says why',
             hint=f"a pod could not start, or was taken away: argo get {run.id}",
@@ -109,9 +110,9 @@ def died(workspace: Workspace, operation: str) -> Error:
 
 
 def _was_stopped(rows: Sequence[OperationRow]) -> bool:
-    """Before anything is settled, only what was told to stop is cancelled though nothing failed."""
+    """Whether some began and were told to stop, though nothing failed: what only never began was cancelled since."""
     states = {each.state for each in rows}
-    return "cancelled" in states and "failed" not in states
+    return "failed" not in states and any(each.state == "cancelled" and each.started for each in rows)
 
 
 def _end_of(workspace: Workspace, row: OperationRow, stopped: bool) -> Settled:

@@ -11,6 +11,7 @@ COMMANDS = {
     "new": Entry("jeyn.cli.new", "new", "Make a project that runs at once."),
     "run": Entry("jeyn.cli.run", "run", "Run a pipeline, or go on with a run that stopped."),
     "plan": Entry("jeyn.cli.plan", "plan", "Show what a run would do and why, and what is wrong with it."),
+    "compile": Entry("jeyn.cli.compile", "compile_", "Print what a pipeline is on Argo Workflows, as YAML."),
     "runs": Entry("jeyn.cli.runs", "runs", "List runs, or show one of them."),
     "logs": Entry("jeyn.cli.logs", "logs", "Show what the operations of a run printed."),
     "cancel": Entry("jeyn.cli.cancel", "cancel", "Stop a run."),

@@ -28,26 +28,28 @@ def plan(target: str, given: tuple[str, ...], no_cache: bool) -> Result:
     from jeyn.cli.plan_view import plan_text
     from jeyn.workflows.forecast import forecast
 
-    with users_code(), _planned(target, given) as (found, workspace):
+    with users_code(), planned(target, given) as (found, workspace):
         expected = forecast(found.plan, workspace, root=found.root, cache=not no_cache)
     data = {"plan": found.plan.to_json(), "forecast": [asdict(each) for each in expected]}
     return Result(data, lambda: plan_text(found.plan, expected), first_problem(found.plan))
 
 
 @contextmanager
-def _planned(target: str, given: tuple[str, ...]) -> Iterator[tuple[Planned, Workspace]]:
+def planned(target: str, given: tuple[str, ...], *, offline: bool = False) -> Iterator[tuple[Planned, Workspace]]:
+    """What a target means with the parameters given; `offline` asks no catalog what is wrong with it."""
     from jeyn.workflows.load import load_pipeline
     from jeyn.workflows.planning import complete, make_plan
 
     plan = saved_plan(target, given)
     if plan is not None:
         with project() as workspace:
-            yield complete(plan, root=workspace.settings.root, workspace=workspace), workspace
+            yield complete(plan, root=workspace.settings.root, workspace=workspace, offline=offline), workspace
         return
     loaded = load_pipeline(target)
     arguments = loaded.pipeline.arguments_from(parameters(given))
     with project(loaded.root) as workspace:
-        yield make_plan(loaded.pipeline, arguments, root=loaded.root, workspace=workspace), workspace
+        found = make_plan(loaded.pipeline, arguments, root=loaded.root, workspace=workspace, offline=offline)
+        yield found, workspace
 
 
 def first_problem(plan: Plan) -> JeynError | None:

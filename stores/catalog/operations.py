@@ -126,8 +126,8 @@ _ATTEMPTS = (
         attempt.c.ended,
         attempt.c.error,
     )
-    .where(attempt.c.operation == bindparam("operation"))
-    .order_by(attempt.c.number)
+    .where(attempt.c.operation.in_(bindparam("operations", expanding=True)))
+    .order_by(attempt.c.operation, attempt.c.number)
 )
 _ENDS = (
     select(operation_artefact.c.operation, operation_artefact.c.name, operation_artefact.c.position, artefact.c.id)
@@ -341,10 +341,14 @@ def open_items(database: Database, run_key: int, position: int, before: int) -> 
     return int(database.ask(_OPEN_ITEMS, of=run_key, place=position, before=before)[0][0])
 
 
-def attempts_of(database: Database, operation_key: int) -> list[AttemptRow]:
+def attempts_of(database: Database, operation_keys: Sequence[int]) -> list[AttemptRow]:
+    """The tries of operations, first to last, one operation after the other."""
+    found: list[AttemptRow] = []
     with database.read() as connection:
-        found = connection.execute(_ATTEMPTS, {"operation": operation_key}).mappings().all()
-    return [AttemptRow(**{**row, "error": _error(row)}) for row in found]
+        for some in chunks(operation_keys):
+            rows = connection.execute(_ATTEMPTS, {"operations": list(some)}).mappings()
+            found += [AttemptRow(**{**row, "error": _error(row)}) for row in rows]
+    return found
 
 
 def ends_of(database: Database, operation_keys: Sequence[int], direction: str) -> dict[int, list[tuple[str, int, str]]]:

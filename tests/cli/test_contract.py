@@ -34,6 +34,10 @@ CASES = {
         },
     ),
     "plan": Case(("plan greetings.py:greeting",), {"plan nothing.py": 3, "plan greetings.py:greet": 2}),
+    "compile": Case(
+        ("compile greetings.py:greeting", "compile greetings.py:greeting --set who=all --cron @daily"),
+        {"compile nothing.py": 3, "compile greetings.py:greet": 2, "compile greetings.py:greeting --cron daily": 2},
+    ),
     "runs": Case(("runs", "runs last", "runs --state failed"), {"runs nothing": 3, "runs --state odd": 2}),
     "logs": Case(
         ("logs greeting-", "logs greeting- greet", "logs greeting- --follow"), {"logs nothing": 3, "logs last other": 3}

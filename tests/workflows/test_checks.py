@@ -52,7 +52,7 @@ small = MlUseCase("small-reader", input_catalog=Pixels, output_catalog=Scores)
 reader = MlUseCase("reader", input_catalog=Digits, output_catalog=Scores)
 
 
-def ingest_words() -> DatasetBatch:
+def ingest_words(day: int = 0) -> DatasetBatch:
     return dataset_store.save_batch(words.get_new_batch())
 
 
@@ -60,7 +60,7 @@ def ingest_digits() -> DatasetBatch:
     return dataset_store.save_batch(wider.new_table({"x": [1.0], "label": [1]}))
 
 
-def ingest_either(which: bool) -> DatasetBatch:
+def ingest_either(which: bool = True) -> DatasetBatch:
     return (words if which else wider).new_table({})
 
 
@@ -72,7 +72,7 @@ def through_a_module() -> list[DatasetBatch]:
     return [shared.DIGITS.new_table({"x": [n]}) for n in range(2)]
 
 
-def train(batch: DatasetBatch, strength: float = 1.0) -> Any:
+def train(batch: DatasetBatch, strength: float = 1.0, holdout: Any = None, after: Any = None) -> Any:
     return _fitted(batch, strength)
 
 
@@ -90,7 +90,7 @@ def train_latest(batch: DatasetBatch) -> Any:
     return reader.update_minor(dataset=newest, model=0)
 
 
-def score(checkpoint: Any, holdout: DatasetBatch) -> float:
+def score(checkpoint: Any, holdout: DatasetBatch, train: Any = None) -> float:
     return float(len(checkpoint.load()))
 
 
@@ -428,3 +428,11 @@ def test_ten_thousand_operations_are_checked_quickly(workspace: Workspace) -> No
     start = time.process_time()
     assert check_plan(plan, workspace, root=workspace.settings.root, functions=BY_NAME) == ()
     assert time.process_time() - start < 1.0
+
+
+def test_inputs_must_be_those_of_the_function(workspace: Workspace) -> None:
+    """A recorded plan has them; one that was written by hand may not."""
+    only(check(workspace, op("train", {}, "train")), "PlanInvalid", '"train" is not given "batch"')
+    batch = a_batch(workspace)
+    inputs: dict[str, Source] = {"batch": Ref(reference=batch.ref), "strenth": Constant(value=1)}
+    only(check(workspace, op("train", inputs, "train")), "PlanInvalid", 'no parameter "strenth"', "did you mean")

@@ -51,10 +51,12 @@ def compile_plan(
     return found
 
 
-def compile_workflow(plan: Plan, *, run: str, code: str, plan_id: str, settings: ArgoSettings) -> Manifest:
+def compile_workflow(
+    plan: Plan, *, run: str, code: str, plan_id: str, settings: ArgoSettings, cache: bool = True
+) -> Manifest:
     """One run as a Workflow of the run's id, checked: what `jeyn run --on argo` submits."""
     _check(plan)
-    found = workflow(plan, run, workflow_spec(plan, code, plan_id, settings), settings)
+    found = workflow(plan, run, workflow_spec(plan, code, plan_id, settings, cache=cache), settings)
     _check_size(plan, found)
     check_manifests([found])
     return found

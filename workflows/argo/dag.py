@@ -80,8 +80,8 @@ def _producers(source: Source | Condition, must_succeed: bool = True) -> Iterato
         case Output(operation=name):
             yield name, must_succeed
         case First(choices=parts):
-            for part in parts:
-                yield from _producers(part, False)
+            for choice in parts:
+                yield from _producers(choice, False)
         case Items(items=parts) | AllOf(conditions=parts) | AnyOf(conditions=parts):
             for part in parts:
                 yield from _producers(part, must_succeed)

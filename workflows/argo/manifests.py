@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast, get_args
+from zoneinfo import available_timezones
 
 from hera.workflows import models as m
 
+from jeyn.errors import UsageError
 from jeyn.project_file import ArgoSettings
 from jeyn.sdk.plan import Plan
 from jeyn.workflows.argo.dag import dag
@@ -24,14 +26,31 @@ MISSED = 3600  # seconds: a start that was missed, as while the cluster was down
 _CODE = "workflow.parameters.code[7:23]"  # sixteen digits of the digest tell packages apart, and fit into a label
 
 
+_NAMED = ("@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly")
+Concurrency = Literal["forbid", "allow", "replace"]
+
+
 @dataclass(frozen=True)
 class Schedule:
     """When a deployed pipeline runs by itself: a line of crontab in a time zone."""
 
     cron: str
     timezone: str = "UTC"
-    concurrency: Literal["forbid", "allow", "replace"] = "forbid"
+    concurrency: Concurrency = "forbid"
     paused: bool = False
+
+
+def schedule(cron: str, timezone: str = "UTC", concurrency: str = "forbid", *, paused: bool = False) -> Schedule:
+    """A schedule, checked. Raises `UsageError`."""
+    fields = cron.split()
+    if not (len(fields) == 5 or (len(fields) == 1 and cron in _NAMED) or fields[:1] == ["@every"]):
+        hint = 'write five fields: minute, hour, day, month, weekday, as in "0 3 * * *"'
+        raise UsageError(f'"{cron}" is no schedule', hint=hint)
+    if timezone not in available_timezones():
+        raise UsageError(f'no time zone is called "{timezone}"', hint='write one like "UTC" or "Europe/Berlin"')
+    if concurrency not in get_args(Concurrency):
+        raise UsageError(f'concurrency is "{concurrency}"', hint=f"use {', '.join(get_args(Concurrency))}")
+    return Schedule(cron, timezone, cast(Concurrency, concurrency), paused)
 
 
 def workflow_template(plan: Plan, name: str, spec: Mapping[str, Any], settings: ArgoSettings) -> dict[str, Any]:
@@ -81,15 +100,15 @@ def rights(settings: ArgoSettings) -> list[dict[str, Any]]:
     ]
 
 
-def workflow_spec(plan: Plan, code: str, plan_id: str, settings: ArgoSettings) -> dict[str, Any]:
-    """What runs: the DAG, its templates and the exit handler; code and plan are parameters, by id."""
+def workflow_spec(plan: Plan, code: str, plan_id: str, settings: ArgoSettings, *, cache: bool = True) -> dict[str, Any]:
+    """What runs: the DAG, its templates and the exit handler. Parameters are the ids of code and plan, and `cache`."""
     templates = Templates(settings)
     main = dag(plan, templates)
-    ids = {"code": code, "plan": plan_id}
+    parameters = {"cache": "on" if cache else "off", "code": code, "plan": plan_id}
     spec = m.WorkflowSpec(
         entrypoint="main",
         on_exit=FINISH,
-        arguments=m.Arguments(parameters=[m.Parameter(name=name, value=id) for name, id in ids.items()]),
+        arguments=m.Arguments(parameters=[m.Parameter(name=name, value=value) for name, value in parameters.items()]),
         service_account_name=settings.service_account,
         image_pull_secrets=[m.LocalObjectReference(name=each) for each in settings.image_pull_secrets] or None,
         parallelism=plan.parallelism,

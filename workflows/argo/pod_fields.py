@@ -111,7 +111,7 @@ def _merged(ours: Any, theirs: Any) -> Any:
 def _check_containers(containers: Any, whose: str) -> None:
     """A patch is text to Argo, whose schema says nothing about what is in it; of containers it knows the fields."""
     for container in containers if isinstance(containers, list | tuple) else ():
-        check(container, "io.k8s.api.core.v1.Container", f"a container in k8s of {whose}")
+        check(container, "io.argoproj.workflow.v1alpha1.UserContainer", f"a container in k8s of {whose}")
 
 
 def _unknown(name: str, whose: str) -> UsageError:

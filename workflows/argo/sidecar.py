@@ -36,7 +36,7 @@ def daprd(settings: ArgoSettings) -> m.UserContainer:
         startup_probe=m.Probe(
             http_get=m.HTTPGetAction(path="/v1.0/healthz", port=_PUBLIC_PORT), period_seconds=1, failure_threshold=60
         ),
-        resources=m.ResourceRequirements(requests={"cpu": "50m", "memory": "64Mi"}),
+        resources=m.ResourceRequirements(requests={"cpu": m.Quantity("50m"), "memory": m.Quantity("64Mi")}),
         volume_mounts=[m.VolumeMount(name="components", mount_path=FOLDER, read_only=True)],
     )
 

@@ -28,7 +28,12 @@ GRACE = 300  # seconds: the pod itself ends an attempt that takes too long; this
 LONGEST_BACKOFF = "60s"
 FINISH_RETRIES = 2  # closing a run twice does no harm
 
-_RUN = ("--run={{workflow.name}}", "--plan={{workflow.parameters.plan}}", "--code={{workflow.parameters.code}}")
+_RUN = (
+    "--run={{workflow.name}}",
+    "--plan={{workflow.parameters.plan}}",
+    "--code={{workflow.parameters.code}}",
+    "--cache={{workflow.parameters.cache}}",
+)
 _OPERATION = "{{inputs.parameters.operation}}"
 _ITEM = "{{inputs.parameters.item}}"
 
@@ -113,14 +118,12 @@ class Templates:
                 *([components_volume()] if options.sidecar else []),
             ],
             retry_strategy=_retries(options),
-            active_deadline_seconds=math.ceil(options.timeout) + GRACE if options.timeout else None,
+            active_deadline_seconds=m.IntOrString(math.ceil(options.timeout) + GRACE) if options.timeout else None,
         )
         return with_pod_fields(plain(template), options.k8s, whose)
 
     def _container(self, options: Options, secrets: list[tuple[str, str]], args: list[str]) -> m.Container:
         env = [m.EnvVar(name="JEYN_HOME", value=f"{FOLDER}/home")]
-        if options.sidecar:
-            env.append(m.EnvVar(name="JEYN_DAPR_MODE", value="native"))
         return m.Container(
             image=options.image or self.settings.image,
             image_pull_policy=self.settings.image_pull_policy,
@@ -170,15 +173,19 @@ def _resources(options: Options) -> m.ResourceRequirements | None:
     """What is asked for is had, and no more. The model class, since Hera's own drops resources with other names."""
     if not options.resources:
         return None
-    asked = {"nvidia.com/gpu" if name == "gpu" else name: str(value) for name, value in options.resources.items()}
-    return m.ResourceRequirements(requests=asked, limits=dict(asked))
+    amounts = {name: m.Quantity(str(value)) for name, value in options.resources.items()}
+    asked = {"nvidia.com/gpu" if name == "gpu" else name: amount for name, amount in amounts.items()}
+    return m.ResourceRequirements(requests=asked, limits=asked)
 
 
 def _retries(options: Options) -> m.RetryStrategy | None:
     if not options.retries:
         return None
     seconds = math.ceil(options.backoff)
-    backoff = m.Backoff(duration=f"{seconds}s", factor=2, cap=LONGEST_BACKOFF) if seconds else None
+    backoff = m.Backoff(duration=f"{seconds}s", factor=m.IntOrString(2), cap=LONGEST_BACKOFF) if seconds else None
     return m.RetryStrategy(
-        limit=options.retries, retry_policy="Always", expression="asInt(lastRetry.exitCode) != 64", backoff=backoff
+        limit=m.IntOrString(options.retries),
+        retry_policy="Always",
+        expression="asInt(lastRetry.exitCode) != 64",
+        backoff=backoff,
     )

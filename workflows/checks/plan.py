@@ -41,6 +41,18 @@ def check_plan(
     return tuple(_problem(*each) for each in found)
 
 
+def check_offline(plan: Plan, *, root: Path, functions: Mapping[str, Callable[..., Any]]) -> tuple[Problem, ...]:
+    """What `check_plan` finds without asking the catalog."""
+    found = (
+        *unknown_names(plan),
+        *wrong_inputs(plan, functions),
+        *cycles(plan),
+        *_missing_files(plan, root.resolve()),
+        *beyond_limits(plan),
+    )
+    return tuple(_problem(*each) for each in found)
+
+
 def check_for_argo(plan: Plan, workspace: Workspace) -> tuple[Problem, ...]:
     """What keeps a plan that runs here from running on Argo: places that pods cannot reach, and its whole size."""
     return tuple(_problem(*each) for each in not_on_argo(plan, workspace))
