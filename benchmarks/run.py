@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from importlib.metadata import version
 from typing import NamedTuple
 
+import compile
 import imports
 import lineage
 import many_operations
@@ -77,6 +78,7 @@ MODULES: dict[str, Callable[[], Iterable[Figure]]] = {
     "lineage": from_lineage,
     "pipelines": of(pipelines.measure),
     "many operations": of(many_operations.measure),
+    "compile": of(compile.measure),
 }
 LONG: dict[str, Callable[[], Iterable[Figure]]] = {
     "many saves": of(saves.measure_long),

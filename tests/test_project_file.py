@@ -61,7 +61,7 @@ def test_a_file_that_says_nothing_is_none(yaml: Path, text: str) -> None:
     ("text", "message", "hint"),
     [
         ("name: a\nnmae: b\n", 'line 2: "nmae" is an unknown key', 'did you mean "name"?'),
-        ("\nqqq: b\n", 'line 2: "qqq" is an unknown key', "known: catalog, data, "),
+        ("\nqqq: b\n", 'line 2: "qqq" is an unknown key', "known: argo, catalog, data, "),
         ("operations:\n  t:\n    retires: 3\n", 'line 3: "operations.t.retires" is an unknown', '"retries"'),
         ("operations:\n  t:\n    retries: '3'\n", "line 3: \"operations.t.retries\" is '3'", "correct"),
         ("operations:\n  t:\n    retries: true\n", 'line 3: "operations.t.retries" is True', "correct"),
@@ -109,3 +109,25 @@ def test_without_the_file_nothing_that_reads_it_is_loaded(home: Path) -> None:
     command = [sys.executable, "-c", program]
     shown = subprocess.run(command, capture_output=True, text=True, check=True, cwd=home.parent).stdout.split()
     assert "jeyn.settings" in shown and not {"yaml", "pydantic", "jeyn.project_file"} & set(shown)
+
+
+def test_how_pipelines_run_on_argo_is_checked_with_its_line(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = home.parent / "jeyn.yaml"
+    file.write_text("argo:\n  namespace: ml\n  image: team/digits:3\n  pod_ttl: 60\n")
+    found = project_file.argo_settings(Settings.load().argo)
+    assert (found.namespace, found.image, found.pod_ttl) == ("ml", "team/digits:3", 60)
+    monkeypatch.setenv("JEYN_ARGO_NAMESPACE", "staging")
+    assert project_file.argo_settings(Settings.load().argo).namespace == "staging"
+    monkeypatch.setenv("JEYN_ARGO_NAMESPACE", "No Name")
+    with pytest.raises(UsageError, match='argo: "namespace" is "No Name"'):
+        project_file.argo_settings(Settings.load().argo)
+    for text, said in (
+        ("argo:\n  namespaces: ml\n", r'line 2: "argo.namespaces" is an unknown key'),
+        ("argo:\n  image: a\n  pod_ttl: soon\n", r'line 3: "argo.pod_ttl"'),
+        ("argo:\n  sidecar: injected\n", r'line 2: "argo.sidecar"'),
+        ("argo: yes\n", r'line 1: "argo"'),
+    ):
+        file.write_text(text)
+        with pytest.raises(UsageError, match=said) as caught:
+            Settings.load()
+        assert caught.value.hint

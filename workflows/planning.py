@@ -213,6 +213,8 @@ def _sources(root: Path) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for module in list(sys.modules.values()):
         file = getattr(module, "__file__", None)
+        if module is None:  # an import that somebody blocked
+            continue
         if module.__name__ == "__main__" or (file and Path(file).is_relative_to(root)):
             for value in list(vars(module).values()):
                 if isinstance(value, StreamingFormula):

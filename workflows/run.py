@@ -7,10 +7,10 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from jeyn.errors import Conflict, UsageError
 from jeyn.sdk.plan import Plan
@@ -19,6 +19,7 @@ from jeyn.stores.catalog.operations import OperationRow
 from jeyn.stores.code import code_payload
 from jeyn.stores.current import context
 from jeyn.stores.workspace import Workspace
+from jeyn.workflows.checks import check_for_argo
 from jeyn.workflows.code.archive import unpack_code
 from jeyn.workflows.create import create_run
 from jeyn.workflows.failure import Error, error_of, raised
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from jeyn.sdk.pipeline import Pipeline
     from jeyn.stores.catalog.runs import RunRow
 
-ENGINES = ("local",)
+ENGINES = ("local", "argo")
 
 
 class Run:
@@ -202,9 +203,14 @@ def cancel_run(run: str, *, workspace: Workspace | None = None) -> RunRow:
     row = workspace.runs.get(run)
     if row.state != "running":
         raise Conflict(f'"{row.id}" has {row.state} already', hint="jeyn runs shows what is running")
-    if workspace.runs.is_alive(row):
+    if row.engine == "argo":
+        from jeyn.workflows.argo.engine import stop_workflow
+
+        stop_workflow(workspace, row)
+    elif workspace.runs.is_alive(row):
         return workspace.runs.request_cancel(row.id)
-    _close_lost(workspace, row, "cancelled")
+    else:
+        _close_lost(workspace, row, "cancelled")
     return workspace.runs.get(row.id)
 
 
@@ -234,34 +240,63 @@ def _start(
         raise UsageError(f'no engine is called "{on}"', hint=f"there is {', '.join(ENGINES)}")
     watch = watch or unwatched
     raise_problems(planned.plan)
+    if on == "argo":
+        _refuse_on_argo(planned.plan, workspace, explain)
     row = create_run(workspace, planned, on, resumed)
     counted = _Counting(watch)
+    listen = counted if watch is not unwatched else unwatched
     began = time.monotonic()
+    engine: Engine | None = None
     state, error = "failed", None
     try:
         watch(RunStarted(row.id, row.pipeline, on, tuple(each.name for each in planned.plan.operations), _id(resumed)))
-        setup = _setup(workspace, planned, row, _unpacked(workspace, str(row.code)) if isolated else planned.root)
-        engine = LocalEngine(
-            workspace,
-            row,
-            planned.plan,
-            setup,
-            workers=min(workers or os.cpu_count() or 1, planned.plan.parallelism or 10_000),
-            watch=counted if watch is not unwatched else unwatched,
-            cache=cache,
-            explain=explain,
-        )
-        with _stopped_by_signals(engine.stop):
+        if on == "argo":
+            engine = _argo_engine(workspace, row, planned.plan, watch=listen, cache=cache, most=workers)
+        else:
+            setup = _setup(workspace, planned, row, _unpacked(workspace, str(row.code)) if isolated else planned.root)
+            workers = min(workers or os.cpu_count() or 1, planned.plan.parallelism or 10_000)
+            engine = LocalEngine(
+                workspace, row, planned.plan, setup, workers=workers, watch=listen, cache=cache, explain=explain
+            )
+        with _stopped_by_signals(engine):
             state = engine.run()
         error = engine.error
     except BaseException as exc:
         state = "cancelled" if isinstance(exc, KeyboardInterrupt) else "failed"
         error = error_of(exc, planned.root)
+        if engine is not None and engine.handed_over:
+            state = str(workspace.runs.get(row.id).state)  # it goes on without this process
         raise
     finally:
-        workspace.runs.finish(row.key, state, error if state != "succeeded" else None)
+        if engine is None or not engine.handed_over:
+            workspace.runs.finish(row.key, state, error if state != "succeeded" else None)
         watch(RunFinished(row.id, state, time.monotonic() - began, counted.counts(), error))
     return Run(workspace, row.id)
+
+
+class Engine(Protocol):
+    """What carries out one run. Once `handed_over` the run goes on without this process, and is closed elsewhere."""
+
+    error: Error | None
+    handed_over: bool
+
+    def run(self) -> str: ...
+    def stop(self) -> None: ...
+
+
+def _refuse_on_argo(plan: Plan, workspace: Workspace, explain: bool) -> None:
+    problems = check_for_argo(plan, workspace)
+    raise_problems(plan.model_copy(update={"problems": problems}))
+    if explain:
+        raise UsageError("only the local engine explains the cache", hint="leave --explain-cache out on Argo")
+
+
+def _argo_engine(workspace: Workspace, row: RunRow, plan: Plan, **options: Any) -> Engine:
+    try:
+        from jeyn.workflows.argo.engine import ArgoEngine
+    except ModuleNotFoundError as exc:
+        raise UsageError(f'running on Argo needs "{exc.name}"', hint="pip install 'jeyn[argo]'") from exc
+    return ArgoEngine(workspace, row, plan, **options)
 
 
 def _setup(workspace: Workspace, planned: Planned, row: RunRow, code: Path) -> dict[str, Any]:
@@ -308,18 +343,22 @@ def _root_of(pipeline: Pipeline[...], workspace: Workspace) -> Path:
 
 
 @contextmanager
-def _stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
-    """SIGINT, SIGTERM and a terminal that closes stop the run cleanly; only the main thread may say so."""
+def _stopped_by_signals(engine: Engine) -> Iterator[None]:
+    """SIGINT, SIGTERM and a terminal that closes stop the run cleanly; only the main thread may say so.
+
+    A run on a cluster outlives the terminal that it was started from.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def hang_up(*_: object) -> None:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the shell and the system each say that the terminal closed
-        stop()
+        engine.stop()
 
-    before = {number: signal.signal(number, lambda *_: stop()) for number in (signal.SIGINT, signal.SIGTERM)}
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as under nohup
+    before = {number: signal.signal(number, lambda *_: engine.stop()) for number in (signal.SIGINT, signal.SIGTERM)}
+    # It is ignored under nohup.
+    if isinstance(engine, LocalEngine) and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         before[signal.SIGHUP] = signal.signal(signal.SIGHUP, hang_up)
     try:
         yield

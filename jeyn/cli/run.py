@@ -23,7 +23,7 @@ Explained = dict[str, tuple[str, str]]  # operation -> (its state, why it was no
 @command()
 @click.argument("target", required=False, shell_complete=targets)
 @SET
-@click.option("--on", type=click.Choice(["local"]), default="local", show_default=True, help="The engine.")
+@click.option("--on", type=click.Choice(["local", "argo"]), default="local", show_default=True, help="The engine.")
 @click.option(
     "--resume",
     shell_complete=run_ids,

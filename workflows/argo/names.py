@@ -21,7 +21,7 @@ HASH = 8
 
 def slug(text: str, limit: int) -> str:
     """Lower-case letters, digits and single dashes, beginning with a letter (DNS-1123), at most `limit` characters."""
-    return _slug(text.lower(), limit)
+    return _slug(text, limit).lower()
 
 
 def hashed(text: str, identity: Any, limit: int) -> str:

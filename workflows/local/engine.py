@@ -35,6 +35,8 @@ SETTLE_AT_ONCE = 500
 class LocalEngine:
     """One run of one plan. `stop()` may be called from a signal handler; the second time it does not wait."""
 
+    handed_over = False
+
     def __init__(
         self,
         workspace: Workspace,

@@ -322,8 +322,8 @@ def test_one_run_is_a_workflow_of_its_name_with_a_link() -> None:
     found = compile_workflow(EVERYTHING, run="nightly-1", code=CODE, plan_id=PLAN, settings=settings, cache=False)
     assert (found["kind"], found["metadata"]["name"], found["metadata"]["namespace"]) == ("Workflow", "nightly-1", "ml")
     # Argo copies these over the ones above.
-    for annotations in (found["metadata"]["annotations"], found["spec"]["workflowMetadata"]["annotations"]):
-        said = annotations["workflows.argoproj.io/description"]
+    for shown in (found["metadata"]["annotations"], found["spec"]["workflowMetadata"]["annotations"]):
+        said = shown["workflows.argoproj.io/description"]
         assert "`jeyn runs nightly-1`" in said and "https://runs.test/nightly-1" in said
     assert {"name": "cache", "value": "off"} in found["spec"]["arguments"]["parameters"]
 

@@ -86,7 +86,7 @@ def test_a_project_s_name_comes_first_unless_it_is_the_same() -> None:
 
 
 def test_hashes_are_the_same_in_every_process() -> None:
-    assert hashed("train", ["run", "pipeline:train", "{}"], 30) == "train-26b2a8a5"
+    assert hashed("train", ["run", "pipeline:train", "{}"], 30) == "train-265d27cb"
     assert label(string.ascii_letters + string.digits + "!") == label(string.ascii_letters + string.digits + "!")
 
 

@@ -1,6 +1,6 @@
 """Small pipelines, as data, that every engine must carry out alike: states, the run's state, its exit code, and ids.
 
-What an operation of theirs counts or remembers lies in the folder `JEYN_SEEN` or beside the catalog, never in a pod.
+What an operation of theirs remembers from one attempt to the next lies in the catalog, never in a file.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Case:
-    """A pipeline `flow`, and what comes of it. `states` may leave items out where `items` says how many of each."""
+    """A pipeline `flow`, and what comes of it."""
 
     name: str
     source: str
@@ -98,7 +98,7 @@ CASES = (
             "a, b = inner(2)\nreturn inner(a)",
             head="@pipeline\ndef inner(value):\n    scaled = scale(value)\n    return scaled, total([scaled, 1])\n",
         ),
-        {"inner/scale": OK, "inner/total": OK, "inner/scale-2": OK, "inner/total-2": OK},
+        {"inner/scale": OK, "inner/total": OK, "inner-2/scale": OK, "inner-2/total": OK},
     ),
     Case(
         "parameters",
@@ -254,6 +254,25 @@ CASES = (
         ),
         {"broken": FAILED},
         FAILED, 5,
+    ),
+    Case(
+        "tried again",
+        flow(
+            "return scale(second_time())",
+            head="""
+@operation(retries=2, backoff=0.1)
+def second_time() -> float:
+    outside = jeyn.context().outside
+    try:
+        outside.get("usecase:guess")
+    except jeyn.errors.NotFound:
+        outside.model_store.save_use_case(guess)
+        raise ValueError("not the first time")
+    return 1.0
+""",
+        ),
+        {"second_time": OK, "scale": OK},
+        data=True,
     ),
     Case(
         "tried again in vain",
