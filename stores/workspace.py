@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from jeyn.stores.runs import Runs
     from jeyn.stores.serializers import SerializerTable
     from jeyn.stores.sources.root import DataRoot
-    from jeyn.stores.sources.stat_cache import StatCache
+    from jeyn.stores.stat_cache import StatCache
 
 TRIES = 20
 # What every twin of a workspace must have in common with it.
@@ -115,7 +115,7 @@ class Workspace:
 
     @cached_property
     def stat_cache(self) -> StatCache:
-        from jeyn.stores.sources.stat_cache import StatCache
+        from jeyn.stores.stat_cache import StatCache
 
         return StatCache(self.settings.home / "stat-cache.db")
 

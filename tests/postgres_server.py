@@ -1,5 +1,6 @@
-"""A real PostgreSQL for a test session: its own folder, a Unix socket only, and ended with the session.
+"""A real PostgreSQL for a test session: its own folder, a Unix socket, and ended with the session.
 
+Only when an address is asked for does it listen there too, and then with a password.
 initdb refuses root, so as root the server runs as the user "postgres". fsync stays on, as where Jeyn is used.
 """
 
@@ -8,12 +9,14 @@ from __future__ import annotations
 import itertools
 import os
 import pwd
+import secrets
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,7 +24,8 @@ from pathlib import Path
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
 # Everyone's tests need only so many connections; 32 processes save at once in one of them.
-SETTINGS = {"listen_addresses": "", "max_connections": "200"}
+SETTINGS = {"max_connections": "200"}
+PORT = 5432
 
 
 class PostgresMissing(Exception):
@@ -52,19 +56,24 @@ def server_user() -> str | None:
 class PostgresServer:
     """A running server; `new_database()` gives the URL of an empty database of its own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, address: str = "", port: int = PORT) -> None:
         import psycopg
 
-        self.folder = folder
+        self.folder, self.address, self.port = folder, address, port
+        self.password = secrets.token_hex(8)
         self._numbers = itertools.count(1)
-        self._admin = psycopg.connect(host=str(folder), user="postgres", dbname="postgres", autocommit=True)
+        self._admin = psycopg.connect(host=str(folder), port=port, user="postgres", dbname="postgres", autocommit=True)
+        if address:
+            self._admin.execute(f"ALTER USER postgres PASSWORD '{self.password}'")
 
     @property
     def version(self) -> str:
         return self._admin.execute("SHOW server_version").fetchone()[0]
 
     def url(self, database: str) -> str:
-        """The SQLAlchemy URL of `database`."""
+        """The SQLAlchemy URL of `database`: on the network where the server listens there."""
+        if self.address:
+            return f"postgresql+psycopg://postgres:{self.password}@{self.address}:{self.port}/{database}"
         return f"postgresql+psycopg://postgres@/{database}?host={self.folder}"
 
     @contextmanager
@@ -82,8 +91,11 @@ class PostgresServer:
 
 
 @contextmanager
-def running_postgres() -> Iterator[PostgresServer]:
-    """Starts a server in a new folder; stops it and removes the folder at the end. Raises PostgresMissing."""
+def running_postgres(address: str = "", network: str = "") -> Iterator[PostgresServer]:
+    """Starts a server in a new folder; stops it and removes the folder at the end. Raises PostgresMissing.
+
+    With an `address` it listens there too, on a free port, and takes connections from `network`.
+    """
     if find_spec("psycopg") is None:
         raise PostgresMissing("psycopg is not installed here (the extra jeyn[postgres])")
     programs, user = find_programs(), server_user()
@@ -93,8 +105,12 @@ def running_postgres() -> Iterator[PostgresServer]:
         if user:
             shutil.chown(folder, user, pwd.getpwnam(user).pw_gid)
         _make_cluster(programs, folder, user)
-        with _server_process(programs, folder, user) as process:
-            server = _connect(process, folder)
+        port = _free_port(address) if address else PORT
+        if network:
+            with (folder / "data" / "pg_hba.conf").open("a") as rules:
+                rules.write(f"host all all {network} scram-sha-256\n")
+        with _server_process(programs, folder, user, {"listen_addresses": address, "port": str(port)}) as process:
+            server = _connect(process, lambda: PostgresServer(folder, address, port), folder)
             try:
                 yield server
             finally:
@@ -116,9 +132,11 @@ def _make_cluster(programs: Path, folder: Path, user: str | None) -> None:
 
 
 @contextmanager
-def _server_process(programs: Path, folder: Path, user: str | None) -> Iterator[subprocess.Popen[bytes]]:
+def _server_process(
+    programs: Path, folder: Path, user: str | None, settings: Mapping[str, str]
+) -> Iterator[subprocess.Popen[bytes]]:
     command = [str(programs / "postgres"), "-D", str(folder / "data"), "-k", str(folder)]
-    for name, value in SETTINGS.items():
+    for name, value in {**SETTINGS, **settings}.items():
         command += ["-c", f"{name}={value}"]
     if shutil.which("setpriv"):
         # So that a test session that is killed leaves no server behind.
@@ -132,13 +150,20 @@ def _server_process(programs: Path, folder: Path, user: str | None) -> Iterator[
             process.wait(STOP_SECONDS)
 
 
-def _connect(process: subprocess.Popen[bytes], folder: Path) -> PostgresServer:
+def _free_port(address: str) -> int:
+    with socket.socket() as taken:
+        taken.bind((address, 0))
+        port: int = taken.getsockname()[1]
+    return port
+
+
+def _connect(process: subprocess.Popen[bytes], connect: Callable[[], PostgresServer], folder: Path) -> PostgresServer:
     import psycopg
 
     deadline = time.monotonic() + START_SECONDS
     while True:
         try:
-            return PostgresServer(folder)
+            return connect()
         except psycopg.OperationalError as error:
             if process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"PostgreSQL did not start:\n{(folder / 'log').read_text()}") from error

@@ -1,4 +1,7 @@
-"""A real S3-speaking server (moto) on loopback for a test session, as its own process that ends with the session."""
+"""A real S3-speaking server (moto) for a test session, on loopback unless told otherwise.
+
+It is its own process, which ends with the session.
+"""
 
 from __future__ import annotations
 
@@ -23,14 +26,14 @@ class S3Server(NamedTuple):
 
 
 @contextmanager
-def serve() -> Iterator[S3Server]:
+def serve(address: str = "127.0.0.1") -> Iterator[S3Server]:
     """Start the server on a free port; on leaving, end that process and no other."""
-    command = [sys.executable, __file__]
+    command = [sys.executable, __file__, address]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None and process.stdout is not None
         try:
             port = int(process.stdout.readline())
-            yield _server(f"http://127.0.0.1:{port}")
+            yield _server(f"http://{address}:{port}")
         finally:
             process.stdin.close()
             try:
@@ -44,7 +47,7 @@ def _server(endpoint: str) -> S3Server:
     return S3Server(endpoint, {"AWS_ENDPOINT_URL": endpoint, **keys})
 
 
-def _main() -> None:
+def _main(address: str) -> None:
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
     from werkzeug.serving import WSGIRequestHandler, make_server
 
@@ -59,7 +62,7 @@ def _main() -> None:
         with lock:
             return moto(environ, start_response)
 
-    server = make_server("127.0.0.1", 0, one_at_a_time, threaded=True, request_handler=Quiet)
+    server = make_server(address, 0, one_at_a_time, threaded=True, request_handler=Quiet)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     print(server.server_port, flush=True)
     # The other end of stdin closes when the session ends, however it ends.
@@ -67,4 +70,4 @@ def _main() -> None:
 
 
 if __name__ == "__main__":
-    _main()
+    _main(sys.argv[1])

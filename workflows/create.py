@@ -46,10 +46,12 @@ def create_run(workspace: Workspace, planned: Planned, engine: str, resumed: Run
 
 def join_run(workspace: Workspace, id: str, plan: Plan, code: str, engine: str) -> RunRow:
     """The run with exactly this id; the first who asks creates it, its files pinned from the project at hand."""
+    found = workspace.runs.find(id)
+    if found is not None:
+        return found
     from jeyn.workflows.pins import pin
 
-    found = workspace.runs.find(id)
-    return found or enter_run(workspace, id, plan, code, engine, pin(plan, workspace, workspace.settings.root))
+    return enter_run(workspace, id, plan, code, engine, pin(plan, workspace, workspace.settings.root))
 
 
 def enter_run(

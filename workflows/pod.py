@@ -17,6 +17,7 @@ import secrets
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -176,6 +177,9 @@ class Pod:
         except JeynError as exc:
             print(exc, file=sys.stderr)
             return COULD_NOT_BEGIN + exc.exit_code % 30
+        except Exception:
+            traceback.print_exc()  # here: what is printed once the output was let go of is seen by nobody
+            return COULD_NOT_BEGIN
         finally:
             self._let_go()
 

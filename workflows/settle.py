@@ -80,9 +80,9 @@ def settle_rest(workspace: Workspace, run: RunRow, plan: Plan, status: str) -> t
     workspace.runs.settle([*ends.values(), *whole])
     if stopped:
         return "cancelled", None
-    rows = workspace.runs.operations(run.key)
-    error = _first_error(rows)
-    if error is None and any(each.state in ("failed", "cancelled") for each in rows):
+    ended = workspace.runs.operations(run.key)
+    error = _first_error(ended)
+    if error is None and any(each.state in ("failed", "cancelled") for each in ended):
         said = OperationFailed(
             f'the workflow ended as "{status}", and no operation says why',
             hint=f"a pod could not start, or was taken away: argo get {run.id}",

@@ -33,17 +33,18 @@ class Check:
     status: str
     found: str
     cure: str = ""
-    unreachable: bool = False
+    error: JeynError | None = None
 
 
 @command()
-def doctor() -> Result:
+@click.option("--on", type=click.Choice(["argo"]), help="Check also that runs on Argo Workflows have all they need.")
+def doctor(on: str | None) -> Result:
     """Check Python, project, home, catalog, payload store, data, git, disk and extras.
 
-    Nothing is changed: a small payload is written, read and removed again. What fails gives exit code 5, or 7 when a
-    store cannot be reached.
+    Nothing is changed: a small payload is written, read and removed again; so is, on Argo, a workflow of two pods. What
+    fails gives exit code 5, or 7 when something cannot be reached, or 8 when it is not allowed.
     """
-    found = list(_checks())
+    found = [*_checks(), *(_on_argo() if on else ())]
     failed = [check for check in found if check.status == "fail"]
     data = {"checks": [{"name": c.name, "status": c.status, "found": c.found, "cure": c.cure} for c in found]}
     return Result(data, "\n".join(_lines(found)), _error(failed))
@@ -52,7 +53,8 @@ def doctor() -> Result:
 def _error(failed: list[Check]) -> JeynError | None:
     if not failed:
         return None
-    kind = Unreachable if any(check.unreachable for check in failed) else Invalid
+    kinds = (Unreachable, NotAllowed)
+    kind = next((kind for kind in kinds if any(isinstance(check.error, kind) for check in failed)), Invalid)
     names = ", ".join(check.name for check in failed)
     return kind(f"something is wrong with: {names}", hint="do what the arrow below each says")
 
@@ -76,8 +78,26 @@ def _checks() -> Iterator[Check]:
         try:
             yield look(here)
         except JeynError as exc:
-            yield Check(name, "fail", exc.message, exc.hint, unreachable=isinstance(exc, Unreachable))
+            yield Check(name, "fail", exc.message, exc.hint, exc if isinstance(exc, Unreachable) else None)
     yield _extras()
+
+
+def _on_argo() -> Iterator[Check]:
+    """What a run on Argo needs besides, looked at from here and from a pod there."""
+    from jeyn.project_file import argo_settings
+    from jeyn.workflows.argo.health import look
+    from jeyn.workflows.checks.argo_limits import local_places
+
+    try:
+        here = settings()
+        argo = argo_settings(here.argo)
+    except JeynError:
+        return  # "project" says why
+    for what, error in local_places(here):
+        yield Check(what, "fail", error.message, error.hint, error)
+    for each in look(argo):
+        status = "fail" if each.error else "warn" if each.cure else "ok"
+        yield Check(each.name, status, each.found, each.cure, each.error)
 
 
 def _python() -> Check:

@@ -12,6 +12,8 @@ COMMANDS = {
     "run": Entry("jeyn.cli.run", "run", "Run a pipeline, or go on with a run that stopped."),
     "plan": Entry("jeyn.cli.plan", "plan", "Show what a run would do and why, and what is wrong with it."),
     "compile": Entry("jeyn.cli.compile", "compile_", "Print what a pipeline is on Argo Workflows, as YAML."),
+    "deploy": Entry("jeyn.cli.deploy", "deploy", "Send a pipeline to Argo Workflows, where schedules start it."),
+    "schedule": Entry("jeyn.cli.schedule", "schedule", "Start deployed pipelines by the clock."),
     "runs": Entry("jeyn.cli.runs", "runs", "List runs, or show one of them."),
     "logs": Entry("jeyn.cli.logs", "logs", "Show what the operations of a run printed."),
     "cancel": Entry("jeyn.cli.cancel", "cancel", "Stop a run."),

@@ -4,6 +4,5 @@ from jeyn.stores.sources.formats import SUFFIXES, read_batches
 from jeyn.stores.sources.open import open_root
 from jeyn.stores.sources.root import DataRoot, SourceFile
 from jeyn.stores.sources.sql import NewRows, new_rows
-from jeyn.stores.sources.stat_cache import StatCache
 
-__all__ = ["SUFFIXES", "DataRoot", "NewRows", "SourceFile", "StatCache", "new_rows", "open_root", "read_batches"]
+__all__ = ["SUFFIXES", "DataRoot", "NewRows", "SourceFile", "new_rows", "open_root", "read_batches"]

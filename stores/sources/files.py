@@ -17,7 +17,7 @@ from jeyn.stores.payloads.failures import os_errors
 from jeyn.stores.payloads.source import opened
 from jeyn.stores.sources.pattern import Pattern, Places
 from jeyn.stores.sources.root import SourceFile, changed, checked_name, checked_path, missing
-from jeyn.stores.sources.stat_cache import StatCache
+from jeyn.stores.stat_cache import StatCache
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer

@@ -17,7 +17,7 @@ from jeyn.errors import Corrupt
 from jeyn.stores.payloads.bucket import Bucket
 from jeyn.stores.sources.pattern import Pattern
 from jeyn.stores.sources.root import SourceFile, changed, checked_path, missing
-from jeyn.stores.sources.stat_cache import StatCache
+from jeyn.stores.stat_cache import StatCache
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Protocol
 
 from jeyn.errors import Corrupt, DataInvalid, PayloadMissing, UsageError
-from jeyn.stores.sources.stat_cache import StatCache
+from jeyn.stores.stat_cache import StatCache
 
 
 @dataclass(frozen=True, order=True)

@@ -67,6 +67,7 @@ class ArgoEngine:
         self._pending: dict[str, float] = {}  # pods that wait, and since when
         self._moved = time.monotonic()
         self._ended: float | None = None
+        self._last_words: JeynError = OperationFailed("the workflow ended")
         self._answered = time.monotonic()
 
     def stop(self) -> None:
@@ -144,20 +145,21 @@ class ArgoEngine:
     def _has_ended(self, seen: Seen) -> None:
         """The exit handler should have closed the run."""
         now = time.monotonic()
-        self._ended = self._ended or now
+        if self._ended is None:
+            self._ended, self._last_words = now, self._unexplained(seen)  # now: pods do not stay for long
         if now - self._ended < CLOSING_SECONDS:
             return
         state, error = settle_rest(self.workspace, self.row, self.plan, seen.phase)
         if state != "cancelled" and not (error or {}).get("operation"):
             state = "failed"
-            error = self._error(self._unexplained(seen))
+            error = self._error(self._last_words)
         self._close_as(state, error)
 
     def _unexplained(self, seen: Seen) -> JeynError:
         """Nothing is in the catalog: what Argo and the pods themselves say."""
         failed = [pod for pod in seen.pods if pod.phase in ("Failed", "Error")]
         said = [seen.message, *(f"{pod.name or FINISH}: {pod.message}" for pod in failed[:3])]
-        printed = next((text for pod in failed if (text := self.argo.log(self.row.id, pod.id))), "")
+        printed = next((text for pod in failed if (text := self.argo.log(self.row.id, pod))), "")
         told = "; ".join(dict.fromkeys(each for each in said if each)) or "without saying why"
         message = f'the workflow of "{self.row.id}" ended as "{seen.phase}": {told}'
         return OperationFailed(f"{message}\n{printed}".strip(), hint=f"jeyn doctor --on argo\n{self._resume()}")

@@ -46,7 +46,7 @@ class Kubernetes:
         found = self._objects("get", kind, name, "--ignore-not-found")
         return found[0] if found else None
 
-    def list(self, kind: str, labels: Mapping[str, str]) -> list[Manifest]:
+    def labelled(self, kind: str, labels: Mapping[str, str]) -> list[Manifest]:
         """The objects that have these labels."""
         selector = ",".join(f"{key}={value}" for key, value in labels.items())
         return self._objects("get", kind, f"--selector={selector}")
@@ -124,7 +124,7 @@ class Kubernetes:
         except JeynError:
             where = ""
         return Unreachable(
-            f'the Kubernetes API{f" at {_QUOTE}{where}{_QUOTE}" if where else ""} cannot be reached: {said}',
+            f"the Kubernetes API{f' at {_QUOTE}{where}{_QUOTE}' if where else ''} cannot be reached: {said}",
             hint="KUBECONFIG names kubectl's configuration, and kubectl config use-context chooses the cluster",
         )
 
@@ -144,7 +144,11 @@ _MEANINGS: tuple[tuple[str, type[JeynError], str], ...] = (
         Incompatible,
         "install Argo Workflows on the cluster, or update it",
     ),
-    (r"\(Invalid\)|\(BadRequest\)|strict decoding|is invalid", Invalid, "correct the k8s= it names, or argo: in jeyn.yaml"),
+    (
+        r"\(Invalid\)|\(BadRequest\)|strict decoding|is invalid",
+        Invalid,
+        "correct the k8s= it names, or argo: in jeyn.yaml",
+    ),
     (r"in configuration|invalid configuration|loading config", UsageError, "kubectl config view shows what it has"),
 )
 _AWAY = r"was refused|[Uu]nable to connect|no such host|timeout|timed out|deadline|connection reset|unavailable|EOF"

@@ -21,7 +21,7 @@ LABELS = {"app.kubernetes.io/managed-by": "jeyn"}
 
 @dataclass(frozen=True)
 class Scheduled:
-    """A schedule as it is on the cluster. `last` is when it last started a run (RFC 3339), `active` are those running."""
+    """A schedule as it is on the cluster; `last` is when it last started a run, `active` are the runs under way."""
 
     name: str
     pipeline: str
@@ -38,7 +38,7 @@ class Scheduled:
 
 def schedules(cluster: Kubernetes) -> list[Scheduled]:
     """All of them in the namespace, by name."""
-    return sorted(map(_scheduled, cluster.list(KIND, LABELS)), key=lambda each: each.name)
+    return sorted(map(_scheduled, cluster.labelled(KIND, LABELS)), key=lambda each: each.name)
 
 
 def schedule_pipeline(

@@ -26,7 +26,7 @@ def check_manifests(manifests: Iterable[Mapping[str, Any]]) -> None:
 
 def check(found: Any, definition: str, what: str) -> None:
     """Hold plain data to one definition of the schema."""
-    from jsonschema.exceptions import best_match  # type: ignore[import-untyped]
+    from jsonschema.exceptions import best_match
 
     error = best_match(_validator(definition).iter_errors(found))
     if error is None:
@@ -40,7 +40,7 @@ def check(found: Any, definition: str, what: str) -> None:
 
 @functools.cache
 def _validator(definition: str) -> Any:
-    from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
+    from jsonschema import Draft202012Validator
 
     return Draft202012Validator({"$ref": f"#/definitions/{definition}", "definitions": _definitions()})
 

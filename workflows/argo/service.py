@@ -102,9 +102,11 @@ class Argo:
         """End its pods; nothing runs after them."""
         self.call("PUT", self._path(name, "terminate"), {"name": name})
 
-    def log(self, name: str, pod: str) -> str:
+    def log(self, name: str, pod: Pod) -> str:
         """The last lines that a pod printed, while there is a pod; "" otherwise."""
-        query = {"podName": pod, "logOptions.container": "main", "logOptions.tailLines": _LOG_LINES}
+        # Of https://argo-workflows.readthedocs.io/en/release-3.7/environment-variables/: POD_NAMES is v2.
+        pod_name = f"{name}-{pod.template}-{pod.id.rpartition('-')[2]}"
+        query = {"podName": pod_name, "logOptions.container": "main", "logOptions.tailLines": _LOG_LINES}
         try:
             with self._open("GET", f"{self._path(name, 'log')}?{urllib.parse.urlencode(query)}", None) as answer:
                 return "\n".join(_contents(answer))
@@ -185,11 +187,12 @@ def _pod(node: Mapping[str, Any]) -> Pod:
 
 
 def _contents(lines: Iterator[bytes] | http.client.HTTPResponse) -> Iterator[str]:
-    """Each line of a stream of logs is a JSON document."""
+    """Each line of a stream of logs is a JSON document. Argo's own words in it are left out."""
     for line in lines:
         found = json.loads(line) if line.strip() else {}
-        if content := (found.get("result") or {}).get("content"):
-            yield str(content)
+        content = str((found.get("result") or {}).get("content") or "")
+        if content and "argo=true" not in content and not content.startswith("Error: exit status"):
+            yield content
 
 
 def _message(exc: urllib.error.HTTPError) -> str:

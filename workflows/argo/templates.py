@@ -23,7 +23,7 @@ from jeyn.workflows.argo.sidecar import components_volume, daprd
 
 FOLDER = "/jeyn"  # of the pod's own files; nothing else in it need be writable
 FINISH = "finish"
-COMMAND = ("python", "-P", "-u", "-m", "jeyn.workflows.pod")
+COMMAND = ("python3", "-P", "-u", "-m", "jeyn.workflows.pod")
 GRACE = 300  # seconds: the pod itself ends an attempt that takes too long; this also covers pulling its image
 LONGEST_BACKOFF = "60s"
 FINISH_RETRIES = 2  # closing a run twice does no harm
@@ -105,7 +105,7 @@ class Templates:
     ) -> dict[str, Any]:
         template = m.Template(
             name=name,
-            annotations={"workflows.argoproj.io/display-name": shown},
+            # As a display name Argo takes neither "_" nor "[": the node would fail.
             metadata=m.Metadata(
                 annotations={"jeyn.dev/operation": shown}, labels={"jeyn.dev/run": "{{workflow.name}}"}
             ),

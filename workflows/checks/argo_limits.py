@@ -17,6 +17,7 @@ from jeyn.workflows.checks.quantity import raw_errors, resource_errors
 from jeyn.workflows.checks.wiring import Found, sources_in
 
 if TYPE_CHECKING:
+    from jeyn.settings import Settings
     from jeyn.stores.workspace import Workspace
 
 MAX_NAME = 200  # characters; a label is cut to 63 and told apart by a hash
@@ -108,9 +109,23 @@ def _time_errors(options: Options, whose: str) -> Iterator[JeynError]:
 
 def not_on_argo(plan: Plan, workspace: Workspace) -> Iterator[Found]:
     """What Argo alone cannot take: places on this machine (SEMANTICS 16), and a plan larger than an object of etcd."""
-    settings = workspace.settings
+    for _, error in local_places(workspace.settings):
+        yield "", error
+    size = len(plan.dump().encode())
+    if size > MAX_PLAN:
+        yield (
+            "",
+            UsageError(
+                f'the plan of "{plan.pipeline}" has {size} bytes, and Kubernetes keeps objects of at most {MAX_PLAN}',
+                hint="use one operation with .map(...) in place of many calls, or several pipelines",
+            ),
+        )
+
+
+def local_places(settings: Settings) -> Iterator[Found]:
+    """(what it is, error) of each place that is on this machine, where no pod can reach it."""
     places = (
-        ("data root", settings.data, workspace.data_root.is_local, "data", "JEYN_DATA", "s3://bucket/data"),
+        ("data root", settings.data, _is_here(settings.data), "data", "JEYN_DATA", "s3://bucket/data"),
         (
             "catalog",
             settings.catalog,
@@ -122,7 +137,7 @@ def not_on_argo(plan: Plan, workspace: Workspace) -> Iterator[Found]:
         (
             "payload store",
             settings.payloads,
-            settings.payloads.startswith(("file:", "memory:")),
+            _is_here(settings.payloads),
             "payloads",
             "JEYN_PAYLOADS",
             "s3://bucket/payloads",
@@ -131,13 +146,8 @@ def not_on_argo(plan: Plan, workspace: Workspace) -> Iterator[Found]:
     for what, place, is_local, key, variable, example in places:
         if is_local:
             message = f'the {what} "{place}" is on this machine, where no pod can reach it'
-            yield "", Incompatible(message, hint=f"set {key}: in jeyn.yaml, or {variable}, to a place like {example}")
-    size = len(plan.dump().encode())
-    if size > MAX_PLAN:
-        yield (
-            "",
-            UsageError(
-                f'the plan of "{plan.pipeline}" has {size} bytes, and Kubernetes keeps objects of at most {MAX_PLAN}',
-                hint="use one operation with .map(...) in place of many calls, or several pipelines",
-            ),
-        )
+            yield what, Incompatible(message, hint=f"set {key}: in jeyn.yaml, or {variable}, to a place like {example}")
+
+
+def _is_here(place: str) -> bool:
+    return "://" not in place or place.startswith(("file:", "memory:"))

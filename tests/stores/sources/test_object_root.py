@@ -16,7 +16,8 @@ from jeyn.errors import Corrupt, NotFound, PayloadMissing, Unreachable, UsageErr
 from jeyn.sdk.catalog import DataCatalog
 from jeyn.sdk.dtypes import Dtypes
 from jeyn.sdk.feature import Feature
-from jeyn.stores.sources import DataRoot, SourceFile, StatCache, open_root, read_batches
+from jeyn.stores.sources import DataRoot, SourceFile, open_root, read_batches
+from jeyn.stores.stat_cache import StatCache
 from tests.s3_server import S3Server, serve
 
 

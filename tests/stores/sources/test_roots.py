@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from jeyn.errors import Corrupt, DataInvalid, NotFound, PayloadMissing, UsageError
-from jeyn.stores.sources import SourceFile, StatCache, open_root
+from jeyn.stores.sources import SourceFile, open_root
+from jeyn.stores.stat_cache import StatCache
 
 
 @pytest.fixture

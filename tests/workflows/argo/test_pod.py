@@ -68,7 +68,7 @@ def single():
 
 @pipeline
 def three():
-    return [ingest(1), ingest(2), ingest(3)]
+    return ingest(1), ingest(2), ingest(3)
 
 @pipeline(on_exit=told)
 def mapped():

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from jeyn.stores.sources import StatCache
+from jeyn.stores.stat_cache import StatCache
 
 DIGEST = "sha256:" + "a" * 64
 OTHER = "sha256:" + "b" * 64
@@ -69,7 +69,7 @@ def test_a_name_that_cannot_be_stored_is_ignored(tmp_path: Path) -> None:
 WRITER = """
 import sys
 from pathlib import Path
-from jeyn.stores.sources.stat_cache import StatCache
+from jeyn.stores.stat_cache import StatCache
 cache = StatCache(Path(sys.argv[1]))
 for number in range(200):
     cache.put("r", f"{sys.argv[2]}-{number}", number, "v", "sha256:" + "a" * 64)
