@@ -96,13 +96,42 @@ def _decompressed(data: bytes) -> bytes:
 
 
 def _extract(data: bytes, folder: Path) -> None:
+    """What `pack` writes and nothing else; tarfile's own filters are there from Python 3.11.4 on only."""
     try:
         with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as archive:
-            archive.extractall(folder, filter="data")
-    except tarfile.FilterError as exc:
-        raise NotAllowed(f"the code package is unsafe: {exc}", hint="it was not made by Jeyn; do not use it") from exc
-    except tarfile.TarError as exc:
+            members = archive.getmembers()
+            for member in members:  # without links nothing leads elsewhere
+                if not member.issym():
+                    _write(archive, member, folder)
+        for member in members:
+            if member.issym():
+                _inside(folder, member.name).symlink_to(member.linkname)
+        for member in members:
+            _inside(folder, member.name)
+    except (tarfile.TarError, FileExistsError) as exc:
         raise Corrupt(f"the code package is no tar archive: {exc}", hint="it was not made by Jeyn") from exc
+
+
+def _write(archive: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None:
+    place, file = _inside(folder, member.name), archive.extractfile(member) if member.isreg() else None
+    if file is None:
+        raise _unsafe(f'"{member.name}" is no file')
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with place.open("xb") as out:
+        shutil.copyfileobj(file, out)
+    place.chmod(0o755 if member.mode & 0o100 else 0o644)
+
+
+def _inside(folder: Path, name: str) -> Path:
+    """The place of a member, which neither a name nor a link may lead out of the folder."""
+    place = folder / name
+    if not place.resolve().is_relative_to(folder.resolve()):
+        raise _unsafe(f'"{name}" leads outside')
+    return place
+
+
+def _unsafe(why: str) -> NotAllowed:
+    return NotAllowed(f"the code package is unsafe: {why}", hint="it was not made by Jeyn; do not use it")
 
 
 def _settle(folder: Path, target: Path) -> None:
