@@ -62,8 +62,7 @@ class ArgoSettings(_Closed):
     daprd_image: Text = "daprio/daprd:1.18.3"
     link: Text | None = None  # the address of a run's page; "{run}" stands for its id
     deadline: Seconds = 7 * 86400  # of a whole run
-    pending: Seconds = 1800  # how long pods may wait to start while none of the run's is running
-    pod_start: Seconds = 3600  # how long a pod may wait for a place to run, or for its image
+    pod_start: Seconds = 3600  # how long pods may wait for a place to run while none of the run's runs
     pod_ttl: Seconds = 600  # how long a pod that ended is kept
     keep_succeeded: Seconds = 7 * 86400  # how long a workflow is kept; the run itself stays in the catalog
     keep_failed: Seconds = 30 * 86400

@@ -21,7 +21,11 @@ class S3Server(NamedTuple):
     environment: dict[str, str]
 
     def make_bucket(self, name: str) -> None:
-        request = urllib.request.Request(f"{self.endpoint}/{name}", method="PUT")
+        self.put(name, b"")
+
+    def put(self, place: str, data: bytes) -> None:
+        """Keep an object; `place` is bucket/key."""
+        request = urllib.request.Request(f"{self.endpoint}/{place}", data, method="PUT")
         urllib.request.urlopen(request, timeout=30).close()
 
 

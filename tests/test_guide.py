@@ -31,7 +31,7 @@ def test_the_page_does_what_it_says(page: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.name)
 def test_every_fence_is_run_and_every_link_leads_somewhere(page: Path) -> None:
     text = page.read_text()
-    assert {language for language, _ in blocks(page)} <= {"python", "console"}
+    assert {language for language, _ in blocks(page)} <= {"python", "console", "yaml"}
     assert text.count("\n```") == 2 * len(blocks(page))
     links = re.findall(r"\]\((?!https?:)([^)#]+)", text)
     assert [link for link in links if not (page.parent / link).exists()] == []

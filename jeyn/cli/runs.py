@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from jeyn.cli.board import counted, duration
-from jeyn.cli.output import Result, columns, command
+from jeyn.cli.output import Result, columns, command, say
 from jeyn.cli.workspace import opened
 from jeyn.errors import JeynError, UsageError
 
@@ -52,7 +52,8 @@ def run_ids(context: click.Context, _: click.Parameter, incomplete: str) -> list
 @click.option("--limit", type=click.IntRange(min=1), help="How many to list; 20 unless told.")
 @click.option("--state", type=click.Choice(STATES), help="Only runs in this state.")
 @click.option("--pipeline", metavar="NAME", help="Only runs of this pipeline.")
-def runs(run: str | None, limit: int | None, state: str | None, pipeline: str | None) -> Result:
+@click.option("--on", type=click.Choice(["argo"]), help="First close those that nothing runs on the cluster any more.")
+def runs(run: str | None, limit: int | None, state: str | None, pipeline: str | None, on: str | None) -> Result:
     """List runs, newest first, or show the one that RUN names: its id, the beginning of it, or last.
 
     A run is lost when it says running and nothing runs it any more; jeyn run --resume goes on with it.
@@ -60,9 +61,21 @@ def runs(run: str | None, limit: int | None, state: str | None, pipeline: str | 
     if run is not None and (limit or state or pipeline):
         raise UsageError(f'"{run}" is one run already', hint="--limit, --state and --pipeline are for the list")
     with opened() as workspace:
+        if on is not None:
+            _close_lost(workspace)
         if run is not None:
             return _one(workspace, workspace.runs.get(run))
         return _listed(workspace, _find(workspace, limit or 20, state, pipeline))
+
+
+def _close_lost(workspace: Workspace) -> None:
+    """Close runs whose workflow vanished, ended without a word or never started."""
+    from jeyn.project_file import argo_settings
+    from jeyn.workflows.argo.reaper import reap
+    from jeyn.workflows.argo.service import Argo
+
+    for id in reap(workspace, Argo(argo_settings(workspace.settings.argo))):
+        say(f"{id} is closed: nothing runs it any more")
 
 
 def state_of(workspace: Workspace, run: RunRow) -> str:

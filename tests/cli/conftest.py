@@ -18,6 +18,8 @@ from click.testing import CliRunner
 import jeyn
 from jeyn.cli.main import main
 from tests.conftest import LOCATIONS
+from tests.kubectl import install
+from tests.s3_server import S3Server, serve
 from tests.stores.digits import Digits, a_batch, a_checkpoint
 
 ROOT = Path(__file__).parents[2]
@@ -123,6 +125,34 @@ def project(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.chdir(folder)
     with forgetting(folder):
         yield folder
+
+
+@pytest.fixture
+def deployed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cluster without a cluster, on which the project's pipeline `greeting` is deployed and scheduled."""
+    install(tmp_path / "bin")
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    objects, metadata = tmp_path / "bin" / "objects", {"name": "digits-greeting", "namespace": "default"}
+    cron = {"schedules": ["0 3 * * *"], "timezone": "UTC", "concurrencyPolicy": "Forbid", "suspend": False}
+    for kind, spec in (("WorkflowTemplate", {}), ("CronWorkflow", cron)):
+        found = {"kind": kind, "metadata": metadata, "spec": spec}
+        (objects / f"{kind.lower()}-digits-greeting").write_text(json.dumps(found))
+    return objects
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3Server]:
+    with serve() as server:
+        yield server
+
+
+@pytest.fixture
+def far_places(postgres_url: str, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty catalog, payload store and data root that pods could reach."""
+    s3_server.make_bucket("cli")
+    there = {"JEYN_CATALOG": postgres_url, "JEYN_PAYLOADS": "s3://cli/payloads", "JEYN_DATA": "s3://cli/data"}
+    for name, value in {**there, **s3_server.environment}.items():
+        monkeypatch.setenv(name, value)
 
 
 FLOW = '''

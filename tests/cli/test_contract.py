@@ -38,6 +38,26 @@ CASES = {
         ("compile greetings.py:greeting", "compile greetings.py:greeting --set who=all --cron @daily"),
         {"compile nothing.py": 3, "compile greetings.py:greet": 2, "compile greetings.py:greeting --cron daily": 2},
     ),
+    "deploy": Case(
+        ("deploy greetings.py:greeting --dry-run", "deploy greetings.py:greeting --set who=all --force"),
+        {"deploy nothing.py": 3, "deploy greetings.py:greeting --code sha256:00000000": 3, "deploy": 2},
+    ),
+    "schedule add": Case(
+        (
+            "schedule greetings.py:greeting --cron @daily",
+            "schedule add greetings.py:greeting --cron @hourly --timezone Europe/Berlin --concurrency allow",
+        ),
+        {
+            "schedule greetings.py:stumbling --cron @daily": 3,
+            "schedule greetings.py:greeting --cron daily": 2,
+            "schedule greetings.py:greeting --cron @daily --timezone Moon": 2,
+            "schedule greetings.py:greeting": 2,
+        },
+    ),
+    "schedule ls": Case(("schedule ls",), {"schedule ls extra": 2}),
+    "schedule pause": Case(("schedule pause digits-greeting",), {"schedule pause nothing": 3}),
+    "schedule resume": Case(("schedule resume digits-greeting",), {"schedule resume nothing": 3}),
+    "schedule rm": Case(("schedule rm digits-greeting",), {"schedule rm nothing": 3}),
     "runs": Case(("runs", "runs last", "runs --state failed"), {"runs nothing": 3, "runs --state odd": 2}),
     "logs": Case(
         ("logs greeting-", "logs greeting- greet", "logs greeting- --follow"), {"logs nothing": 3, "logs last other": 3}
@@ -103,7 +123,9 @@ CASES = {
     "fsck": Case(("fsck", "fsck --repair", "fsck --repair --yes"), {"fsck --mend": 2, "--home file fsck": 8}),
     "db check": Case(("db check",), {"--home nowhere db check": 3, "db check extra": 2}),
     "db upgrade": Case(("db upgrade", "--home nowhere db upgrade"), {"--home file db upgrade": 8}),
-    "doctor": Case(("doctor", "--home nowhere doctor"), {"--home file doctor": 5, "doctor extra": 2}),
+    "doctor": Case(
+        ("doctor", "--home nowhere doctor"), {"--home file doctor": 5, "doctor extra": 2, "doctor --on moon": 2}
+    ),
     "completion": Case(
         ("completion bash", "completion zsh", "completion fish"), {"completion tcsh": 2, "completion": 2}
     ),
@@ -142,7 +164,17 @@ def test_help_tells_what_a_leaf_and_each_option_does(name: str) -> None:
         assert option.help and option.opts[-1] in answer.out
 
 
-@pytest.mark.parametrize("group", ["", "alias", "db"])
+@pytest.fixture
+def project(project: Path, line: str, request: pytest.FixtureRequest) -> Path:
+    """With a cluster for what needs one."""
+    if line.startswith(("deploy", "schedule")):
+        request.getfixturevalue("deployed")
+    if line.startswith("deploy"):
+        request.getfixturevalue("far_places")
+    return project
+
+
+@pytest.mark.parametrize("group", ["", "alias", "db", "schedule"])
 def test_a_group_lists_its_commands_with_the_help_of_its_table(group: str) -> None:
     shown = call(*group.split(), "--help").out
     inside = [name for name in LEAVES if name.startswith(group)]

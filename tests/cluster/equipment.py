@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 import time
@@ -27,7 +28,7 @@ from tests.s3_server import S3Server, serve
 from tests.workflows.projects import ROOT, Project
 
 HOST, NETWORK = "10.244.0.1", "10.244.0.0/24"  # this machine and the pods, as they see each other
-NAMESPACE = "jeyn-test"
+NAMESPACE = f"jeyn-test-{os.getpid()}"  # several sessions may share a cluster that is kept
 IMAGE, EXTRAS = "localhost/jeyn:test", "postgres,sklearn"
 DAPRD = "localhost/daprd:test"
 BUCKET = "jeyn"
@@ -75,6 +76,23 @@ class Cluster:
         metadata = {"name": name, "namespace": self.namespace}
         self.apply({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": dict(values)})
 
+    @contextmanager
+    def server_with_tokens(self) -> Iterator[str]:
+        """The address of a second Argo server, where everyone has the rights of their own token."""
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        program = _call(self.folder / "unpack").split()[-1] + "/argo"
+        command = [program, "server", "--auth-mode=client", "--secure=false", f"--port={port}"]
+        with subprocess.Popen(
+            [*command, f"--kubeconfig={self.kubeconfig}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        ) as process:
+            try:
+                wait_until(lambda: _listens(port), 60)
+                yield f"http://127.0.0.1:{port}"
+            finally:
+                process.terminate()
+
     def workflow(self, name: str, seconds: float = 60) -> dict[str, Any]:
         """A stored Workflow once it has ended, as Argo's own page shows it."""
         found: dict[str, Any] = {}
@@ -96,7 +114,10 @@ def running_cluster(folder: Path, *, keep: bool) -> Iterator[Cluster]:
         cluster = Cluster(folder, Path(told["KUBECONFIG"]), told["ARGO_SERVER"])
         _make_image(cluster)
         _make_namespace(cluster)
-        yield cluster
+        try:
+            yield cluster
+        finally:
+            cluster.kubectl("delete", "namespace", cluster.namespace, "--wait=false")
     finally:
         if not keep:
             _call(folder / "down")
@@ -193,6 +214,11 @@ def wait_until(true: Callable[[], Any], seconds: float = 60) -> None:
         time.sleep(0.5)
 
 
+def _listens(port: int) -> bool:
+    with socket.socket() as one:
+        return one.connect_ex(("127.0.0.1", port)) == 0
+
+
 def _make_image(cluster: Cluster) -> None:
     """The image is made again only when something in it changed."""
     digest = hashlib.sha256()
@@ -212,8 +238,6 @@ def _make_image(cluster: Cluster) -> None:
 def _make_namespace(cluster: Cluster) -> None:
     cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": cluster.namespace}})
     cluster.apply(*rights(cluster.settings()), components_map(cluster.namespace, {}))
-    # What an earlier session left: its servers are gone.
-    cluster.kubectl("delete", "workflows,cronworkflows,workflowtemplates", "--all", "-n", cluster.namespace)
 
 
 def _call(command: Path, *arguments: str) -> str:

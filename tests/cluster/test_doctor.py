@@ -46,6 +46,7 @@ def test_all_is_well(project: RemoteProject, cluster: Cluster) -> None:
 def test_what_keeps_pods_from_their_places_is_named(project: RemoteProject, cluster: Cluster) -> None:
     closed = {"JEYN_CATALOG": "postgresql+psycopg://nobody@10.244.0.1:1/none", "JEYN_PAYLOADS": "s3://no-bucket/x"}
     cluster.secret(project.places.secret, project.places.environment | closed)
+    project.workspace.runs.list()  # there is a catalog
     code, checks, error = doctor(project)
     assert (code, error["code"]) == (5, "INVALID")
     assert (checks["catalog"]["status"], checks["image"]["status"]) == ("ok", "ok")  # from here all is well

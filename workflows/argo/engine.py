@@ -35,7 +35,8 @@ LOOK_SECONDS = 2.0  # between two looks at the workflow; large ones are looked a
 NODES_PER_SECOND = 200
 CLOSING_SECONDS = 10.0  # Argo may say that a workflow ended a moment before its last pod is seen to have closed the run
 PATIENCE_SECONDS = 300.0  # for a server or store that answered before
-NO_IMAGE = ("ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName")
+NEVER_AN_IMAGE = ("ErrImageNeverPull", "InvalidImageName")
+NO_IMAGE = ("ErrImagePull", "ImagePullBackOff", *NEVER_AN_IMAGE)
 NO_CONTAINER = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError")
 NO_IMAGE_SECONDS = 60.0  # a registry may stumble
 
@@ -173,12 +174,14 @@ class ArgoEngine:
         self._pending = {id: self._pending.get(id, now) for id in waiting}
         for id, pod in waiting.items():
             waited = now - self._pending[id]
-            if pod.message.startswith((*NO_IMAGE, *NO_CONTAINER)) and waited > NO_IMAGE_SECONDS:
+            if pod.message.startswith(NEVER_AN_IMAGE) or (
+                pod.message.startswith((*NO_IMAGE, *NO_CONTAINER)) and waited > NO_IMAGE_SECONDS
+            ):
                 return pod, self._cannot_start(pod)
-            if now - self._moved > self.settings.pending:
+            if now - self._moved > self.settings.pod_start:
                 return pod, TimedOut(
-                    f"its pod did not start within {self.settings.pending} s: {pod.message or 'no node took it'}",
-                    hint="ask for less (resources=), or set argo: pending: in jeyn.yaml to more seconds",
+                    f"its pod did not start within {self.settings.pod_start} s: {pod.message or 'no node took it'}",
+                    hint="ask for less (resources=), or set argo: pod_start: in jeyn.yaml to more seconds",
                 )
         return None
 

@@ -156,7 +156,7 @@ def _template(settings: ArgoSettings, name: str, *args: str) -> Manifest:
         "container": {
             "image": settings.image,
             "imagePullPolicy": settings.image_pull_policy,
-            "command": ["python", "-P", "-u", "-m", "jeyn.workflows.probe"],
+            "command": ["python3", "-P", "-u", "-m", "jeyn.workflows.probe"],
             "args": list(args),
             "env": [{"name": "JEYN_HOME", "value": "/jeyn/home"}],
             "envFrom": [{"secretRef": {"name": settings.secret}}],

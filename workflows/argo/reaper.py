@@ -61,12 +61,13 @@ def _close(workspace: Workspace, argo: Argo, run: RunRow, found: Workflow) -> bo
         return False
     with suppress(NotFound):
         argo.terminate(run.id)  # its exit handler would need a pod too
-    close_run(workspace, run, "failed", error_of(late, workspace.settings.root))
+    error, operation = late
+    close_run(workspace, run, "failed", error_of(error, workspace.settings.root, operation))
     return True
 
 
-def never_started(found: Workflow, start_seconds: float) -> JeynError | None:
-    """Why a workflow is taken for one that never starts: a pod of it waits for too long, and none runs."""
+def never_started(found: Workflow, start_seconds: float) -> tuple[JeynError, str] | None:
+    """Why a workflow is taken for one that never starts, and which operation: a pod waits too long, and none runs."""
     nodes = [each for each in ((found.get("status") or {}).get("nodes") or {}).values() if each.get("type") == "Pod"]
     if any(each.get("phase") == "Running" for each in nodes):
         return None
@@ -75,12 +76,14 @@ def never_started(found: Workflow, start_seconds: float) -> JeynError | None:
     since = oldest["startedAt"] if oldest else found["metadata"].get("creationTimestamp")
     if (nodes and not waiting) or _age(since) < start_seconds:
         return None
-    what = f'the pod of "{_shown(oldest)}"' if oldest else "the workflow"
+    operation = _shown(oldest) if oldest else ""
+    what = f'the pod of "{operation or "finish"}"' if oldest else "the workflow"
     said = (oldest or {}).get("message") or "nothing says why"
-    return OperationFailed(
+    late = OperationFailed(
         f"{what} did not start within {start_seconds:g} s: {said}",
         hint="jeyn doctor --on argo looks at image, rights and places; resources= may ask for more than there is",
     )
+    return late, operation
 
 
 def _close_ended(workspace: Workspace, run: RunRow, status: Mapping[str, Any]) -> None:
@@ -97,7 +100,7 @@ def _close_ended(workspace: Workspace, run: RunRow, status: Mapping[str, Any]) -
 
 def _shown(node: Mapping[str, Any]) -> str:
     given = {each["name"]: each.get("value", "") for each in (node.get("inputs") or {}).get("parameters") or ()}
-    name = given.get("operation") or node.get("displayName", "")
+    name = given.get("operation", "")
     return f"{name}[{given['item']}]" if given.get("item") else name
 
 

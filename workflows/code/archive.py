@@ -105,7 +105,9 @@ def _extract(data: bytes, folder: Path) -> None:
                     _write(archive, member, folder)
         for member in members:
             if member.issym():
-                _inside(folder, member.name).symlink_to(member.linkname)
+                place = _inside(folder, member.name)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.symlink_to(member.linkname)
         for member in members:
             _inside(folder, member.name)
     except (tarfile.TarError, FileExistsError) as exc:

@@ -104,7 +104,7 @@ CASES = (
         "parameters",
         flow("return scale(number(strength), plus=more)", parameters="strength: float = 1.0, more: float = 0"),
         {"number": OK, "scale": OK},
-        arguments={"strength": 2.5, "more": 4},
+        arguments={"strength": 2.5, "more": 4.0},
     ),
     Case(
         "map over constants",
