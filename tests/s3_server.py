@@ -25,7 +25,9 @@ class S3Server(NamedTuple):
 
     def put(self, place: str, data: bytes) -> None:
         """Keep an object; `place` is bucket/key."""
-        request = urllib.request.Request(f"{self.endpoint}/{place}", data, method="PUT")
+        # urllib itself would call it a form, which the server then reads as one.
+        kind = {"Content-Type": "application/octet-stream"}
+        request = urllib.request.Request(f"{self.endpoint}/{place}", data, kind, method="PUT")
         urllib.request.urlopen(request, timeout=30).close()
 
 

@@ -20,7 +20,11 @@ def test_the_page_does_what_it_says(tmp_path: Path, postgres_url: str, monkeypat
     install(tmp_path / "bin")
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
     monkeypatch.delenv("PYTHONPATH", raising=False)
-    places = {"postgresql://jeyn@db.example.com/jeyn": postgres_url, "s3://our-bucket": "s3://page"}
+    places = {
+        "postgresql://jeyn@db.example.com/jeyn": postgres_url,
+        "s3://our-bucket": "s3://page",
+        "https://argo.example.com": "http://127.0.0.1:1",
+    }
     text = PAGE.read_text()
     for shown, real in places.items():
         assert shown in text

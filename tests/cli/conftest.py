@@ -121,7 +121,8 @@ def project(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     for name in (*LOCATIONS, "JEYN_HOME", "JEYN_DEBUG", "NO_COLOR"):
         monkeypatch.delenv(name, raising=False)
     folder = tmp_path / "project"
-    shutil.copytree(prepared, folder)
+    # The lost run's worker may still be removing its spool.
+    shutil.copytree(prepared, folder, ignore=shutil.ignore_patterns("spool"))
     monkeypatch.chdir(folder)
     with forgetting(folder):
         yield folder

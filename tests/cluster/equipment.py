@@ -83,7 +83,7 @@ class Cluster:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         program = _call(self.folder / "unpack").split()[-1] + "/argo"
-        command = [program, "server", "--auth-mode=client", "--secure=false", f"--port={port}"]
+        command = [program, "server", "--auth-mode=client", "--secure=false", "--namespace=argo", f"--port={port}"]
         with subprocess.Popen(
             [*command, f"--kubeconfig={self.kubeconfig}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         ) as process:

@@ -27,7 +27,7 @@ def scale(number: float, by: float = 10) -> float:
 @pipeline
 def flow(value: float = 2.0):
     \"\"\"Numbers, ten times.\"\"\"
-    return scale.options(name="Ten Times")(number(value))
+    return scale.options(name="ten_times")(number(value))
 """
 SLOW = """
 @operation
@@ -79,8 +79,8 @@ def test_a_run_ends_as_locally_and_can_be_read_on_argos_page(project: RemoteProj
     assert metadata["labels"]["jeyn.dev/run"] == data["run"]
     assert metadata["labels"]["jeyn.dev/code"] == data["code"][7:23]
     pods = {node["displayName"]: node for node in status["nodes"].values() if node["type"] == "Pod"}
-    assert {"number", "Ten Times"} <= set(pods)
-    outputs = {each["name"]: each["value"] for each in pods["Ten Times"]["outputs"]["parameters"]}
+    assert {"number", "ten_times"} <= set(pods)
+    outputs = {each["name"]: each["value"] for each in pods["ten_times"]["outputs"]["parameters"]}
     assert outputs == {"refs": '{"return": "30.0"}', "state": "succeeded"}
     found = cluster.kubectl(
         "get", "workflows", "-n", cluster.namespace, "-l", f"jeyn.dev/run={data['run']}", "-o", "name"
@@ -127,8 +127,9 @@ def number() -> float:
     return 2.0
 
 @operation
-def guarded(number: float, password: str) -> float:
-    if password != "open-sesame":
+def guarded(number: float, password: jeyn.Secret) -> float:
+    print("opened with", password)
+    if password.value != "open-sesame":
         raise ValueError("the door is closed")
     return number
 
@@ -282,7 +283,7 @@ def test_an_image_that_cannot_be_pulled_is_told_and_recorded(make_project: MakeP
     assert "argo: image:" in document["error"]["hint"]
     assert project.last().state == "failed"
     assert project.last().error["message"] in message
-    assert states(project.last()) == {"number": "failed", "Ten Times": "cancelled"}
+    assert states(project.last()) == {"number": "failed", "ten_times": "cancelled"}
 
 
 def test_an_image_of_one_operation_that_cannot_be_pulled_is_that_operations_failure(project: RemoteProject) -> None:
@@ -290,8 +291,8 @@ def test_an_image_of_one_operation_that_cannot_be_pulled_is_that_operations_fail
     project.configure(image_pull_policy="Never")
     code, document = project.on_argo()
     assert code == 1
-    assert document["error"]["message"].startswith('operation "Ten Times": its image cannot be pulled')
-    assert states(project.last()) == {"number": "succeeded", "Ten Times": "failed"}
+    assert document["error"]["message"].startswith('operation "ten_times": its image cannot be pulled')
+    assert states(project.last()) == {"number": "succeeded", "ten_times": "failed"}
 
 
 def test_places_that_no_pod_reaches_are_refused_before_anything_is_created(project: RemoteProject) -> None:

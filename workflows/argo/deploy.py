@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import chdir, contextmanager
+from contextlib import chdir, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from jeyn.errors import NotAllowed, NotFound
-from jeyn.project_file import argo_settings
+from jeyn.errors import NotAllowed, NotFound, Unreachable
+from jeyn.project_file import ArgoSettings, argo_settings
 from jeyn.settings import Settings
 from jeyn.stores.code import code_id, code_payload, save_code
 from jeyn.stores.workspace import Workspace
 from jeyn.workflows.argo.compile import compile_plan, secrets_needed, to_yaml
+from jeyn.workflows.argo.health import check_argo
 from jeyn.workflows.argo.kubernetes import Kubernetes, Manifest
+from jeyn.workflows.argo.service import Argo
 from jeyn.workflows.checks import check_for_argo
 from jeyn.workflows.code.archive import unpack_code
 from jeyn.workflows.create import keep_plan, packaged, plan_id
@@ -65,13 +67,15 @@ def deploy(
 ) -> Deployment:
     """Send a plan to the cluster; `code` is the package it was made from, where that is kept already.
 
-    Raises `Incompatible` for places that pods cannot reach, `NotAllowed`, `Unreachable`, `NotFound` without the
-    namespace, `Conflict` where somebody else set one of the fields and `force` does not take them over.
+    Raises `Incompatible` for places that pods cannot reach and for an Argo that is too old, `NotAllowed`,
+    `Unreachable`, `NotFound` without the namespace, `Conflict` where somebody else set one of the fields and `force`
+    does not take them over.
     """
     plan = planned.plan
     raise_problems(plan.model_copy(update={"problems": (*plan.problems, *check_for_argo(plan, workspace))}))
     settings = argo_settings(workspace.settings.argo)
     cluster = Kubernetes(settings.namespace)
+    _check_argo(settings)
     code, plan_key = _kept(planned, workspace, code, dry_run)
     name = workspace.settings.name
     manifests = compile_plan(plan, code=code, plan_id=plan_key, settings=settings, project=name)
@@ -119,6 +123,12 @@ def _kept(planned: Planned, workspace: Workspace, code: str | None, dry_run: boo
         return code or code_id(packaged(workspace.settings, planned)), plan_id(planned.plan)
     kept = code or save_code(workspace, packaged(workspace.settings, planned)).id
     return kept, keep_plan(workspace, planned.plan)
+
+
+def _check_argo(settings: ArgoSettings) -> None:
+    """Only its server says which Argo it is; who deploys need not reach that."""
+    with suppress(Unreachable, NotAllowed):
+        check_argo(Argo(settings).version())
 
 
 def _missing_secrets(cluster: Kubernetes, names: Mapping[str, Any]) -> tuple[str, ...]:

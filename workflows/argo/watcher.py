@@ -119,7 +119,6 @@ class Watcher:
                 seconds=_seconds(last) if last else None,
                 outputs=tuple(shown(self.workspace, id) for id in named),
                 error=row.error if state == "failed" else None,
-                attempts=self._operation(row).options.retries + 1,
             )
         )
 
