@@ -28,7 +28,7 @@ class RemoteDigits(ExampleProject):
         told = self.call("env", "-u", "JEYN_DATA", "python", "arrive.py", str(number))
         prefix = self.places.environment["JEYN_DATA"].removeprefix(f"s3://{BUCKET}/")
         for file in sorted((self.folder / "data").rglob("*.parquet")):
-            self.servers.s3.put(f"{BUCKET}/{prefix}/{file.relative_to(self.folder)}", file.read_bytes())
+            self.servers.s3.put(BUCKET, f"{prefix}/{file.relative_to(self.folder)}", file.read_bytes())
         return told
 
 
