@@ -199,7 +199,9 @@ class ModelStore:
     def _refuse_withdrawn(self, checkpoint: ModelCheckpoint) -> ModelCheckpoint:
         message = f'"{checkpoint.ref}" was withdrawn by a rollback'
         if not self.workspace.is_attempt:
-            raise Conflict(message, hint="bless it with again=True if that was a mistake", refs=[checkpoint.id])
+            raise Conflict(
+                message, hint="if that was a mistake, bless it with again=True (--again)", refs=[checkpoint.id]
+            )
         _log.warning("%s, so it is not blessed again", message)
         self.workspace.forbid_cache(f"{message}, which can be taken back")
         return checkpoint

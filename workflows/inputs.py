@@ -87,7 +87,10 @@ class Results:
         lengths = {name: len(items) for name, items in mapped.items()}
         if len(set(lengths.values())) > 1:
             said = ", ".join(f'"{name}" has {length}' for name, length in lengths.items())
-            raise Invalid(f'"{operation.name}" cannot map together what differs in length: {said}', hint="zip equals")
+            raise Invalid(
+                f'"{operation.name}" cannot map together what differs in length: {said}',
+                hint="lists are zipped; give lists of equal length",
+            )
         common = {n: self.input(source) for n, source in operation.inputs.items() if n not in operation.mapped}
         found: list[dict[str, Input] | None] = []
         for index in range(next(iter(lengths.values()), 0)):

@@ -178,7 +178,8 @@ def _named(module: ModuleType, found: Mapping[str, Pipeline[...]], name: str, pa
         return value
     if value is not None:
         raise UsageError(
-            f'"{name}" in "{shown}" is a {type(value).__name__}, no pipeline', hint="put @pipeline over the function"
+            f'"{name}" in "{shown}" is no pipeline but of the type {type(value).__name__}',
+            hint="put @pipeline over the function",
         )
     known = f"its pipelines are: {', '.join(found)}" if found else "it has no pipeline"
     raise NotFound(f'"{shown}" has no "{name}"', hint=_did_you_mean(name, list(found)) or known)

@@ -436,3 +436,10 @@ def test_inputs_must_be_those_of_the_function(workspace: Workspace) -> None:
     batch = a_batch(workspace)
     inputs: dict[str, Source] = {"batch": Ref(reference=batch.ref), "strenth": Constant(value=1)}
     only(check(workspace, op("train", inputs, "train")), "PlanInvalid", 'no parameter "strenth"', "did you mean")
+
+
+def test_a_reference_to_another_type_than_the_parameter_takes_is_a_problem(workspace: Workspace) -> None:
+    with jeyn.use(workspace):
+        dataset_store.save_batch(words.new_table({"word": ["a"]}))
+    wrong = op("train", {"batch": Ref(reference=f"formula:{words.name}@latest")}, "train")
+    only(check(workspace, wrong), "WrongType", '"train" takes "batch" as DatasetBatch', "DatasetFormula")

@@ -170,6 +170,13 @@ def test_rule_18_what_cannot_be_resolved_is_the_whole_file(project: Path, write:
     assert code_of(project).digest != before.digest
 
 
+def test_rule_18_two_functions_of_one_whole_file_differ(project: Path, write: Any) -> None:
+    write("pipeline.py", "from lib.shapes import *\n\ndef train():\n    return SIZE\n\ndef test():\n    return WIDTH\n")
+    one, other = code_of(project), code_of(project, "test")
+    assert one.parts == other.parts
+    assert one.digest != other.digest
+
+
 def test_rule_18_a_name_bound_in_branches_counts_with_all_of_them(project: Path, write: Any) -> None:
     text = "try:\n    import fast\nexcept ImportError:\n    fast = None\n\nX = 1\n\ndef train():\n    return fast\n"
     write("pipeline.py", text)
@@ -232,7 +239,7 @@ def test_the_digest_is_the_same_in_a_fresh_process(project: Path) -> None:
     script = (
         "import sys; from pathlib import Path; sys.path.insert(0, '.')\n"
         "from jeyn.workflows.code.digest import _Trace\n"
-        "trace = _Trace(Path.cwd()); trace.add_function(Path.cwd() / 'pipeline.py', 'pipeline', 'train')\n"
+        "trace = _Trace(Path.cwd(), 'train'); trace.add_function(Path.cwd() / 'pipeline.py', 'pipeline', 'train')\n"
         "print(trace.result().digest)"
     )
     found = {

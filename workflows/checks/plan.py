@@ -6,8 +6,14 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jeyn.errors import JeynError, NotAllowed, NotFound, UsageError
+from jeyn.errors import JeynError, NotAllowed, NotFound, UsageError, WrongType
+from jeyn.sdk.annotation import fits, show
+from jeyn.sdk.checkpoint import ModelCheckpoint
+from jeyn.sdk.datasets import DatasetFormula
+from jeyn.sdk.datasets.batch import DatasetBatch
 from jeyn.sdk.plan import FileInput, Plan, Problem, Ref
+from jeyn.sdk.signature import signature_of
+from jeyn.sdk.use_case import MlUseCase
 from jeyn.workflows.checks.argo_limits import beyond_limits, not_on_argo
 from jeyn.workflows.checks.contracts import Contracts
 from jeyn.workflows.checks.formula_versions import refused_versions
@@ -16,6 +22,14 @@ from jeyn.workflows.checks.wiring import Found, cycles, sources_in, unknown_name
 if TYPE_CHECKING:
     from jeyn.stores.catalog.reader import ArtefactRow
     from jeyn.stores.workspace import Workspace
+
+
+_CLASSES: Mapping[str, type] = {
+    "dataset_batch": DatasetBatch,
+    "dataset_formula": DatasetFormula,
+    "model_checkpoint": ModelCheckpoint,
+    "use_case": MlUseCase,
+}
 
 
 def check_plan(
@@ -33,6 +47,7 @@ def check_plan(
         *wrong_inputs(plan, functions),
         *cycles(plan),
         *((name, error) for name, error in references.values() if isinstance(error, JeynError)),
+        *_wrong_references(plan, references, functions),
         *_missing_files(plan, root.resolve()),
         *contracts.misfits(),
         *refused_versions(workspace, contracts.formulas()),
@@ -69,6 +84,27 @@ def _references(plan: Plan, workspace: Workspace) -> dict[str, tuple[str, Artefa
         if isinstance(source, Ref) and source.reference not in found:
             found[source.reference] = (name, _meaning(workspace, source.reference))
     return found
+
+
+def _wrong_references(
+    plan: Plan,
+    references: Mapping[str, tuple[str, ArtefactRow | JeynError]],
+    functions: Mapping[str, Callable[..., Any]],
+) -> Iterator[Found]:
+    """References to another type of artefact than the parameter that takes them."""
+    for operation in plan.operations:
+        function = functions.get(operation.function)
+        for name, source in operation.inputs.items():
+            if function is None or not isinstance(source, Ref) or name in operation.mapped:
+                continue
+            parameters = signature_of(getattr(function, "function", function)).parameters
+            row = references[source.reference][1]
+            given = None if isinstance(row, JeynError) else _CLASSES.get(row.type)
+            if given is None or name not in parameters or fits(given, parameters[name].annotation):
+                continue
+            wanted = show(parameters[name].annotation)
+            message = f'"{operation.name}" takes "{name}" as {wanted}, but "{source.reference}" is a {given.__name__}'
+            yield operation.name, WrongType(message, hint=f"name a {wanted}, or change the annotation")
 
 
 def _meaning(workspace: Workspace, reference: str) -> ArtefactRow | JeynError:

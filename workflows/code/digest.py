@@ -33,8 +33,8 @@ def function_code(
     a notebook's. Jeyn itself is left out, since what it writes carries versions of its own: upgrading it keeps the
     cache.
     """
-    trace = _Trace(root.resolve())
     function = inspect.unwrap(getattr(function, "function", function))
+    trace = _Trace(root.resolve(), function.__qualname__)
     top = function.__qualname__.partition(".")[0]
     if source is not None:
         trace.add_name(_Place(None, NOTEBOOK, SourceFile(source.encode())), top)
@@ -57,8 +57,9 @@ class _Place:
 class _Trace:
     """The walk from a function to all that it uses, gathering parts as it goes."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, function: str) -> None:
         self.root = root
+        self.function = function
         self.folders = search_folders(root)
         self.parts: dict[str, str] = {}
         self.versions: dict[str, str] = {}
@@ -71,7 +72,8 @@ class _Trace:
         parts = {name: self.parts[name] for name in sorted(self.parts) if name not in covered}
         versions = dict(sorted(self.versions.items()))
         return FunctionCode(
-            digest=sha256_of(canonical(parts)),
+            # The name too: two functions of one file that counts as a whole have the same parts.
+            digest=sha256_of(canonical({"function": self.function, "parts": parts})),
             environment=sha256_of(canonical({"python": PYTHON, "distributions": versions})),
             parts=parts,
             distributions=versions,

@@ -11,7 +11,9 @@ import pytest
 
 import jeyn.workflows.argo.engine as engine_module
 import jeyn.workflows.run as run_module
+from jeyn import Workspace
 from jeyn.errors import Incompatible, JeynError, NotAllowed, Unreachable
+from jeyn.project_file import argo_settings
 from jeyn.workflows.argo.service import Argo
 from jeyn.workflows.run import cancel_run
 from jeyn.workflows.watch import Event, ItemsKnown, OperationChanged, Printed, RunFinished, RunStarted
@@ -75,10 +77,15 @@ def argo(project: Project, pods: Zygotes, tmp_path: Path, monkeypatch: pytest.Mo
     with serving(
         lambda manifest: Interpreter(manifest, lambda command: pods.run(command, places), tmp_path / "pods")
     ) as found:
-        (project.folder / "jeyn.yaml").write_text(json.dumps({"name": "tried", "argo": {"server": found.address}}))
-        settings = project.workspace.settings
-        object.__setattr__(settings, "argo", {"server": found.address})
+        configure(project, server=found.address)
         yield found
+
+
+def configure(project: Project, **argo: Any) -> None:
+    """What `argo:` of jeyn.yaml says, read anew."""
+    (project.folder / "jeyn.yaml").write_text(json.dumps({"name": "tried", "argo": argo}))
+    project.workspace.close()
+    project.workspace = Workspace.open(project.folder)
 
 
 def nothing_runs(argo: FakeArgo, *nodes: dict[str, Any], phase: str = "Running") -> None:
@@ -178,7 +185,7 @@ def test_what_the_server_refuses_is_told_and_recorded(
 
 
 def test_nobody_at_the_address(project: Project, argo: FakeArgo) -> None:
-    object.__setattr__(project.workspace.settings, "argo", {"server": "http://127.0.0.1:9"})
+    configure(project, server="http://127.0.0.1:9")
     with pytest.raises(Unreachable, match=r'"http://127\.0\.0\.1:9" cannot be reached') as caught:
         project.run(on="argo")
     assert "JEYN_ARGO_SERVER" in caught.value.hint
@@ -201,7 +208,7 @@ def test_a_registry_may_stumble_for_a_while(project: Project, argo: FakeArgo, mo
 
 
 def test_a_pod_that_never_starts_is_given_up(project: Project, argo: FakeArgo) -> None:
-    object.__setattr__(project.workspace.settings, "argo", {"server": argo.address, "pod_start": 1})
+    configure(project, server=argo.address, pod_start=1)
     nothing_runs(argo, waiting("numbers", "Unschedulable: 0/3 nodes are available"))
     error = failed(project, argo)
     assert error["operation"] == "numbers"
@@ -256,7 +263,5 @@ def test_a_server_that_stumbles_is_asked_again(project: Project, argo: FakeArgo)
 
 
 def test_an_address_that_is_none_is_said(project: Project) -> None:
-    from jeyn.project_file import argo_settings
-
     with pytest.raises(Unreachable, match="begins with http"):
         Argo(argo_settings({"server": "file:///etc/passwd"})).version()
