@@ -21,7 +21,7 @@ LOCATIONS = ("JEYN_CATALOG", "JEYN_PAYLOADS", "JEYN_DATA")
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home that does not exist yet; settings from the environment and the working folder lead nowhere else."""
-    for name in LOCATIONS:
+    for name in (*LOCATIONS, *(each for each in os.environ if each.startswith("JEYN_DATABASE_"))):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("JEYN_HOME", str(tmp_path / ".jeyn"))
     monkeypatch.chdir(tmp_path)

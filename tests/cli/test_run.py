@@ -129,7 +129,7 @@ def test_isolated_runs_the_packaged_code(flow: Path) -> None:
         ("run flow.py --set rows", 2, 'has no "="'),
         ("run flow.py --set row=1", 2, 'no parameter "row"'),
         ("run flow.py --set rows=many", 2, "many"),
-        ("run flow.py --on argo", 2, "argo"),
+        ("run flow.py --on argo", 6, "no pod can reach it"),
         ("run nothing.py", 3, "nothing.py"),
         ("run flow.py:flew", 3, "flew"),
         ("run flow.py:load", 2, "load"),

@@ -108,8 +108,10 @@ class Cluster:
 @contextmanager
 def running_cluster(folder: Path, *, keep: bool) -> Iterator[Cluster]:
     """Starts the equipment and makes the image; ends it again unless it is to be kept."""
-    said = _call(folder / "up")
     try:
+        _call(folder / "up")
+        # A kubelet that was quicker than containerd has ended; where all is well this does nothing.
+        said = _call(folder / "up")
         told = dict(re.findall(r"(\w+)=(\S+)", said.splitlines()[-1]))
         cluster = Cluster(folder, Path(told["KUBECONFIG"]), told["ARGO_SERVER"])
         _make_image(cluster)

@@ -229,7 +229,7 @@ def double(number: int) -> int:
 def total(numbers: list) -> int:
     return sum(numbers)
 
-@pipeline
+@pipeline(parallelism=16)
 def flow():
     return total(double.map(number=numbers()))
 """

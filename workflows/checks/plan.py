@@ -92,19 +92,27 @@ def _wrong_references(
     functions: Mapping[str, Callable[..., Any]],
 ) -> Iterator[Found]:
     """References to another type of artefact than the parameter that takes them."""
+    known: dict[tuple[str, str, str], str] = {}  # by function, parameter and type: what is wanted, "" if it fits
     for operation in plan.operations:
-        function = functions.get(operation.function)
         for name, source in operation.inputs.items():
-            if function is None or not isinstance(source, Ref) or name in operation.mapped:
+            if not isinstance(source, Ref) or name in operation.mapped or operation.function not in functions:
                 continue
-            parameters = signature_of(getattr(function, "function", function)).parameters
             row = references[source.reference][1]
-            given = None if isinstance(row, JeynError) else _CLASSES.get(row.type)
-            if given is None or name not in parameters or fits(given, parameters[name].annotation):
+            if isinstance(row, JeynError) or row.type not in _CLASSES:
                 continue
-            wanted = show(parameters[name].annotation)
-            message = f'"{operation.name}" takes "{name}" as {wanted}, but "{source.reference}" is a {given.__name__}'
-            yield operation.name, WrongType(message, hint=f"name a {wanted}, or change the annotation")
+            key = (operation.function, name, row.type)
+            if key not in known:
+                known[key] = _wanted(functions[operation.function], name, _CLASSES[row.type])
+            if known[key]:
+                given = _CLASSES[row.type].__name__
+                said = f'"{operation.name}" takes "{name}" as {known[key]}, but "{source.reference}" is a {given}'
+                yield operation.name, WrongType(said, hint=f"name a {known[key]}, or change the annotation")
+
+
+def _wanted(function: Callable[..., Any], name: str, given: type) -> str:
+    """The annotation of a parameter that does not take `given`; "" where it does."""
+    parameter = signature_of(getattr(function, "function", function)).parameters.get(name)
+    return "" if parameter is None or fits(given, parameter.annotation) else show(parameter.annotation)
 
 
 def _meaning(workspace: Workspace, reference: str) -> ArtefactRow | JeynError:
