@@ -13,13 +13,13 @@ from jeyn.sdk.plan import Constant, FileInput, First, Items, Output, PlannedOper
 from jeyn.sdk.secret import Secret
 from jeyn.sdk.value import Value
 from jeyn.stores.serializers import decode_value
+from jeyn.stores.serializers.values import ARTEFACTS
 from jeyn.workflows.graph import Graph
 
 if TYPE_CHECKING:
     from jeyn.stores.catalog.reader import ArtefactRow
     from jeyn.stores.workspace import Workspace
 
-ARTEFACTS = "artefacts/1"  # the format of a value that lists artefacts
 _PLAIN = ("json/1", "text/1", "bytes/1", "npy/1")  # formats that are read from their bytes alone
 
 

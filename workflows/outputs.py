@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
@@ -20,7 +19,8 @@ from jeyn.sdk.use_case import MlUseCase
 from jeyn.sdk.value import Value
 from jeyn.stores.catalog.changes import NewArtefact
 from jeyn.stores.catalog.small import LIMIT
-from jeyn.workflows.inputs import ARTEFACTS, Produced, produced_by
+from jeyn.stores.serializers.values import encode_artefacts, encode_value
+from jeyn.workflows.inputs import Produced, produced_by
 from jeyn.workflows.shown import short
 
 if TYPE_CHECKING:
@@ -70,8 +70,8 @@ def save_output(attempt: Attempt, name: str, value: Any, key: str, inputs: Seque
         return Kept(_produced(attempt, save_artefact(attempt, value)))
     if isinstance(value, list | tuple) and value and all(isinstance(each, Artefact) for each in value):
         ids = [save_artefact(attempt, each) for each in value]
-        return Kept(_save_value(attempt, name, ARTEFACTS, json.dumps(ids).encode(), key, [*ids, *inputs]))
-    from jeyn.stores.serializers import encode_value
+        listed = encode_artefacts(ids)
+        return Kept(_save_value(attempt, name, listed.format, listed.data, key, [*ids, *inputs]))
 
     encoded = encode_value(value, attempt.serializers)
     facts = {"unsafe": True} if encoded.unsafe else {}
