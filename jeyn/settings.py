@@ -91,6 +91,11 @@ def variables_without(prefix: str) -> dict[str, str]:
     return {key: value for key, value in os.environ.items() if not key.startswith(prefix)}
 
 
+def variables_with(prefix: str) -> dict[str, str]:
+    """The environment variables that begin so."""
+    return {key: value for key, value in os.environ.items() if key.startswith(prefix)}
+
+
 def variable(name: str) -> str:
     """An environment variable that names no place: JEYN_DEBUG, NO_COLOR, TERM."""
     return os.environ.get(name, "")

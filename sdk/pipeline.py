@@ -70,10 +70,12 @@ class Pipeline(Generic[P]):
 
     def arguments_from(self, settings: Mapping[str, str]) -> dict[str, Any]:
         """The values of `--set name=text`, by the parameters' annotations. Raises `UsageError`."""
-        parameters = signature_of(self.function).parameters
+        signature = signature_of(self.function)
+        parameters = signature.parameters
         for name in settings:
             if name not in parameters:
                 raise UsageError(f'{self._what} has no parameter "{name}"', hint=did_you_mean(name, parameters))
+        signature.check_complete(settings, self._what, "give it: --set {}=…")
         return {name: parse_setting(text, parameters[name]) for name, text in settings.items()}
 
     def __repr__(self) -> str:

@@ -150,16 +150,22 @@ def recording() -> Iterator[Recorder]:
         _current.reset(token)
 
 
+def refuse_stores(asked_for: str) -> None:
+    """Raises `UsageError` while a pipeline is recorded: its body has no stores."""
+    if current_recorder() is not None:
+        raise UsageError(
+            f'stores cannot be read while a pipeline is recorded, and its body asked for "{asked_for}"',
+            hint='pass jeyn.ref("name@latest") to an operation, or read the store inside an operation',
+        )
+
+
 class _NoStores:
     """Stands where the current workspace would be while a pipeline is recorded."""
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        raise UsageError(
-            f'stores cannot be read while a pipeline is recorded, and its body asked for "{name}"',
-            hint='pass jeyn.ref("name@latest") to an operation, or read the store inside an operation',
-        )
+        if not name.startswith("__"):
+            refuse_stores(name)
+        raise AttributeError(name)
 
 
 def _described(function: Callable[..., Any]) -> str:

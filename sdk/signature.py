@@ -51,13 +51,13 @@ class Signature:
         if name not in self.parameters:
             raise PlanInvalid(f'{what} has no parameter "{name}"', hint=did_you_mean(name, self.parameters))
 
-    def check_complete(self, given: Iterable[str], what: str) -> None:
-        """Raises `PlanInvalid` when a parameter without a default is not given."""
+    def check_complete(self, given: Iterable[str], what: str, cure: str = "pass it: {}=…") -> None:
+        """Raises `PlanInvalid` when a parameter without a default is not given; `cure` has its name for {}."""
         known = set(given)
         missing = [each.name for each in self.parameters.values() if each.default is MISSING and each.name not in known]
         if missing:
             names = ", ".join(f'"{name}"' for name in missing)
-            raise PlanInvalid(f"{what} is not given {names}", hint=f"pass it: {missing[0]}=…")
+            raise PlanInvalid(f"{what} is not given {names}", hint=cure.format(missing[0]))
 
     def _known(self) -> str:
         return f"its parameters: {', '.join(self.parameters)}" if self.parameters else "it takes none"

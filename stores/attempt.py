@@ -15,7 +15,18 @@ from typing import TYPE_CHECKING, Any
 
 from jeyn.errors import Busy, NotAllowed, NotFound, Unsaved, UsageError
 from jeyn.sdk.canonical import canonical
-from jeyn.stores.catalog.changes import AliasMove, CacheKey, Change, Ends, Fence, Mark, Observation, Outcome
+from jeyn.stores.catalog.changes import (
+    AliasMove,
+    CacheKey,
+    Change,
+    Ends,
+    Fence,
+    Mark,
+    NewArtefact,
+    NewAttempt,
+    Observation,
+    Outcome,
+)
 from jeyn.stores.catalog.commit import MembersTaken, PayloadsCondemned, commit
 from jeyn.stores.catalog.reader import ArtefactRow, Event, Marked, Moved, Reader
 from jeyn.stores.observation import contract_digest, found_by, is_exact, reference_subject, search_subject
@@ -45,6 +56,7 @@ class Attempt(Workspace):
                 self.__dict__[name] = outside.__dict__[name]
         self._outside = outside
         self.fence = (operation, attempt)
+        self.begun: NewAttempt | None = None
         self.staged = Staged(Reader(outside.database))
         self.__dict__["reader"] = StagedReader(self.staged)
         self.seed = 0
@@ -72,6 +84,10 @@ class Attempt(Workspace):
 
     def commit(self, changes: Sequence[Change]) -> list[Outcome]:
         return [outcome for change in changes if (outcome := self.staged.add(change, self.settings.actor)) is not None]
+
+    def stage(self, new: NewArtefact) -> None:
+        """Stage what is saved last and read by nobody here: whether it is known already need not be asked."""
+        self.staged.changes.append(new)
 
     def finish(
         self,
@@ -108,7 +124,7 @@ class Attempt(Workspace):
             return []
         observations = None if self.uncacheable else self.observations
         holder = self.leases.holder if self.leases.held else ""
-        return [Fence(operation, attempt, outputs, inputs, cache, observations, self.effects, log, holder)]
+        return [Fence(operation, attempt, outputs, inputs, cache, observations, self.effects, log, holder, self.begun)]
 
     def unclaimed_ancestors(self, ids: Sequence[str]) -> list[Change]:
         return self.staged.ancestors(ids)

@@ -166,9 +166,7 @@ class ModelStore:
         owner = owner_of("checkpoint", name)
         history = self.workspace.reader.alias_history(owner, BLESSED)
         if not history or history[0].id is None:
-            raise NotFound(
-                f'"{name}" has no blessed checkpoint to withdraw', hint=f'model_store.bless("{name}@VERSION")'
-            )
+            raise NotFound(f'"{name}" has no blessed checkpoint to withdraw', hint=f"bless one first: {name}@VERSION")
         current = history[0].id
         before = next((m.id for m in history if m.id and m.id != current and self._is_standing(m.id)), None)
         self.workspace.commit(

@@ -106,7 +106,7 @@ def _by_digest(reader: Reader, prefix: str, kind: str | None) -> ArtefactRow:
         raise Ambiguous(f'"sha256:{prefix}" begins {len(found)} ids: {shown} …', hint="give more digits", refs=found)
     row = reader.row(found[0]) if found else None
     if row is None:
-        raise NotFound(f'no artefact has the id "sha256:{prefix}"', hint="search() shows what there is")
+        raise NotFound(f'no artefact has the id "sha256:{prefix}"', hint="search shows what there is")
     if kind is not None and row.type != TYPES[kind]:
         raise NotFound(
             f'"sha256:{prefix}" is a {row.type}, not a {TYPES[kind]}', hint="leave the kind out", refs=[row.id]

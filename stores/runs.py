@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from jeyn.errors import Ambiguous, NotFound
 from jeyn.stores.catalog import cache, logs, operations, runs
 from jeyn.stores.catalog.cache import CacheEntry
+from jeyn.stores.catalog.changes import NewAttempt
 from jeyn.stores.catalog.logs import LogChunk
 from jeyn.stores.catalog.operations import AttemptRow, NewOperation, OperationRow, Settled
 from jeyn.stores.catalog.runs import RunRow
@@ -24,7 +25,17 @@ from jeyn.stores.catalog.runs import RunRow
 if TYPE_CHECKING:
     from jeyn.stores.workspace import Workspace
 
-__all__ = ["AttemptRow", "CacheEntry", "LogChunk", "NewOperation", "OperationRow", "RunRow", "Runs", "Settled"]
+__all__ = [
+    "AttemptRow",
+    "CacheEntry",
+    "LogChunk",
+    "NewAttempt",
+    "NewOperation",
+    "OperationRow",
+    "RunRow",
+    "Runs",
+    "Settled",
+]
 
 ALIVE_SECONDS = 30
 FINISHED = ("succeeded", "failed", "cancelled")
@@ -83,6 +94,10 @@ class Runs:
     def start_attempt(self, operation_key: int, number: int, host: str, pid: int) -> int:
         """The key of an attempt that begins now; its operation is running."""
         return operations.start_attempt(self.database, operation_key, number, host, pid)
+
+    def record_attempts(self, begun: Sequence[NewAttempt]) -> None:
+        """See to it that attempts which began under a drawn key are in the catalog, if their end was not quicker."""
+        operations.record_attempts(self.database, begun)
 
     def fail_attempt(
         self,

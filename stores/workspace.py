@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 from jeyn.errors import Busy, NotFound, UsageError
 from jeyn.sdk.artefact import Artefact, PayloadRef, Saved, at_microseconds
 from jeyn.sdk.canonical import sha256_of
+from jeyn.sdk.recorder import refuse_stores
 from jeyn.sdk.reference import Alias, Reference, valid_alias
 from jeyn.settings import Settings
 from jeyn.stores.binding import bind
@@ -59,6 +60,7 @@ class Workspace:
     @classmethod
     def open(cls, start: Path | None = None, **places: Any) -> Workspace:
         """A workspace by its places (`home`, `catalog`, `payloads`, `data`, `actor`), the rest from settings."""
+        refuse_stores("open")
         return cls(Settings.load(start, **places))
 
     def __repr__(self) -> str:
@@ -174,7 +176,7 @@ class Workspace:
         """The artefact with this whole id."""
         row = self.reader.row(id)
         if row is None:
-            raise NotFound(f'no artefact has the id "{id}"', hint="search() shows what there is", refs=[id])
+            raise NotFound(f'no artefact has the id "{id}"', hint="search shows what there is", refs=[id])
         return bind(self, row, is_new=is_new)
 
     def saved(self, outcome: Outcome) -> Saved:

@@ -42,7 +42,16 @@ def main(words: list[str]) -> None:
     else:
         kept = place(*names) if len(names) > 1 else None
         found = [kept] if kept else sorted(FOLDER.glob(f"{singular(names[0])}-*"))
-        show([json.loads(each.read_text()) for each in found if each.exists()])
+        show([each for each in map(read, found) if each and has(each, options.get("selector", ""))])
+
+
+def read(kept: Path) -> Manifest | None:
+    return json.loads(kept.read_text()) if kept.exists() else None
+
+
+def has(item: Manifest, selector: str) -> bool:
+    labels = [f"{key}={value}" for key, value in item["metadata"].get("labels", {}).items()]
+    return not selector or set(selector.split(",")) <= set(labels)
 
 
 def answer(verb: str, items: list[Manifest], is_dry: bool) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from jeyn import errors
-from jeyn.errors import JeynError, OperationFailed
+from jeyn.errors import JeynError, OperationFailed, UsageError
+from jeyn.workflows.mask import masked
 from jeyn.workflows.traceback import shortened, user_traceback
 
 MOST_MESSAGE = 2_000  # characters; the traceback has more of it
@@ -26,15 +27,22 @@ def error_of(exc: BaseException, root: Path, operation: str = "") -> Error:
     """An exception as data; the traceback is cut to the user's own frames."""
     return {
         "code": exc.code if isinstance(exc, JeynError) else "OPERATION_FAILED",
-        "message": shortened(exc.message if isinstance(exc, JeynError) else _said(exc), MOST_MESSAGE),
-        "hint": exc.hint if isinstance(exc, JeynError) else install_hint(exc),
+        "message": shortened(masked(exc.message if isinstance(exc, JeynError) else _said(exc)), MOST_MESSAGE),
+        "hint": masked(exc.hint) if isinstance(exc, JeynError) else install_hint(exc),
         "refs": list(exc.refs) if isinstance(exc, JeynError) else [],
-        "exit_code": exc.exit_code if isinstance(exc, JeynError) else 1,
+        "exit_code": _exit_code(exc, operation),
         "retry": retry_helps(exc),
         # What an engine says itself was never raised, and its name and message are told already.
         "traceback": "" if isinstance(exc, JeynError) and exc.__traceback__ is None else user_traceback(exc, root),
         "operation": operation,
     }
+
+
+def _exit_code(exc: BaseException, operation: str) -> int:
+    """2 says that whoever started the run called it wrongly, and an operation that misuses a store is not theirs."""
+    if not isinstance(exc, JeynError) or (operation and isinstance(exc, UsageError)):
+        return OperationFailed.exit_code
+    return exc.exit_code
 
 
 def raised(error: Mapping[str, Any]) -> JeynError:

@@ -40,7 +40,7 @@ def load_pipeline(target: str, *, root: Path | None = None) -> LoadedPipeline:
     """
     path, function, root = _located(target, root.resolve() if root else None)
     module = import_file(path, root)
-    found = _pipelines(module)
+    found = pipelines_in(module)
     pipeline = _named(module, found, function, path, root) if function else _only(found, path, root)
     return LoadedPipeline(pipeline, module, root, path)
 
@@ -146,7 +146,7 @@ def _check_file(path: Path, root: Path | None) -> None:
 # Which function.
 
 
-def _pipelines(module: ModuleType) -> dict[str, Pipeline[...]]:
+def pipelines_in(module: ModuleType) -> dict[str, Pipeline[...]]:
     """The pipelines that were defined in a module, by name; imported ones are not."""
     from jeyn.sdk.pipeline import Pipeline
 

@@ -117,7 +117,7 @@ def _save_value(
     found = tuple(
         Edge(RelationshipType.derived_from, parent) for parent in dict.fromkeys(parents) if parent != record.id
     )
-    attempt.commit([NewArtefact(record, facts or {}, edges=found, inline=inline, event="jeyn.value.saved")])
+    attempt.stage(NewArtefact(record, facts or {}, edges=found, inline=inline, event="jeyn.value.saved"))
     return Produced(record.id, ["value", format, payload.digest], format)
 
 

@@ -33,7 +33,11 @@ class Pipeline(sdk.Pipeline[P]):
         workspace: Workspace | None = None,
         **kwargs: Any,
     ) -> Run:
-        """Run the pipeline with these arguments; `workspace` is the current one unless given."""
+        """Run the pipeline with these arguments; `workspace` is the current one unless given.
+
+        A run that does not succeed is logged as an error, which goes to stderr unless logging is set up otherwise;
+        `.check()` and `.outputs` of the run raise it.
+        """
         from jeyn.workflows.run import run_pipeline
 
         if current_recorder() is not None:
@@ -47,7 +51,22 @@ class Pipeline(sdk.Pipeline[P]):
                 f'"{self.name}" is run while its own file is imported',
                 hint='put the call under: if __name__ == "__main__":',
             )
-        return run_pipeline(self, self.bind(*args, **kwargs), on=on, cache=cache, workers=workers, workspace=workspace)
+        arguments = self.bind(*args, **kwargs)
+        run = run_pipeline(self, arguments, on=on, cache=cache, workers=workers, workspace=workspace)
+        _log_failure(run)
+        return run
+
+
+def _log_failure(run: Run) -> None:
+    """A script that looks at nothing would end as if all were well."""
+    if run.state == "succeeded":
+        return
+    import logging
+
+    error = run.error or {"operation": "", "message": "its engine was stopped"}
+    where = f'operation "{error["operation"]}": ' if error["operation"] else ""
+    logs = f"jeyn logs {run.id} {error['operation']}".rstrip()
+    logging.getLogger("jeyn.run").error("%s %s: %s%s; see %s", run.id, run.state, where, error["message"], logs)
 
 
 def _is_being_imported(module: str) -> bool:

@@ -7,10 +7,8 @@ is wrong is what it says.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import sys
-import uuid
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -60,15 +58,9 @@ def _catalog(places: Settings) -> str:
 
 
 def _payloads(places: Settings) -> str:
-    from jeyn.stores.payloads import open_payloads
+    from jeyn.stores.payloads import try_payloads
 
-    store, probe = open_payloads(places.payloads), f"jeyn doctor {uuid.uuid4()}".encode()
-    digest = hashlib.sha256(probe).hexdigest()
-    try:
-        store.put(digest, probe)
-        store.read(digest)
-    finally:
-        store.delete(digest)
+    try_payloads(places.payloads)
     return "it can be written and read"
 
 

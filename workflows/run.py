@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import os
-import signal
-import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -29,6 +26,7 @@ from jeyn.workflows.planning import NOTEBOOKS, Planned, complete, make_plan, rai
 from jeyn.workflows.results import results_of
 from jeyn.workflows.settle import close_run
 from jeyn.workflows.shown import shown
+from jeyn.workflows.signals import Stop, stopped_by_signals
 from jeyn.workflows.spool import recover
 from jeyn.workflows.watch import Event, ItemsKnown, OperationChanged, RunFinished, RunStarted, Watch, unwatched
 
@@ -188,6 +186,8 @@ def resume_run(run: str, *, workspace: Workspace | None = None, **options: Any) 
     """Go on with a run that failed, was stopped or was killed, as a new run: what it committed is not done again."""
     workspace = workspace or context()
     row = workspace.runs.get(run)
+    if row.engine == "argo" and workspace.runs.is_alive(row):
+        row = _reaped(workspace, row)
     if row.state == "succeeded":
         raise Conflict(f'"{row.id}" has succeeded, there is nothing to resume', hint="start a new run")
     if workspace.runs.is_alive(row):
@@ -211,6 +211,16 @@ def cancel_run(run: str, *, workspace: Workspace | None = None) -> RunRow:
         return workspace.runs.request_cancel(row.id)
     else:
         _close_lost(workspace, row, "cancelled")
+    return workspace.runs.get(row.id)
+
+
+def _reaped(workspace: Workspace, row: RunRow) -> RunRow:
+    """A run on the cluster, closed if its workflow vanished or never started: nobody else may have looked since."""
+    from jeyn.project_file import argo_settings
+    from jeyn.workflows.argo.reaper import reap_run
+    from jeyn.workflows.argo.service import Argo
+
+    reap_run(workspace, Argo(argo_settings(workspace.settings.argo)), row)
     return workspace.runs.get(row.id)
 
 
@@ -242,24 +252,34 @@ def _start(
     raise_problems(planned.plan)
     if on == "argo":
         _refuse_on_argo(planned.plan, workspace, explain)
-    row = create_run(workspace, planned, on, resumed)
+    options = {"cache": cache, "isolated": isolated, "explain": explain, "workers": workers}
+    with stopped_by_signals(outlives_terminal=on == "argo") as stop:
+        row = create_run(workspace, planned, on, resumed)
+        _carry_out(workspace, planned, row, stop, watch, _id(resumed), **options)
+    return Run(workspace, row.id)
+
+
+def _carry_out(
+    workspace: Workspace,
+    planned: Planned,
+    row: RunRow,
+    stop: Stop,
+    watch: Watch,
+    resumed: str | None,
+    **options: Any,
+) -> None:
+    """Run it to its end; whatever happens here, its row says how it ended."""
     counted = _Counting(watch)
     listen = counted if watch is not unwatched else unwatched
     began = time.monotonic()
     engine: Engine | None = None
     state, error = "failed", None
     try:
-        watch(RunStarted(row.id, row.pipeline, on, tuple(each.name for each in planned.plan.operations), _id(resumed)))
-        if on == "argo":
-            engine = _argo_engine(workspace, row, planned.plan, watch=listen, cache=cache, most=workers)
-        else:
-            setup = _setup(workspace, planned, row, _unpacked(workspace, str(row.code)) if isolated else planned.root)
-            workers = min(workers or os.cpu_count() or 1, planned.plan.parallelism or 10_000)
-            engine = LocalEngine(
-                workspace, row, planned.plan, setup, workers=workers, watch=listen, cache=cache, explain=explain
-            )
-        with _stopped_by_signals(engine):
-            state = engine.run()
+        names = tuple(each.name for each in planned.plan.operations)
+        watch(RunStarted(row.id, row.pipeline, str(row.engine), names, resumed))
+        engine = _engine(workspace, planned, row, listen, **options)
+        stop.hand_over(engine)
+        state = engine.run()
         error = engine.error
     except BaseException as exc:
         state = "cancelled" if isinstance(exc, KeyboardInterrupt) else "failed"
@@ -271,7 +291,25 @@ def _start(
         if engine is None or not engine.handed_over:
             workspace.runs.finish(row.key, state, error if state != "succeeded" else None)
         watch(RunFinished(row.id, state, time.monotonic() - began, counted.counts(), error))
-    return Run(workspace, row.id)
+
+
+def _engine(
+    workspace: Workspace,
+    planned: Planned,
+    row: RunRow,
+    watch: Watch,
+    *,
+    cache: bool,
+    isolated: bool,
+    explain: bool,
+    workers: int | None,
+) -> Engine:
+    plan = planned.plan
+    if row.engine == "argo":
+        return _argo_engine(workspace, row, plan, watch=watch, cache=cache, most=workers)
+    setup = _setup(workspace, planned, row, _unpacked(workspace, str(row.code)) if isolated else planned.root)
+    workers = min(workers or os.cpu_count() or 1, plan.parallelism or 10_000)
+    return LocalEngine(workspace, row, plan, setup, workers=workers, watch=watch, cache=cache, explain=explain)
 
 
 class Engine(Protocol):
@@ -340,31 +378,6 @@ def _root_of(pipeline: Pipeline[...], workspace: Workspace) -> Path:
     """The root of the project that a pipeline's file is in; a notebook's is where it was started."""
     file = pipeline.function.__code__.co_filename
     return project_root(Path(file).resolve()) if Path(file).is_file() else workspace.settings.root
-
-
-@contextmanager
-def _stopped_by_signals(engine: Engine) -> Iterator[None]:
-    """SIGINT, SIGTERM and a terminal that closes stop the run cleanly; only the main thread may say so.
-
-    A run on a cluster outlives the terminal that it was started from.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def hang_up(*_: object) -> None:
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the shell and the system each say that the terminal closed
-        engine.stop()
-
-    before = {number: signal.signal(number, lambda *_: engine.stop()) for number in (signal.SIGINT, signal.SIGTERM)}
-    # It is ignored under nohup.
-    if isinstance(engine, LocalEngine) and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-        before[signal.SIGHUP] = signal.signal(signal.SIGHUP, hang_up)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 class _Counting:

@@ -9,6 +9,7 @@ one job after the other as lines of JSON (SEMANTICS 22): first `{"setup": …}`,
 from __future__ import annotations
 
 import fcntl
+import gc
 import importlib
 import inspect
 import json
@@ -21,7 +22,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +30,12 @@ from jeyn.errors import CodeChanged, JeynError
 from jeyn.sdk.workspace import use_workspace
 from jeyn.settings import Settings
 from jeyn.stores.attempt import Attempt
-from jeyn.stores.catalog.changes import CacheKey
+from jeyn.stores.catalog.changes import CacheKey, NewAttempt
 from jeyn.stores.workspace import Workspace
 from jeyn.workflows.code.unchanged import Unchanged
 from jeyn.workflows.failure import Error, error_of
 from jeyn.workflows.inputs import load_input
+from jeyn.workflows.mask import refuse_secrets
 from jeyn.workflows.outputs import save_outputs
 from jeyn.workflows.shown import shown
 from jeyn.workflows.spool import FLUSH_SECONDS, Spool, spool_path
@@ -48,6 +50,7 @@ class Job:
     """One attempt: what to call, with what, under which rows of the catalog.
 
     `last`: nothing is tried after it. `offered`: arguments that the function gets if it has such parameters.
+    `begun`: the attempt, where it may not be in the catalog yet (a `NewAttempt`).
     `in_turn`: what claims a number waits for its turn before it commits (SEMANTICS 2).
     """
 
@@ -65,9 +68,10 @@ class Job:
     last: bool = True
     offered: dict[str, Any] = field(default_factory=dict)
     in_turn: bool = False
+    begun: dict[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return vars(self)
 
 
 def execute(
@@ -82,6 +86,7 @@ def execute(
     spool = heart.spool
     with workspace.attempt(job.operation_key, job.attempt_key) as attempt:
         attempt.seed = job.seed
+        attempt.begun = NewAttempt(**job.begun) if job.begun else None
         if report is not None:
             attempt.report_progress = report
         try:
@@ -108,6 +113,7 @@ def _succeed(
     _seed(job.seed)
     with use_workspace(attempt):
         returned = function(**arguments)
+    refuse_secrets(returned, arguments)
     inputs = list(dict.fromkeys(id for _, _, id in job.input_ids))
     kept = save_outputs(attempt, returned, job.outputs, job.key, inputs)
     effects = list(attempt.effects)
@@ -123,7 +129,7 @@ def _succeed(
             log=heart.spool.take(last=True) if heart.spool else "",
         )
     return {
-        "outputs": {name: asdict(each.produced) for name, each in kept.items()},
+        "outputs": {name: vars(each.produced) for name, each in kept.items()},
         "shown": {name: each.text or shown(attempt.outside, each.produced.id) for name, each in kept.items()},
         "effects": effects,
     }
@@ -157,6 +163,7 @@ def find_function(reference: str) -> Callable[..., Any]:
 def _fail(workspace: Workspace, job: Job, error: Error, spool: Spool | None, *, cancelled: bool) -> None:
     _flush_streams()
     state = "cancelled" if cancelled else "failed"
+    record(workspace, job)
     again = error["retry"] and not job.last and not cancelled
     workspace.runs.fail_attempt(
         job.attempt_key,
@@ -165,6 +172,12 @@ def _fail(workspace: Workspace, job: Job, error: Error, spool: Spool | None, *, 
         log=spool.take(last=True) if spool else "",
         operation_state=None if again else state,
     )
+
+
+def record(workspace: Workspace, job: Job) -> None:
+    """See to it that the attempt is in the catalog."""
+    if job.begun:
+        workspace.runs.record_attempts([NewAttempt(**job.begun)])
 
 
 def _seed(seed: int) -> None:
@@ -221,6 +234,7 @@ class Heart:
         text = self.spool.take() if self.spool else ""
         if text and self.spool:
             try:
+                self.workspace.runs.record_attempts([attempt.begun] if attempt.begun else [])
                 self.workspace.runs.append_log(key, text)
             except JeynError:
                 self.spool.give_back(text)
@@ -242,7 +256,7 @@ class Worker:
         null = os.open(os.devnull, os.O_RDONLY)
         os.dup2(null, 0)
         os.close(null)
-        self.busy = False
+        self.job: Job | None = None
 
     def run(self) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -251,26 +265,27 @@ class Worker:
         if not setup:
             return
         told = json.loads(setup)["setup"]
-        workspace, spool = prepare(told)
+        self.workspace, spool = prepare(told)
         self.code = Unchanged(told.get("parts", {}), Path(told["code"]))
-        heart = Heart(workspace, spool)
+        heart = Heart(self.workspace, spool)
         self.send({"ready": os.getpid()})
         while line := self.requests.readline():
             spool.rewind()  # now, not when the last job ended: the engine reads its end after the answer
-            self._serve(workspace, heart, Job(**json.loads(line)["job"]))
-        workspace.close()
+            self._serve(heart, spool, Job(**json.loads(line)["job"]))
+        self.workspace.close()
         spool.remove()
+        gc.freeze()  # or the interpreter looks at every object of every module once more: 50 ms
 
-    def _serve(self, workspace: Workspace, heart: Heart, job: Job) -> None:
+    def _serve(self, heart: Heart, spool: Spool, job: Job) -> None:
         def report(done: int, total: int | None = None, description: str = "") -> None:
             self.send({"progress": [done, total, description]})
 
-        self.busy = True
+        self.job = job
         signal.signal(signal.SIGTERM, _stop)
-        answer = execute(workspace, job, heart, report, self._await_turn, self.code)
+        answer = execute(self.workspace, job, heart, report, self._await_turn, self.code)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        self.busy = False
-        self.send(answer)
+        self.job = None
+        self.send({**answer, "printed": spool.has_any})
 
     def _await_turn(self) -> None:
         self.send({"claims": True})
@@ -286,8 +301,10 @@ class Worker:
         engine = select.poll()
         engine.register(self.requests.fileno(), 0)  # only that the other end was closed
         engine.poll()
-        while not self.busy:  # a last job may be on its way; without one the process ends by itself
+        while (job := self.job) is None:  # a last one may be on its way; without one the process ends by itself
             time.sleep(0.05)
+        with suppress(JeynError):
+            record(self.workspace, job)  # by it a resumed run finds what was printed
         os.killpg(os.getpgrp(), signal.SIGKILL)
 
 

@@ -6,7 +6,6 @@ All of it may be done twice: what has an end already keeps it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from jeyn.errors import Interrupted, OperationFailed, WorkerDied
@@ -35,24 +34,22 @@ def close_run(workspace: Workspace, run: RunRow, state: str, error: Error) -> No
     workspace.runs.finish(run.key, state, error)
 
 
-def close_vanished(workspace: Workspace, exists: Callable[[str], bool]) -> list[str]:
-    """Close the runs whose workflow is gone, was deleted or never came; gives their ids.
+def close_vanished(workspace: Workspace, run: RunRow) -> bool:
+    """Close a run that has no workflow, unless it is so new that its workflow may be about to be made; says whether."""
+    is_new = time.time_ns() // 1000 - run.at < UNSEEN_SECONDS * 10**6
+    if run.pid is not None or run.state not in OPEN or is_new:
+        return False
+    close_gone(workspace, run)
+    return True
 
-    `exists` says whether a workflow with the run's id is still on its way to an end.
-    """
-    now = time.time_ns() // 1000
-    closed = []
-    for run in workspace.runs.list(limit=100_000, state="running"):
-        if run.pid is not None or now - run.at < UNSEEN_SECONDS * 10**6 or exists(run.id):
-            continue
-        lost = OperationFailed(
-            f'the workflow of "{run.id}" is gone', hint=f"it was deleted or never started: jeyn run --resume {run.id}"
-        )
-        close_run(
-            workspace, run, "cancelled" if run.cancel_requested else "failed", error_of(lost, workspace.settings.root)
-        )
-        closed.append(run.id)
-    return closed
+
+def close_gone(workspace: Workspace, run: RunRow) -> None:
+    """Close a run whose workflow is not there any more."""
+    kind, state = (Interrupted, "cancelled") if run.cancel_requested else (OperationFailed, "failed")
+    gone = kind(
+        f'the workflow of "{run.id}" is gone', hint=f"it was deleted or never started: jeyn run --resume {run.id}"
+    )
+    close_run(workspace, run, state, error_of(gone, workspace.settings.root))
 
 
 def settle_rest(workspace: Workspace, run: RunRow, plan: Plan, status: str) -> tuple[str, Error | None]:

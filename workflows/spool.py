@@ -14,6 +14,8 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jeyn.workflows.mask import masked
+
 if TYPE_CHECKING:
     from jeyn.stores.runs import AttemptRow, RunRow
     from jeyn.stores.workspace import Workspace
@@ -60,6 +62,11 @@ class Spool:
             self._taken += len(data)
             return as_text(data)
 
+    @property
+    def has_any(self) -> bool:
+        """Whether the present attempt has written anything that was taken."""
+        return self._taken > 0
+
     def give_back(self, text: str) -> None:
         """It could not be kept: the next `take` gives it again."""
         with self._lock:
@@ -77,8 +84,8 @@ class Spool:
 
 
 def as_text(data: bytes) -> str:
-    """A byte that is no UTF-8 becomes one "?", so that the text has as many bytes: `left_over` counts on it."""
-    return data.decode("utf-8", "surrogateescape").encode("utf-8", "replace").decode()
+    """A byte that is no UTF-8 becomes one "?", and secrets stars: as many bytes, which `left_over` counts on."""
+    return masked(data.decode("utf-8", "surrogateescape").encode("utf-8", "replace").decode())
 
 
 def tail(path: Path, start: int, *, last: bool = False) -> tuple[str, int]:

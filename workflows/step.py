@@ -6,6 +6,7 @@ same code. What has been done already is not done again, so that a step may be r
 
 from __future__ import annotations
 
+import math
 import os
 import socket
 import threading
@@ -36,7 +37,8 @@ if TYPE_CHECKING:
     from jeyn.workflows.inputs import Input
 
 NEVER_AGAIN = 64  # the exit code of what no retry helps (SEMANTICS 21)
-TURN_SECONDS = 60.0
+TURN_SECONDS = 120.0  # a retry comes within a minute, and then its pod has to start
+LONGEST_TURN = 3600.0
 SETTLE_AT_ONCE = 500
 
 
@@ -79,6 +81,7 @@ class Step:
         self.workspace, self.run, self.plan = workspace, run, plan
         self.operation, self.item = operation, item
         self.use_cache, self.tried, self.overdue = cache, tried, overdue
+        self.begun = time.monotonic()
         self.name = operation.name if item is None else f"{operation.name}[{item}]"
         self.positions = {each.name: position for position, each in enumerate(plan.all_operations)}
         rows = workspace.runs.operations(run.key, [self.positions[name] for name in needs(operation)], [self.name])
@@ -234,21 +237,32 @@ class Step:
         (row,) = self.workspace.runs.operations(self.run.key, [], [self.name])
         return self._as_it_is(row) if row.state in DONE else Ended("failed", error=error)
 
-    def await_turn(self, seconds: float = TURN_SECONDS) -> None:
-        """Items claim numbers in map order (SEMANTICS 2): wait for those before, but not for ever.
+    def await_turn(self, seconds: float = TURN_SECONDS, longest: float = LONGEST_TURN) -> None:
+        """Items claim numbers in map order (SEMANTICS 2): wait for those before while one of them runs.
 
-        One that waits in its pod may hold the very place that an earlier one needs to run.
+        While none runs, `seconds` have to do: this one may hold the very place that a retry of theirs needs. One that
+        was killed looks as if it ran, so `longest` is the end of it.
         """
         if self.item is None:
             return
-        deadline, pause = time.monotonic() + seconds, 0.05
-        position = self.positions[self.operation.name]
-        while self.workspace.runs.open_items(self.run.key, position, self.item):
-            if time.monotonic() > deadline:
-                print(f"{self.name}: goes ahead of items that did not end within {seconds:g} s", flush=True)
+        position, timeout = self.positions[self.operation.name], self.operation.options.timeout
+        # Argo ends a pod that takes much longer than that, and its work would be lost.
+        end = self.begun + timeout + seconds if timeout is not None else math.inf
+        left, moved, pause = -1, self.begun, 0.05
+        while still := self.workspace.runs.open_items(self.run.key, position, self.item):
+            now = time.monotonic()
+            left, moved = still, moved if still == left else now
+            waited = now - moved
+            if now > end or waited > longest or (waited > seconds and not self._earlier_one_runs(position)):
+                print(f"{self.name}: goes ahead of {still} items before it that have not ended", flush=True)
                 return
             time.sleep(pause)
-            pause = min(pause * 1.5, 1.0)
+            pause = min(pause * 1.5, 1.0 if waited < seconds else 10.0)
+
+    def _earlier_one_runs(self, position: int) -> bool:
+        rows = self.workspace.runs.operations(self.run.key, [position])
+        begun = [row.key for row in rows if 0 <= row.item < (self.item or 0) and row.state == "running"]
+        return any(each.ended is None for each in self.workspace.runs.attempts(*begun))
 
     @contextmanager
     def _timed(self, job: Job, heart: Heart) -> Iterator[threading.Timer]:

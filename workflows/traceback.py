@@ -6,6 +6,7 @@ import traceback
 from pathlib import Path
 
 from jeyn.workflows.code.local import is_local
+from jeyn.workflows.mask import masked
 
 MOST_TEXT = 20_000  # characters; a message may hold a whole table
 
@@ -21,7 +22,7 @@ def user_traceback(exc: BaseException, root: Path) -> str:
     root = root.resolve()
     kept = [_cut(each, root) for each in _chain(whole)]
     lines = whole.format() if any(kept) else whole.format_exception_only()
-    return shortened("".join(lines).rstrip("\n"), MOST_TEXT)
+    return shortened(masked("".join(lines).rstrip("\n")), MOST_TEXT)
 
 
 def user_frames(exc: BaseException, root: Path) -> list[traceback.FrameSummary]:

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 @click.option("--dry-run", is_flag=True, help="Only show what would change on the cluster, line by line.")
 @click.option("--code", metavar="ID", help="Go back to an earlier code package, as jeyn runs RUN names it.")
 @click.option("--force", is_flag=True, help="Take over fields that others set.")
-def deploy(target: str, given: tuple[str, ...], dry_run: bool, code: str | None, force: bool) -> Result:
+@click.option("--prune", is_flag=True, help="Remove what is there of pipelines that the file no longer has.")
+def deploy(target: str, given: tuple[str, ...], dry_run: bool, code: str | None, force: bool, prune: bool) -> Result:
     """Send TARGET to Argo Workflows: its code and plan into the stores, its manifests to Kubernetes by kubectl.
 
     What a schedule starts is what was deployed last. Nothing is built, and nothing is started.
@@ -34,7 +35,7 @@ def deploy(target: str, given: tuple[str, ...], dry_run: bool, code: str | None,
     with users_code(), _planned(target, given, code) as (found, workspace, kept):
         from jeyn.workflows.argo.deploy import deploy
 
-        return _said(deploy(found, workspace, code=kept, dry_run=dry_run, force=force))
+        return _said(deploy(found, workspace, code=kept, dry_run=dry_run, force=force, prune=prune))
 
 
 def need_argo() -> None:
@@ -64,6 +65,9 @@ def _planned(target: str, given: Sequence[str], code: str | None) -> Iterator[tu
 def _said(done: Deployment) -> Result:
     for name in done.missing:
         say(f'warning: there is no Secret "{name}" in the namespace "{done.namespace}" yet, and its pods wait for it')
+    if done.stale:
+        names = ", ".join(done.stale)
+        say(f"warning: the file no longer has the pipelines of {names}; --prune removes them with their schedules")
     return Result(done.to_json() | {"diff": done.diff}, _table(done) if done.applied else _dry(done))
 
 

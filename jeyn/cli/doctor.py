@@ -143,20 +143,11 @@ def _catalog(here: Settings) -> Check:
 
 
 def _payloads(here: Settings) -> Check:
-    import hashlib
-    import uuid
-
-    from jeyn.stores.payloads import open_payloads
+    from jeyn.stores.payloads import try_payloads
 
     if here.payloads.startswith("file://") and not here.home.exists():
         return Check("payloads", "ok", f"{here.payloads}, made by the first run")
-    store, probe = open_payloads(here.payloads), f"jeyn doctor {uuid.uuid4()}".encode()
-    digest = hashlib.sha256(probe).hexdigest()
-    try:
-        store.put(digest, probe)
-        store.read(digest)
-    finally:
-        store.delete(digest)
+    try_payloads(here.payloads)
     return Check("payloads", "ok", f"{here.payloads} can be written and read")
 
 

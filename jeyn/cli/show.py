@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,6 +13,7 @@ from jeyn.cli.ls import age, moment
 from jeyn.cli.output import Result, columns, command
 from jeyn.cli.reference import references
 from jeyn.cli.workspace import opened
+from jeyn.errors import Ambiguous, InvalidReference, NotFound
 
 if TYPE_CHECKING:
     from jeyn.sdk.artefact import Edge
@@ -27,8 +29,17 @@ CATALOGS = ("input_catalog", "output_catalog")
 def show(ref: str) -> Result:
     """Show all that is known about an artefact: numbers, catalogs, facts, bytes, aliases, tags and parents."""
     with opened() as workspace:
-        found = _known(workspace, workspace.row(ref))
+        found = _known(workspace, _row(workspace, ref))
         return Result(found, lambda: _text(found))
+
+
+def _row(workspace: Workspace, ref: str) -> ArtefactRow:
+    try:
+        return workspace.row(ref)
+    except (NotFound, InvalidReference) as exc:
+        with suppress(NotFound, Ambiguous):
+            exc.hint = f"it is a run: jeyn runs {workspace.runs.get(ref).id}"
+        raise
 
 
 def _known(workspace: Workspace, row: ArtefactRow) -> dict[str, Any]:

@@ -81,7 +81,7 @@ class BundleWriter:
             self._write(chunk)
             seen += len(chunk)
         if seen != size:
-            raise Corrupt(f'"{name}" has {seen} bytes instead of {size}', hint="see what workspace.fsck() finds")
+            raise Corrupt(f'"{name}" has {seen} bytes instead of {size}', hint="see what jeyn fsck finds")
         self._write(bytes(-size % BLOCK))
 
     def end(self) -> None:

@@ -108,6 +108,21 @@ class CacheKey:
     components: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class NewAttempt:
+    """A try of an operation that began `at` (microseconds, UTC), under a key that was drawn for it.
+
+    It need not be in the catalog before it ends: most are over before anyone could look.
+    """
+
+    key: int
+    operation: int
+    number: int
+    host: str
+    pid: int
+    at: int
+
+
 Ends = tuple[tuple[str, int, str], ...]  # (name, position, artefact id)
 
 
@@ -116,6 +131,7 @@ class Fence:
     """The end of an operation: only one attempt of it commits (SEMANTICS 9). Both are row keys.
 
     With `cache` and `observations` a later run may take the result over, unless there were effects (SEMANTICS 19).
+    `begun` is the attempt where nobody may have recorded it yet.
     `holder` is whose leases end here: what is committed protects its payloads itself.
     """
 
@@ -128,6 +144,7 @@ class Fence:
     effects: tuple[str, ...] = ()
     log: str = ""
     holder: str = ""
+    begun: NewAttempt | None = None
 
 
 Change = NewArtefact | AliasMove | Mark | Fence

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
@@ -54,9 +54,7 @@ class Transaction:
 
     def roll_back(self) -> None:
         """Undo everything, the tick included."""
-        transaction = self.connection.get_transaction()
-        if transaction is not None:
-            transaction.rollback()
+        _end(self.connection, "rollback")
 
 
 class Database:
@@ -77,6 +75,7 @@ class Database:
         # The last connection that wrote: taking one from the pool costs as much as all statements of a small save.
         self._kept: list[Connection] = []
         self._kept_soft: list[Connection] = []
+        self._last = self._kept
         # Driver connections for single questions, which need no transaction.
         self._asking: list[Any] = []
         _open.add(self)
@@ -111,19 +110,22 @@ class Database:
             with self.read() as connection:
                 return DriverCursor(connection).all(question, **values)
         with translated(self):
-            asked: Any = self._asking.pop() if self._asking else self._engine.raw_connection()
+            # Rather on the connection that wrote last: what it has read of the file need not be read again.
+            kept: list[Any] = self._last if self._last else self._asking
+            asked: Any = kept.pop() if kept else self._engine.raw_connection()
             try:
-                found = question.rows(asked, self._engine.dialect, values)
+                driver = asked.connection if isinstance(asked, Connection) else asked
+                found = question.rows(driver, self._engine.dialect, values)
             except BaseException:
                 asked.close()
                 raise
-            self._asking.append(asked)
+            kept.append(asked)
             return found
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
         """A durable write transaction with a tick of the clock; rolled back when the block raises."""
-        with translated(self), self._writer(self._engine, self._kept) as connection, connection.begin():
+        with translated(self), self._writer(self._engine, self._kept) as connection:
             cursor = DriverCursor(connection)
             try:
                 ((seq, at),) = cursor.all(_TICK[self.dialect], now=time.time_ns() // 1000)
@@ -134,7 +136,7 @@ class Database:
     @contextmanager
     def write_soft(self) -> Iterator[Connection]:
         """A write transaction that a power cut may undo, without a tick: for leases only."""
-        with translated(self), self._writer(self._soft, self._kept_soft) as connection, connection.begin():
+        with translated(self), self._writer(self._soft, self._kept_soft) as connection:
             if not self.is_sqlite:
                 connection.execute(text("SET LOCAL synchronous_commit TO OFF"))
             yield connection
@@ -163,17 +165,26 @@ class Database:
 
     @contextmanager
     def _writer(self, engine: Engine, kept: list[Connection]) -> Iterator[Connection]:
+        """A connection in a write transaction, which is committed at the end."""
         try:
             connection = kept.pop()
         except IndexError:
             connection = engine.connect()
         try:
+            if self.is_sqlite:
+                # The driver's own: what SQLAlchemy notes about a transaction costs as much as a small commit.
+                _driver(connection).execute("BEGIN IMMEDIATE")
+            else:
+                connection.begin()
             yield connection
+            _end(connection, "commit")
         except BaseException:
+            _end(connection, "rollback")
             connection.close()
             raise
         if self.is_sqlite and not kept:
             kept.append(connection)
+            self._last = kept
         else:
             connection.close()
 
@@ -237,9 +248,22 @@ def _tune_sqlite(engine: Engine, synchronous: str) -> None:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        reads = connection.get_execution_options().get("jeyn_read")
-        # The driver's own call: SQLAlchemy's would cost more than SQLite's.
-        connection.connection.dbapi_connection.execute("BEGIN" if reads else "BEGIN IMMEDIATE")  # type: ignore[union-attr]
+        driver = _driver(connection)
+        if driver.in_transaction:  # of `write`, which began it without SQLAlchemy
+            return
+        driver.execute("BEGIN" if connection.get_execution_options().get("jeyn_read") else "BEGIN IMMEDIATE")
+
+
+def _driver(connection: Connection) -> Any:
+    return connection.connection.dbapi_connection
+
+
+def _end(connection: Connection, how: Literal["commit", "rollback"]) -> None:
+    """Commit or roll back, whether SQLAlchemy took part in the transaction or not."""
+    if connection.in_transaction():
+        getattr(connection, how)()
+    elif not connection.invalidated:
+        getattr(_driver(connection), how)()
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:
@@ -287,9 +311,7 @@ def _translate(exc: BaseException, database: Database) -> JeynError:
         return NotFound(f'the catalog database "{where}" does not exist', hint="create it, then try again")
     if type(exc).__name__ in ("OperationalError", "InterfaceError", "AdminShutdown"):
         return Unreachable(f'the catalog "{where}" cannot be reached ({said.strip()})', hint="check JEYN_CATALOG")
-    return Invalid(
-        f'the catalog "{where}" refused a statement ({said.strip()})', hint="see what workspace.fsck() finds"
-    )
+    return Invalid(f'the catalog "{where}" refused a statement ({said.strip()})', hint="see what jeyn fsck finds")
 
 
 def _dispose(held: tuple[list[Any], ...], *engines: Engine) -> None:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, delete, insert, literal_column, null, select, update
+from sqlalchemy import bindparam, delete, func, insert, literal_column, null, select, text, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from jeyn.stores.catalog.cache import insert_entry
@@ -23,12 +23,20 @@ _CLOSE_OPERATION = Prepared(
     .values(
         committed_by=bindparam("by"),
         state=_SUCCEEDED,
+        started=func.coalesce(operation.c.started, bindparam("begun", type_=operation.c.started.type)),
         ended=bindparam("now"),
         cache_key=bindparam("digest"),
         effects=bindparam("effects_json"),
         error=null(),
     )
     .returning(operation.c.name, select(run.c.id).where(run.c.key == operation.c.run).scalar_subquery())
+)
+_ENDED_ATTEMPT = Prepared(
+    text(
+        'INSERT INTO attempt ("key", operation, number, host, pid, at, state, ended)'
+        " VALUES (:key, :operation, :number, :host, :pid, :at, 'succeeded', :now)"
+        ' ON CONFLICT ("key") DO UPDATE SET state = excluded.state, ended = excluded.ended'
+    )
 )
 _CLOSE_ATTEMPT = Prepared(
     update(attempt).where(attempt.c.key == bindparam("which")).values(state=_SUCCEEDED, ended=bindparam("now"))
@@ -47,17 +55,21 @@ class Closed:
 
 def close_operation(tx: Transaction, fence: Fence, keys: Mapping[str, int]) -> Closed | None:
     """Write the end of an operation; None when another attempt of it was first. `keys` are those of its artefacts."""
+    if fence.begun is not None:
+        tx.cursor.run(_ENDED_ATTEMPT, [{**vars(fence.begun), "now": tx.at}])
     found = tx.cursor.all(
         _CLOSE_OPERATION,
         which=fence.operation,
         by=fence.attempt,
+        begun=fence.begun.at if fence.begun else None,
         now=tx.at,
         digest=fence.cache.digest if fence.cache else None,
         effects_json=json.dumps(fence.effects) if fence.effects else None,
     )
     if not found:
         return None
-    tx.cursor.run(_CLOSE_ATTEMPT, [{"which": fence.attempt, "now": tx.at}])
+    if fence.begun is None:
+        tx.cursor.run(_CLOSE_ATTEMPT, [{"which": fence.attempt, "now": tx.at}])
     ends = [
         {"operation": fence.operation, "direction": direction, "name": name, "position": position, "artefact": keys[id]}
         for direction, some in (("out", fence.outputs), ("in", fence.inputs))

@@ -363,7 +363,7 @@ def _taken(found: Sequence[Conflict]) -> VersionTaken:
     more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
     return VersionTaken(
         f"the bundle and this catalog gave the same numbers to different content: {shown}{more}",
-        hint='keep="ours" imports the rest, and what is in conflict by its id only',
+        hint='keep="ours" (--keep ours) imports the rest, and what is in conflict by its id only',
         refs=[each.theirs for each in found],
     )
 

@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, bindparam, func, insert, literal_column, or_, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, func, insert, literal_column, or_, select, text, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from jeyn.errors import NotFound
-from jeyn.stores.catalog.changes import Ends
+from jeyn.stores.catalog.changes import Ends, NewAttempt
 from jeyn.stores.catalog.closure import chunks
 from jeyn.stores.catalog.database import Database
 from jeyn.stores.catalog.fence import INSERT_ENDS
@@ -166,6 +166,12 @@ _INSERT = Prepared(
 _INSERT_ATTEMPT = Prepared(
     insert(attempt).returning(attempt.c.key), "operation", "number", "host", "pid", "at", "state"
 )
+_RECORD_ATTEMPT = Prepared(
+    text(
+        'INSERT INTO attempt ("key", operation, number, host, pid, at, state)'
+        " VALUES (:key, :operation, :number, :host, :pid, :at, 'running') ON CONFLICT DO NOTHING"
+    )
+)
 _UNCOMMITTED: tuple[ColumnElement[bool], ...] = (
     operation.c.key == bindparam("which"),
     operation.c.committed_by.is_(None),
@@ -173,6 +179,11 @@ _UNCOMMITTED: tuple[ColumnElement[bool], ...] = (
 _START = Prepared(
     update(operation)
     .where(*_UNCOMMITTED)
+    .values(state=literal_column("'running'"), started=func.coalesce(operation.c.started, bindparam("now")))
+)
+_HAS_BEGUN = Prepared(
+    update(operation)
+    .where(*_UNCOMMITTED, operation.c.ended.is_(None))
     .values(state=literal_column("'running'"), started=func.coalesce(operation.c.started, bindparam("now")))
 )
 _END: dict[str, Any] = {"state": bindparam("how"), "ended": bindparam("now"), "error": bindparam("why")}
@@ -241,6 +252,15 @@ def start_attempt(database: Database, operation_key: int, number: int, host: str
         )
         cursor.run(_START, [{"which": operation_key, "now": now}])
     return int(key)
+
+
+def record_attempts(database: Database, begun: Sequence[NewAttempt]) -> None:
+    """See to it that attempts which began are in the catalog; those that are, or that have ended, stay as they are."""
+    if begun:
+        with database.write_soft() as connection:
+            cursor = DriverCursor(connection)
+            cursor.run(_RECORD_ATTEMPT, [vars(each) for each in begun])
+            cursor.run(_HAS_BEGUN, [{"which": each.operation, "now": each.at} for each in begun])
 
 
 def fail_attempt(

@@ -36,7 +36,7 @@ def trace_downstream(reader: Reader, id: str, depth: int | None = None, types: S
 def _trace(reader: Reader, id: str, direction: Direction, depth: int | None, types: Sequence[str]) -> Lineage:
     row = reader.row(id)
     if row is None:
-        raise NotFound(f'no artefact has the id "{id}"', hint="search() shows what there is", refs=[id])
+        raise NotFound(f'no artefact has the id "{id}"', hint="search shows what there is", refs=[id])
     return Lineage(reader, row.key, direction, depth, tuple(types))
 
 

@@ -2,7 +2,7 @@
 
 from jeyn.stores.payloads.file import FilePayloads
 from jeyn.stores.payloads.memory import MemoryPayloads
-from jeyn.stores.payloads.open import open_payloads
+from jeyn.stores.payloads.open import open_payloads, try_payloads
 from jeyn.stores.payloads.protocol import PayloadStore, StoredPayload
 from jeyn.stores.payloads.source import FileStat, HashedFile, hash_file
 
@@ -15,4 +15,5 @@ __all__ = [
     "StoredPayload",
     "hash_file",
     "open_payloads",
+    "try_payloads",
 ]

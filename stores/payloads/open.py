@@ -1,12 +1,14 @@
-"""Opens the payload store that a url names; the one place that knows every kind."""
+"""Opens and tries the payload store that a url names; the one place that knows every kind."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from jeyn.errors import UsageError
+from jeyn.sdk.canonical import sha256_of
 from jeyn.stores.payloads.file import FilePayloads
 from jeyn.stores.payloads.memory import MemoryPayloads
 from jeyn.stores.payloads.protocol import PayloadStore
@@ -33,6 +35,17 @@ def open_payloads(url: str, **options: Any) -> PayloadStore:
     if parts.scheme == "file" and parts.netloc in ("", "localhost") and parts.path.startswith("/"):
         return FilePayloads(Path(unquote(parts.path)))
     raise UsageError(f"not a payload store: '{url}'", hint=f"give {_KNOWN}")
+
+
+def try_payloads(url: str) -> None:
+    """Write, read and delete a few bytes in the store at `url`, and raise what goes wrong."""
+    store, probe = open_payloads(url), b"jeyn doctor " + os.urandom(16)
+    digest = sha256_of(probe).removeprefix("sha256:")
+    try:
+        store.put(digest, probe)
+        store.read(digest)
+    finally:
+        store.delete(digest)
 
 
 def _split(url: str) -> SplitResult:

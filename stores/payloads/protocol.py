@@ -100,7 +100,7 @@ def check_range(start: int, length: int) -> None:
 def missing(digest: str, url: str) -> PayloadMissing:
     return PayloadMissing(
         f"payload '{digest}' is not in '{url}'",
-        hint="check JEYN_PAYLOADS, save or import the artefact again, or see what workspace.fsck() finds",
+        hint="check JEYN_PAYLOADS, save or import the artefact again, or see what jeyn fsck finds",
         refs=(f"sha256:{digest}",),
     )
 
@@ -108,6 +108,6 @@ def missing(digest: str, url: str) -> PayloadMissing:
 def corrupt(digest: str, url: str) -> Corrupt:
     return Corrupt(
         f"payload '{digest}' in '{url}' does not have that digest any more",
-        hint="delete it and save the artefact again, or restore it from a copy; workspace.fsck() finds all of them",
+        hint="delete it and save the artefact again, or restore it from a copy; jeyn fsck finds all of them",
         refs=(f"sha256:{digest}",),
     )

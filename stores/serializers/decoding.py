@@ -23,5 +23,5 @@ def decoding(what: str) -> Iterator[None]:
             raise
         raise Corrupt(
             f"these bytes are not '{what}': {type(exc).__name__}: {exc}",
-            hint="the payload is damaged or was written by something else; workspace.fsck() finds what is affected",
+            hint="the payload is damaged or was written by something else; jeyn fsck finds what is affected",
         ) from exc

@@ -133,7 +133,9 @@ def deployed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cluster without a cluster, on which the project's pipeline `greeting` is deployed and scheduled."""
     install(tmp_path / "bin")
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
-    objects, metadata = tmp_path / "bin" / "objects", {"name": "digits-greeting", "namespace": "default"}
+    labels = {"app.kubernetes.io/managed-by": "jeyn"}
+    metadata = {"name": "digits-greeting", "namespace": "default", "labels": labels}
+    objects = tmp_path / "bin" / "objects"
     cron = {"schedules": ["0 3 * * *"], "timezone": "UTC", "concurrencyPolicy": "Forbid", "suspend": False}
     for kind, spec in (("WorkflowTemplate", {}), ("CronWorkflow", cron)):
         found = {"kind": kind, "metadata": metadata, "spec": spec}

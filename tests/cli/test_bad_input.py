@@ -146,6 +146,7 @@ BODIES = {
     "a store": just(
         body("return one(jeyn.dataset_store.get_batch('x@latest'))"), 2, "USAGE_ERROR", '"dataset_store"', "jeyn.ref("
     ),
+    "another home": just(body("return one(jeyn.open())"), 2, "USAGE_ERROR", "stores cannot be read", "jeyn.ref("),
     "a search": just(body("return one(jeyn.search('x'))"), 2, "USAGE_ERROR", "stores cannot be read", "jeyn.ref("),
     "itself": just(flow("flow()"), 2, "PLAN_INVALID", "calls itself: flow → flow", "Python loop"),
     "each other": just(
@@ -186,7 +187,7 @@ PARAMETERS = {
         STRONG, 2, "USAGE_ERROR", '"strength" twice', "leave one", "run flow.py --set strength=1 --set strength=2"
     ),
     "not given": just(
-        body("return one()", head="def flow(strength: int):"), 2, "PLAN_INVALID", 'not given "strength"', "strength=…"
+        body("return one()", head="def flow(strength: int):"), 2, "PLAN_INVALID", 'given "strength"', "--set strength=…"
     ),
 }
 

@@ -47,6 +47,7 @@ FAILING = {
     "an error of ours": Failing(
         "raise jeyn.errors.NotFound('gone', hint='look there')", 3, "NOT_FOUND", "gone", "look there"
     ),
+    "a misused store": Failing("jeyn.search('colour:red')", 1, "INVALID_FILTER", "no field 'colour'", "the fields are"),
     "no serializer": Failing("return Thing()", 5, "NOT_SERIALIZABLE", "'flow.Thing'", "jeyn.register_serializer"),
     "a generator": Failing("return (each for each in [1])", 5, "NOT_SERIALIZABLE", "generator", "convert it"),
     "the process": Failing("import os; os._exit(7)", 1, "WORKER_DIED", "ended with exit code 7", "see what it printed"),

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.cli.conftest import call, forgetting
+import jeyn
+from tests.cli.conftest import Answer, call, forgetting
 
 pytestmark = pytest.mark.usefixtures("deployed")
 
@@ -58,6 +59,91 @@ def test_a_change_is_a_line_or_two_and_going_back_undoes_it(flow: Path, far_plac
     assert (flow / "flow.py").read_text() != code  # the working folder is left alone
 
 
+def test_a_sweep_leaves_what_is_deployed(flow: Path, far_places: None) -> None:
+    def swept() -> set[str]:
+        answer = call("gc", "--grace", "0s", "--json")
+        return {each["id"] for each in answer.data["artefacts"]}
+
+    def marks(id: str) -> list[tuple[bool, str]]:
+        with jeyn.open() as workspace:
+            return [(each.present, each.reason) for each in workspace.marks(id) if each.kind == "pin"]
+
+    dry = deploy(flow, "--dry-run")
+    with jeyn.open() as workspace:
+        assert workspace.reader.row(dry["code"]) is None
+    first = deploy(flow)
+    kept = {first["code"], first["plan"]}
+    assert not kept & swept()
+    assert marks(first["code"]) == marks(first["plan"]) == [(True, 'the pipeline "flow" is deployed with it')]
+    deploy(flow)
+    assert len(marks(first["code"])) == 1  # it is pinned already
+
+    with jeyn.open() as workspace:
+        for id in kept:
+            workspace.pin(id, present=False)
+    assert kept <= swept()
+    deploy(flow, "--dry-run")
+    assert kept <= swept()
+    deploy(flow, "--code", first["code"])
+    assert not kept & swept()
+
+
+WEEKLY = """
+@jeyn.pipeline
+def weekly():
+    return total([1, 2])
+"""
+
+
+def test_what_the_file_no_longer_has_is_told_and_pruned(flow: Path, far_places: None, deployed: Path) -> None:
+    def send(target: str, *arguments: str) -> Answer:
+        with forgetting(flow):
+            answer = call("deploy", target, *arguments)
+        assert answer.code == 0, answer.err + answer.out
+        return answer
+
+    def there() -> set[str]:
+        return {each.name for each in deployed.iterdir() if "workflow" in each.name}
+
+    others = there()  # another project's
+    code = (flow / "flow.py").read_text()
+    (flow / "flow.py").write_text(code + WEEKLY)
+    (flow / "other.py").write_text(f"import jeyn\nfrom flow import total\n{WEEKLY.replace('weekly', 'other')}")
+    send("flow.py:weekly")
+    with forgetting(flow):
+        assert call("schedule", "flow.py:weekly", "--cron", "@daily").code == 0
+    send("other.py")
+    mine = {"workflowtemplate-adding-weekly", "cronworkflow-adding-weekly", "workflowtemplate-adding-other"}
+    assert there() == others | mine
+    assert send("adding", "--json").data["stale"] == []  # each file has its own
+
+    (flow / "flow.py").write_text(code + WEEKLY.replace("weekly", "monthly"))
+    told = send("adding")
+    assert "no longer has the pipelines of adding-weekly; --prune removes them" in told.err
+    assert send("adding", "--code", send("adding", "--json").data["code"], "--json").data["stale"] == []
+    dry = send("adding", "--prune", "--dry-run")
+    assert "-  name: adding-weekly" in dry.out and mine < there()
+    removed = send("adding", "--prune", "--json").data
+    gone = [each["name"] for each in removed["changes"] if each["what"] == "removed"]
+    assert (gone, removed["stale"]) == (["adding-weekly", "adding-weekly"], [])
+    assert there() == others | {"workflowtemplate-adding-flow", "workflowtemplate-adding-other"}
+
+    (flow / "other.py").unlink()
+    assert send("adding", "--json").data["stale"] == ["adding-other"]
+    assert there() == others | {"workflowtemplate-adding-flow", "workflowtemplate-adding-other"}
+
+
+def test_an_earlier_package_says_nothing_of_what_is_stale(flow: Path, far_places: None, deployed: Path) -> None:
+    first = deploy(flow)
+    with forgetting(flow):
+        answer = call("deploy", "adding", "--code", first["code"], "--prune")
+    assert answer.code == 2 and "an earlier package" in answer.err
+    (flow / "jeyn.yaml").write_text("pipelines:\n  adding: flow.py:flow\n")
+    with forgetting(flow):
+        answer = call("deploy", "adding", "--prune")
+    assert answer.code == 2 and "has no name" in answer.err
+
+
 def test_what_is_no_code_package_is_refused(flow: Path, far_places: None) -> None:
     plan = deploy(flow)["plan"]
     answer = call("deploy", "adding", "--code", plan)
@@ -86,7 +172,7 @@ def old_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def test_an_argo_that_is_too_old(flow: Path, far_places: None, old_server: None, deployed: Path) -> None:
     answer = call("deploy", "adding")
-    assert answer.code == 6 and "v3.4.8" in answer.err and "v3.7.16" in answer.err
+    assert answer.code == 6 and "v3.4.8" in answer.err and "v3.7.0" in answer.err
     assert not (deployed / "workflowtemplate-adding-flow").exists()
 
 

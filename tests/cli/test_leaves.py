@@ -52,6 +52,14 @@ def test_show_knows_all(project: Path) -> None:
     assert "usecase:digit-reader" in call("show", "usecase:digit-reader").out
 
 
+def test_show_points_from_a_run_to_what_shows_it(project: Path) -> None:
+    run = call("runs", "--json").data["runs"][0]["id"]
+    for named in (run, run[:-3], "last"):
+        answer = call("show", named)
+        assert (answer.code, answer.err.splitlines()[-1]) == (3, f"  → it is a run: jeyn runs {run}")
+    assert "jeyn runs" not in call("show", "digit-readers").err
+
+
 def test_lineage_draws_a_picture(project: Path) -> None:
     answer = call("lineage", "digit-reader@blessed", "--plot", "deep.svg")
     assert answer.err == "drawn into deep.svg\n"

@@ -166,6 +166,7 @@ def test_rule_26_recordings_do_not_meet() -> None:
         lambda: jeyn.search("digits"),
         lambda: jeyn.lineage("digits@^1"),
         lambda: jeyn.context().get("digits@^1"),
+        lambda: jeyn.open(home="elsewhere"),
     ],
 )
 def test_rule_20_stores_cannot_be_read_while_a_pipeline_is_recorded(read: Any) -> None:

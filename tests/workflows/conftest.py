@@ -9,6 +9,8 @@ from types import ModuleType
 
 import pytest
 
+from tests.workflows.argo.pods import Zygotes, zygotes
+
 Write = Callable[..., Path]
 
 
@@ -25,6 +27,13 @@ def fresh_modules(tmp_path: Path) -> Iterator[None]:
 def _is_below(module: ModuleType, folder: Path) -> bool:
     file = getattr(module, "__file__", None) or next(iter(getattr(module, "__path__", [])), None)
     return isinstance(file, str) and Path(file).is_relative_to(folder)
+
+
+@pytest.fixture(scope="session")
+def pods() -> Iterator[Zygotes]:
+    """Processes that fork the pods of all tests."""
+    with zygotes(3) as found:
+        yield found
 
 
 @pytest.fixture

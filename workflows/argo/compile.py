@@ -74,7 +74,7 @@ def build(
     """`compile_plan` without the schema."""
     _check(plan)
     name = workflow_name(project, plan.pipeline)
-    template = workflow_template(plan, name, workflow_spec(plan, code, plan_id, settings), settings)
+    template = workflow_template(plan, name, workflow_spec(plan, code, plan_id, settings), settings, project)
     _check_size(plan, template)
     found = [*rights(settings), template]
     if any(each.options.sidecar for each in plan.all_operations):

@@ -16,12 +16,13 @@ from jeyn.sdk.plan import Plan
 from jeyn.stores.catalog.operations import Settled
 from jeyn.stores.runs import FINISHED
 from jeyn.workflows.argo.compile import compile_workflow
+from jeyn.workflows.argo.health import check_argo
 from jeyn.workflows.argo.service import ENDED, Argo, Pod, Seen
 from jeyn.workflows.argo.templates import FINISH
 from jeyn.workflows.argo.watcher import Watcher
 from jeyn.workflows.create import keep_plan
 from jeyn.workflows.failure import Error, error_of
-from jeyn.workflows.settle import close_run, settle_rest
+from jeyn.workflows.settle import close_gone, close_run, settle_rest
 from jeyn.workflows.watch import Watch, unwatched
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class ArgoEngine:
             time.sleep(POLL_SECONDS)
 
     def _submit(self) -> None:
-        self.argo.check_version()
+        check_argo(self.argo.version(), self.plan)
         plan = self.plan
         if self.most is not None:
             plan = plan.model_copy(update={"parallelism": min(self.most, plan.parallelism or self.most)})
@@ -137,7 +138,7 @@ class ArgoEngine:
         if self.watcher is not None:
             self.watcher.progress(pods)
         if seen is None:
-            self._close("failed", NotFound(f'the workflow of "{self.row.id}" was deleted', hint=self._resume()))
+            close_gone(self.workspace, self.workspace.runs.get(self.row.id))
         elif seen.phase in ENDED:
             self._has_ended(seen)
         elif stuck := self._stuck(seen):
@@ -210,9 +211,6 @@ class ArgoEngine:
 
     # Its end.
 
-    def _close(self, state: str, exc: JeynError) -> None:
-        self._close_as("cancelled" if self.row.cancel_requested else state, self._error(exc))
-
     def _close_as(self, state: str, error: Error | None) -> None:
         if error is None:
             error = self._error(Interrupted(f'"{self.row.id}" was stopped'))
@@ -232,5 +230,4 @@ def stop_workflow(workspace: Workspace, run: RunRow, argo: Argo | None = None) -
     try:
         argo.stop(run.id, "it was cancelled")
     except NotFound:
-        stopped = Interrupted(f'"{run.id}" was stopped, and its workflow is gone')
-        close_run(workspace, run, "cancelled", error_of(stopped, workspace.settings.root))
+        close_gone(workspace, workspace.runs.get(run.id))

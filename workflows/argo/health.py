@@ -19,16 +19,22 @@ from jeyn.workflows.argo.service import Argo
 
 if TYPE_CHECKING:
     from jeyn.project_file import ArgoSettings
+    from jeyn.sdk.plan import Plan
 
-OLDEST_ARGO = {3: (3, 7, 16), 4: (4, 0, 7)}  # those before hang, or fail, where a fan-out has no items
+# Of each major version; what the manifests use is there since https://github.com/argoproj/argo-workflows/releases
+OLDEST_ARGO = {3: (3, 7, 0), 4: (4, 0, 0)}
+OLDEST_FOR_MAPS = {3: (3, 7, 16), 4: (4, 0, 7)}  # those before hang, or fail, where a fan-out has no items
 OLDEST_KUBERNETES = (1, 29)  # native sidecars
 PROBE_SECONDS = 180.0  # an image of a gigabyte has to come first
 ENDED = ("Succeeded", "Failed", "Error")
 HOPELESS = re.compile(r"ErrImageNeverPull|InvalidImageName|CreateContainerConfigError|ImagePullBackOff|ErrImagePull")
 _ARGO, _RBAC = "argoproj.io", "rbac.authorization.k8s.io"
 NEEDS = (
-    *((verb, _ARGO, "workflowtemplates") for verb in ("get", "create", "patch")),
-    *((verb, _ARGO, "cronworkflows") for verb in ("get", "list", "create", "patch", "delete")),
+    *(
+        (verb, _ARGO, kind)
+        for kind in ("workflowtemplates", "cronworkflows")
+        for verb in ("get", "list", "create", "patch", "delete")
+    ),
     *((verb, "", "serviceaccounts") for verb in ("get", "create", "patch")),
     *((verb, _RBAC, kind) for kind in ("roles", "rolebindings") for verb in ("get", "create", "patch")),
     *((verb, "", "configmaps") for verb in ("get", "create", "patch")),
@@ -59,16 +65,24 @@ def look(settings: ArgoSettings, *, seconds: float = PROBE_SECONDS) -> Iterator[
         yield from _from_a_pod(argo, settings, seconds)
 
 
-def check_argo(version: str) -> None:
-    """Raises `Incompatible` for a version of Argo that is too old; one that does not say is taken as it is."""
+def check_argo(version: str, plan: Plan | None = None) -> None:
+    """Raises `Incompatible` for a version of Argo that is too old, for all that there is or for what a plan uses.
+
+    A version that does not say is taken as it is.
+    """
     numbers = re.match(r"v?(\d+)\.(\d+)\.(\d+)", version)
     if numbers is None:
         return
     found = (int(numbers[1]), int(numbers[2]), int(numbers[3]))
-    oldest = OLDEST_ARGO.get(found[0], OLDEST_ARGO[min(max(found[0], 3), 4)])
-    if found < oldest:
-        needed = " or ".join("v" + ".".join(map(str, each)) for each in OLDEST_ARGO.values())
-        raise Incompatible(f"Argo is {version}, and Jeyn needs {needed} or newer", hint="update Argo Workflows")
+    mapped = next((each.name for each in plan.operations if each.mapped), None) if plan else None
+    oldest = OLDEST_ARGO if plan and mapped is None else OLDEST_FOR_MAPS
+    if found < oldest[min(max(found[0], 3), 4)]:
+        needed = " or ".join("v" + ".".join(map(str, each)) for each in oldest.values())
+        who = f'the .map() of "{mapped}"' if mapped else "Jeyn"
+        raise Incompatible(
+            f"Argo is {version}, and {who} needs {needed} or newer",
+            hint="update Argo Workflows, or set argo: server: in jeyn.yaml, or JEYN_ARGO_SERVER, to another",
+        )
 
 
 def _tried(name: str, work: Callable[[], Finding]) -> Finding:

@@ -22,6 +22,7 @@ from jeyn.workflows.argo.templates import FINISH, Templates, plain
 
 API = "argoproj.io/v1alpha1"
 MANAGED = {"app.kubernetes.io/managed-by": "jeyn"}
+FUNCTION = "jeyn.dev/function"  # the annotation that says what was deployed: "module:qualname"
 MISSED = 3600  # seconds: a start that was missed, as while the cluster was down, is caught up with for so long
 _CODE = "workflow.parameters.code[7:23]"  # sixteen digits of the digest tell packages apart, and fit into a label
 
@@ -53,9 +54,12 @@ def schedule(cron: str, timezone: str = "UTC", concurrency: str = "forbid", *, p
     return Schedule(cron, timezone, cast(Concurrency, concurrency), paused)
 
 
-def workflow_template(plan: Plan, name: str, spec: Mapping[str, Any], settings: ArgoSettings) -> dict[str, Any]:
+def workflow_template(
+    plan: Plan, name: str, spec: Mapping[str, Any], settings: ArgoSettings, project: str = ""
+) -> dict[str, Any]:
     """What `jeyn deploy` applies: from it every run of the pipeline is submitted."""
-    metadata = _metadata(name, settings, _labels(plan), _about(plan, ""))
+    about = _about(plan, "") | ({FUNCTION: plan.function} if plan.function else {})
+    metadata = _metadata(name, settings, _labels(plan) | project_label(project), about)
     return {"apiVersion": API, "kind": "WorkflowTemplate", "metadata": metadata, "spec": dict(spec)}
 
 
@@ -135,6 +139,11 @@ def _metadata(
 ) -> dict[str, Any]:
     found = {"name": name, "namespace": settings.namespace, "labels": dict(labels)}
     return {**found, "annotations": dict(annotations)} if annotations else found
+
+
+def project_label(project: str) -> dict[str, str]:
+    """What tells a project's templates from those of others in the namespace."""
+    return {"jeyn.dev/project": label(project)} if project else {}
 
 
 def _labels(plan: Plan) -> dict[str, str]:

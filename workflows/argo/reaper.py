@@ -27,19 +27,14 @@ Workflow = Mapping[str, Any]
 
 def reap(workspace: Workspace, argo: Argo) -> list[str]:
     """Close what nothing will close any more; gives the ids of those runs. Raises `Unreachable`, `NotAllowed`."""
-    closed, going = [], set()
-    for run in workspace.runs.list(limit=MANY, state="running"):
-        if run.engine != "argo" or run.pid is not None:
-            continue
-        found = _find(argo, run.id)
-        if found is None:
-            continue
-        if _close(workspace, argo, run, found):
-            closed.append(run.id)
-        else:
-            going.add(run.id)
-    gone = close_vanished(workspace, lambda id: id in going or id in closed)
-    return [*closed, *gone]
+    running = workspace.runs.list(limit=MANY, state="running")
+    return [run.id for run in running if run.engine == "argo" and reap_run(workspace, argo, run)]
+
+
+def reap_run(workspace: Workspace, argo: Argo, run: RunRow) -> bool:
+    """Close one run if nothing will close it any more; says whether."""
+    found = _find(argo, run.id)
+    return close_vanished(workspace, run) if found is None else _close(workspace, argo, run, found)
 
 
 def _find(argo: Argo, name: str) -> Workflow | None:

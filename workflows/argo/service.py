@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import re
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -16,12 +15,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from jeyn.errors import Conflict, Incompatible, Invalid, JeynError, NotAllowed, NotFound, Unreachable
+from jeyn.errors import Conflict, Invalid, JeynError, NotAllowed, NotFound, Unreachable
 from jeyn.project_file import ArgoSettings
 from jeyn.settings import variable
 
 TIMEOUT = 30.0
-OLDEST = (3, 7)  # what the compiled manifests use is there since; https://github.com/argoproj/argo-workflows/releases
 ENDED = ("Succeeded", "Failed", "Error")
 _FIELDS = "metadata.name,metadata.uid,status.phase,status.message,status.nodes"
 _LOG_LINES = 20
@@ -63,17 +61,6 @@ class Argo:
     def version(self) -> str:
         """Such as "v3.7.18"."""
         return str(self.call("GET", "version").get("version", ""))
-
-    def check_version(self) -> None:
-        """Raises `Incompatible` for a server that does not know what the manifests use."""
-        found = self.version()
-        numbers = re.match(r"v?(\d+)\.(\d+)", found)
-        if numbers and (int(numbers[1]), int(numbers[2])) < OLDEST:
-            oldest = ".".join(map(str, OLDEST))
-            raise Incompatible(
-                f'the Argo server at "{self.settings.server}" is {found}, and Jeyn needs {oldest} or newer',
-                hint="update Argo Workflows, or set argo: server: in jeyn.yaml, or JEYN_ARGO_SERVER, to another",
-            )
 
     def create(self, workflow: Mapping[str, Any]) -> None:
         """Submit a Workflow."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import Counter, deque
 from collections.abc import Mapping
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 0.2
 HEARTBEAT_SECONDS = 5.0
+SHORT_SECONDS = 0.05
 SETTLE_AT_ONCE = 500
 
 
@@ -248,10 +248,16 @@ class LocalEngine:
         while self.tasks and (worker := self.pool.free(len(self.tasks), self._awaited_first())) is not None:
             self._flush()
             task = self.tasks.popleft()
-            task.attempt += 1
-            task.attempt_key = self.runs.start_attempt(task.row, task.attempt, os.uname().nodename, worker.pid)
+            task.begin(worker.pid)
             self.watch(OperationChanged(task.name, "running", task.attempt, reason=task.reason, attempts=task.attempts))
             self.pool.give(worker, task)
+
+    def _record(self, tasks: list[Task]) -> None:
+        """The catalog is told which attempts have begun; of short ones only their end, in the same commit."""
+        new = [task for task in tasks if not task.recorded]
+        self.runs.record_attempts([task.begun for task in new if task.begun is not None])
+        for task in new:
+            task.recorded = True
 
     def _awaited_first(self) -> int:
         """One worker more where all others wait for the turn of an item that is to be tried again: it goes first."""
@@ -269,13 +275,15 @@ class LocalEngine:
     def _wait(self) -> None:
         self._flush()
         now = time.monotonic()
-        until = min([now + POLL_SECONDS, self.pool.next_deadline(), *(task.not_before for task in self.delayed)])
+        times = [now + POLL_SECONDS, self.pool.next_deadline(), *(task.not_before for task in self.delayed)]
+        until = min(*times, *(w.started + SHORT_SECONDS for w, task in self.pool.running.items() if not task.recorded))
         for worker, answers, closed in list(self.pool.wait(until - now)):
             for answer in answers:
                 self._answer(worker, answer)
             if closed:
                 self._died(worker)
         now = time.monotonic()
+        self._record([task for w, task in self.pool.running.items() if w.started + SHORT_SECONDS <= now])
         if now >= self._looked + POLL_SECONDS or now > self.pool.next_deadline():
             self._looked = now
             self._look_around()
@@ -312,7 +320,8 @@ class LocalEngine:
         if "claims" in answer:
             self.turns.hold(worker, task)
             return
-        self._print(worker, task, last=True)
+        if answer["printed"]:
+            self._print(worker, task, last=True)
         self.pool.release(worker)
         seconds = time.monotonic() - worker.started
         if "done" in answer:
@@ -378,6 +387,7 @@ class LocalEngine:
 
     def _lost(self, worker: Worker, task: Task, exc: JeynError, state: str, seconds: float) -> None:
         """An attempt that cannot tell of its own end."""
+        self._record([task])
         error = error_of(exc, self.workspace.settings.root, task.name)
         log = worker.left_over(self.runs.logged_bytes(task.attempt_key))
         self._print(worker, task, last=True)
@@ -417,6 +427,7 @@ class LocalEngine:
     def _cancel(self, worker: Worker) -> None:
         task = self.pool.running[worker]
         self.pool.kill(worker)
+        self._record([task])
         error = error_of(Interrupted(f'"{task.name}" was stopped'), self.workspace.settings.root, task.name)
         log = worker.left_over(self.runs.logged_bytes(task.attempt_key))
         worker.forget_spool()

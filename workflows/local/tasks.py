@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import secrets
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from jeyn.sdk.plan import PlannedOperation
+from jeyn.stores.runs import NewAttempt
 from jeyn.workflows.cache import Key
 from jeyn.workflows.inputs import Input
 from jeyn.workflows.runner import Job
@@ -27,7 +31,9 @@ class Task:
     cache: bool
     offered: dict[str, Any] = field(default_factory=dict)
     attempt: int = 0
+    begun: NewAttempt | None = None
     attempt_key: int = 0
+    recorded: bool = True
     not_before: float = 0.0
     reason: str = ""
 
@@ -52,6 +58,15 @@ class Task:
         """The artefacts that went in: (parameter, position, id)."""
         return [(name, at, id) for name, given in self.inputs.items() for at, id in enumerate(given.ids)]
 
+    def begin(self, pid: int) -> None:
+        """The next attempt, in that process; whoever needs it in the catalog records it there."""
+        self.attempt += 1
+        # Drawn by the system: the user's seed of `random` would give every run the same.
+        self.attempt_key = secrets.randbits(62)
+        now = time.time_ns() // 1000
+        self.begun = NewAttempt(self.attempt_key, self.row, self.attempt, os.uname().nodename, pid, now)
+        self.recorded = False
+
     def job(self) -> Job:
         return Job(
             operation=self.name,
@@ -68,4 +83,5 @@ class Task:
             last=self.last,
             offered=self.offered,
             in_turn=self.item is not None,
+            begun=None if self.begun is None else vars(self.begun),
         )

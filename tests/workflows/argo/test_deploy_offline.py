@@ -16,6 +16,7 @@ import pytest
 
 from jeyn import errors
 from jeyn.project_file import ArgoSettings
+from jeyn.sdk.plan import Constant
 from jeyn.workflows.argo.compile import compile_plan
 from jeyn.workflows.argo.deploy import apply
 from jeyn.workflows.argo.health import check_argo, look, probe
@@ -134,6 +135,16 @@ def test_a_version_that_is_new_enough(version: str) -> None:
 def test_a_version_that_is_too_old(version: str) -> None:
     with pytest.raises(errors.Incompatible, match=r"needs v3\.7\.16 or v4\.0\.7"):
         check_argo(version)
+
+
+def test_a_plan_without_a_fan_out_needs_less() -> None:
+    mapped = plan(operation("each", mapped=("x",), inputs={"x": Constant(value=[])}))
+    check_argo("v3.7.15", NIGHTLY)
+    check_argo("v4.0.6", NIGHTLY)
+    with pytest.raises(errors.Incompatible, match=r"Jeyn needs v3\.7\.0 or v4\.0\.0"):
+        check_argo("v3.6.10", NIGHTLY)
+    with pytest.raises(errors.Incompatible, match=r'the \.map\(\) of "each" needs v3\.7\.16 or v4\.0\.7'):
+        check_argo("v3.7.15", mapped)
 
 
 @pytest.mark.parametrize("sidecar", ["compiled", "none"])

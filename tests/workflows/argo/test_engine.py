@@ -12,8 +12,9 @@ import pytest
 import jeyn.workflows.argo.engine as engine_module
 import jeyn.workflows.run as run_module
 from jeyn import Workspace
-from jeyn.errors import Incompatible, JeynError, NotAllowed, Unreachable
+from jeyn.errors import Conflict, Incompatible, JeynError, NotAllowed, Unreachable
 from jeyn.project_file import argo_settings
+from jeyn.workflows import settle
 from jeyn.workflows.argo.service import Argo
 from jeyn.workflows.run import cancel_run
 from jeyn.workflows.watch import Event, ItemsKnown, OperationChanged, Printed, RunFinished, RunStarted
@@ -51,6 +52,15 @@ def flow(count: int = 3):
         never = numbers.options(name="never")(1)
     return total(shaky.map(number=numbers(count)))
 """
+
+PLAIN = (
+    FLOW
+    + """
+@pipeline
+def plain():
+    return total([1, 2])
+"""
+)
 
 
 @pytest.fixture(scope="module")
@@ -154,10 +164,21 @@ def _comparable(events: list[Event]) -> Iterator[Any]:
 
 def test_a_server_that_is_too_old_is_refused(project: Project, argo: FakeArgo) -> None:
     argo.version = "v3.4.11"
-    with pytest.raises(Incompatible, match=r"is v3\.4\.11, and Jeyn needs 3\.7 or newer"):
+    with pytest.raises(Incompatible, match=r'is v3\.4\.11, and the \.map\(\) of "shaky" needs v3\.7\.16 or v4\.0\.7'):
         project.run(on="argo")
-    assert project.last().error["code"] == "INCOMPATIBLE"
+    assert (project.last().error["code"], project.last().exit_code) == ("INCOMPATIBLE", 6)
+    assert ".map()" in project.last().error["message"]
     assert argo.workflows == {}
+
+
+@pytest.mark.parametrize("version", ["v3.7.15", "v4.0.6"])
+def test_a_server_is_new_enough_for_what_a_plan_uses(project: Project, argo: FakeArgo, version: str) -> None:
+    project.write(PLAIN, data=True)
+    argo.version = version
+    assert project.run("plain", on="argo").state == "succeeded"
+    with pytest.raises(Incompatible, match=r'the \.map\(\) of "shaky" needs'):
+        project.run("flow", on="argo")
+    assert len(argo.workflows) == 1
 
 
 def test_a_version_that_is_no_number_is_taken(argo: FakeArgo, project: Project) -> None:
@@ -238,16 +259,40 @@ def test_what_is_known_of_a_deleted_workflow_is_that_it_was_deleted(project: Pro
         return found
 
     argo._create = deleted  # type: ignore[method-assign]
-    assert failed(project, argo)["code"] == "NOT_FOUND"
+    error = failed(project, argo)
+    assert error["code"] == "OPERATION_FAILED" and "is gone" in error["message"]
 
 
 def test_cancelling_a_run_whose_workflow_is_gone_closes_it(project: Project, argo: FakeArgo) -> None:
     run = project.run(on="argo")
     key = project.workspace.runs.get(run.id).key
-    with project.workspace.database.write_soft() as connection:
-        connection.exec_driver_sql(f"UPDATE run SET state = 'running', ended = NULL WHERE key = {key}")
+    open_again(project, key)
     argo.workflows.clear()
     assert cancel_run(run.id, workspace=project.workspace).state == "cancelled"
+
+
+def open_again(project: Project, key: int) -> None:
+    """As if nothing had said that the run ended."""
+    with project.workspace.database.write_soft() as connection:
+        connection.exec_driver_sql(f"UPDATE run SET state = 'running', ended = NULL WHERE key = {key}")
+
+
+def test_resuming_closes_a_run_whose_workflow_vanished(
+    project: Project, argo: FakeArgo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = project.run(on="argo")
+    open_again(project, run.row.key)
+    with pytest.raises(Conflict, match="is still running"):
+        project.resume(run)  # an end of a moment ago may be about to be told by the last pod
+    stored = argo.workflows.pop(run.id)
+    with pytest.raises(Conflict, match="is still running"):
+        project.resume(run)  # its workflow may be about to be made
+    monkeypatch.setattr(settle, "UNSEEN_SECONDS", 0)
+    again = project.resume(run)
+    assert (again.state, again.row.resumed_from) == ("succeeded", run.id)
+    assert run.state == "failed" and "is gone" in (run.error or {})["message"]
+    assert set(states(again).values()) <= {"adopted", "succeeded", "skipped"}
+    assert stored.manifest["metadata"]["name"] == run.id
 
 
 def test_a_server_that_stumbles_is_asked_again(project: Project, argo: FakeArgo) -> None:
