@@ -9,13 +9,24 @@ from pathlib import Path
 
 import pytest
 
+from jeyn.stores.catalog import migrate
 from tests.postgres_server import PostgresMissing, PostgresServer, running_postgres
+from tests.quick_schema import QuickSchema
 
 # Set where a missing server is a failure and never a skip, as in CI.
 REQUIRE_POSTGRES = "JEYN_REQUIRE_POSTGRES"
 # The folder of the test equipment; where it is set, a test that needs the equipment runs.
 EQUIPMENT = "JEYN_TEST_EQUIPMENT"
 LOCATIONS = ("JEYN_CATALOG", "JEYN_PAYLOADS", "JEYN_DATA")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_schema() -> Iterator[QuickSchema]:
+    """In this process only the first empty catalog of each kind is migrated; the next ones repeat its statements."""
+    quick = QuickSchema(migrate._run)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(migrate, "_run", quick)
+        yield quick
 
 
 @pytest.fixture

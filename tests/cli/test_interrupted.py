@@ -53,7 +53,7 @@ def test_at_any_early_moment_nothing_of_ours_is_shown(tmp_path: Path, delay: flo
     # Python itself, as it begins, may end with a traceback and 1; all that follows is ours.
     assert process.returncode in (STOPPED, 130, 1), err
     assert "jeyn/cli/main.py" not in err and "site-packages" not in err, err
-    assert err.count("error: ") == (process.returncode == 130)
+    assert err.count("error: ") <= 1 and ("error: interrupted" in err or process.returncode != 130), err
 
 
 def test_an_interrupt_that_python_drops_is_sent_again(tmp_path: Path) -> None:

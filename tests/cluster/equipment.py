@@ -109,9 +109,7 @@ class Cluster:
 def running_cluster(folder: Path, *, keep: bool) -> Iterator[Cluster]:
     """Starts the equipment and makes the image; ends it again unless it is to be kept."""
     try:
-        _call(folder / "up")
-        # A kubelet that was quicker than containerd has ended; where all is well this does nothing.
-        said = _call(folder / "up")
+        said = _start(folder)
         told = dict(re.findall(r"(\w+)=(\S+)", said.splitlines()[-1]))
         cluster = Cluster(folder, Path(told["KUBECONFIG"]), told["ARGO_SERVER"])
         _make_image(cluster)
@@ -219,6 +217,27 @@ def wait_until(true: Callable[[], Any], seconds: float = 60) -> None:
 def _listens(port: int) -> bool:
     with socket.socket() as one:
         return one.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _start(folder: Path, most: int = 4) -> str:
+    """What `up` says once it has succeeded twice in a row.
+
+    A kubelet that was quicker than containerd has ended, and a node that an earlier session left looks ready; where
+    all is well the second call does nothing.
+    """
+    succeeded = ""
+    for left in reversed(range(most)):
+        try:
+            said = _call(folder / "up")
+        except RuntimeError:
+            if not left:
+                raise
+            succeeded = ""
+            continue
+        if succeeded:
+            return said
+        succeeded = said
+    raise RuntimeError(f"{folder}/up did not succeed twice in a row, {most} times tried")
 
 
 def _make_image(cluster: Cluster) -> None:

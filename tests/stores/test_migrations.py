@@ -24,6 +24,7 @@ from jeyn.sdk.relationship import RelationshipType
 from jeyn.stores.catalog.database import Database
 from jeyn.stores.catalog.migrate import REVISIONS, check_triggers, current_revision, upgrade
 from jeyn.stores.catalog.tables import APPEND_ONLY, metadata
+from tests.quick_schema import QuickSchema
 from tests.stores.conftest import Sql, execute
 from tests.stores.digits import DIGITS, READER, a_batch
 
@@ -47,6 +48,12 @@ OLD_ROWS = [
     "VALUES (1, 0, 'jeyn.formula.saved', 'x', '{}', 'ada', 10)",
     "UPDATE catalog_clock SET seq = 4, at = 40",
 ]
+
+
+@pytest.fixture(autouse=True)
+def every_step(quick_schema: QuickSchema, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here each catalog is migrated."""
+    monkeypatch.setattr("jeyn.stores.catalog.migrate._run", quick_schema.migrate)
 
 
 @pytest.fixture

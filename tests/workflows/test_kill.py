@@ -172,7 +172,7 @@ def kill_at(moments: int, tmp_path: Path, seed: int) -> None:
 
 
 def test_a_killed_engine_loses_nothing(tmp_path: Path) -> None:
-    kill_at(15, tmp_path, seed=1)
+    kill_at(6, tmp_path, seed=1)
 
 
 @pytest.mark.long

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
 import pytest
 
-from tests.workflows.argo.pods import Zygotes, zygotes
+from tests.workflows.argo.pods import Zygotes
 from tests.workflows.conformance.cases import CASES, Case
 from tests.workflows.conformance.engines import Engine, InterpretedRuns, LocalRuns, Outcome
 
 MakeEngine = Callable[[Path], Engine]
-
-
-@pytest.fixture(scope="module")
-def pods() -> Iterator[Zygotes]:
-    with zygotes(3) as found:
-        yield found
 
 
 @pytest.fixture(scope="module")
