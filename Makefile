@@ -5,7 +5,7 @@ BIN := .venv/bin
 PYTHON ?=
 export PYTHON
 
-.PHONY: help demo test check check-long bench bench-long setup constraints clean
+.PHONY: help demo test check check-long cluster-test bench bench-long setup constraints clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,10 +24,16 @@ check: ## lint, types, layers and tests, without set-up
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -m "not long and not cluster"
+	$(BIN)/pytest -n 2 --dist loadfile -m "not long and not cluster"
+	@echo "left out: what takes minutes (make check-long), and what needs a real cluster (make cluster-test)"
 
 check-long: setup ## the tests that take minutes
 	$(BIN)/pytest -m long
+
+cluster-test: setup ## run pipelines on a real Kubernetes with Argo Workflows
+	@test -n "$$JEYN_TEST_EQUIPMENT" || { echo "cluster-test: JEYN_TEST_EQUIPMENT names no folder;" \
+	  "it has the programs up and down, which start and end a Kubernetes with Argo Workflows" >&2; exit 1; }
+	$(BIN)/pytest -m cluster tests/cluster
 
 bench: setup ## print each measured figure as a ratio to its limit and to peers
 	@$(BIN)/python benchmarks/run.py

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import itertools
 import sqlite3
 import statistics
 import sys
@@ -35,6 +36,7 @@ OPERATIONS = 200
 MOST_TIMES_BARE = 6.0
 LEAST_TIMES_LESS = 20.0
 COMMITS = 1000
+_NUMBERS = itertools.count(1)
 
 PROJECT = '''
 """Pipelines of trivial operations."""
@@ -71,7 +73,8 @@ class Project:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.file = folder / "benchmarked.py"
+        # A module's name is taken for as long as its process lives.
+        self.file = folder / f"benchmarked_{next(_NUMBERS)}.py"
         self.file.write_text(PROJECT)
         self.homes = 0
 

@@ -50,11 +50,15 @@ class Settings:
         payloads: str | None = None,
         data: str | os.PathLike[str] | None = None,
         actor: str | None = None,
+        is_checked: bool = False,
     ) -> Settings:
-        """Settings for the project that `start` (default: the working folder) is in; arguments win."""
+        """Settings for the project that `start` (default: the working folder) is in; arguments win.
+
+        `is_checked`: the project file was read before, by who packed it.
+        """
         start = (start or Path.cwd()).resolve()
         root = project_root(start)
-        project = read_project_file(root / PROJECT_FILE)
+        project = read_project_file(root / PROJECT_FILE, is_checked=is_checked)
         env = os.environ
         folder = _path(home, env.get("JEYN_HOME"), project.get("home"), root, default=root / ".jeyn")
         return cls(
@@ -110,14 +114,27 @@ def project_root(start: Path) -> Path:
     return folder
 
 
-def read_project_file(path: Path) -> dict[str, Any]:
-    """What `jeyn.yaml` says, checked; `{}` when there is none. Raises `UsageError` with the line."""
+def read_project_file(path: Path, *, is_checked: bool = False) -> dict[str, Any]:
+    """What `jeyn.yaml` says, checked unless it was before; `{}` where there is none.
+
+    Raises `UsageError` with the line.
+    """
     if not path.is_file():
         return {}
+    if is_checked:
+        return _read_again(path)
     # Most workspaces have no such file, and what reads it takes longer to import than all of this.
     from jeyn import project_file
 
     return project_file.read(path).model_dump(exclude_unset=True)
+
+
+def _read_again(path: Path) -> dict[str, Any]:
+    """Without the models, whose library takes a pod longer to import than all else that it does with this file."""
+    import yaml
+
+    found = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _sqlite(path: Path) -> str:

@@ -7,21 +7,19 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any, Generic, Literal, ParamSpec, TypeVar, cast, overload
 
-from pydantic import ValidationError
-
 from jeyn.errors import PlanInvalid, UsageError
 from jeyn.sdk.annotation import members, show
 from jeyn.sdk.argument import described, items_suit, source_of, suits
 from jeyn.sdk.artefact import Artefact
 from jeyn.sdk.file import File
 from jeyn.sdk.handle import Handle, Handles, Promise
+from jeyn.sdk.options import checked_options
 from jeyn.sdk.plan import RETURN, Options, Output, PlannedOperation, Problem, Source
 from jeyn.sdk.recorder import Recorder, checked_name, current_recorder
 from jeyn.sdk.signature import (
     check_function,
     check_importable,
     description_of,
-    did_you_mean,
     reference_of,
     signature_of,
 )
@@ -50,7 +48,7 @@ class Operation(Generic[P, R]):
         functools.update_wrapper(self, function)
         self.function = function
         self.name = checked_name(function.__name__ if name is None else name, "operation")
-        self.default_options = options or Options()
+        self.default_options = options or Options.of({})
         self.uses = (uses,) if isinstance(uses, str) else tuple(uses)
         self.bound = dict(bound or {})
 
@@ -89,7 +87,7 @@ class Operation(Generic[P, R]):
 
     def options(self, *, name: str | None = None, **options: Any) -> Operation[P, R]:
         """The operation with other options, which are those of `@operation`, or with another name."""
-        changed = {**self.default_options.model_dump(exclude_unset=True), **options}
+        changed = {**self.default_options.said, **options}
         return self._copy(name=name, options=checked_options(changed, self._what))
 
     def __repr__(self) -> str:
@@ -219,22 +217,6 @@ def operation(function: Any = None, /, *, name: str | None = None, uses: Sequenc
         return Operation(function, name=name, options=checked_options(options, what), uses=uses)
 
     return decorate if function is None else decorate(function)
-
-
-def checked_options(options: Mapping[str, Any], what: str) -> Options:
-    """Raises `UsageError` that names the option, its value and what it should be."""
-    for name in options:
-        if name not in Options.model_fields:
-            hint = did_you_mean(name, Options.model_fields).replace("parameters", "options")
-            raise UsageError(f'{what} has no option "{name}"', hint=hint)
-    try:
-        return Options(**options)
-    except ValidationError as exc:
-        problem = exc.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in problem["loc"])
-        raise UsageError(
-            f'{what} has {where}="{problem["input"]}"', hint=problem["msg"].replace("Input should", "it should")
-        ) from exc
 
 
 @_memoised

@@ -82,6 +82,12 @@ class Workspace:
         if "stat_cache" in self.__dict__:
             self.stat_cache.close()
 
+    def at(self, settings: Settings) -> Workspace:
+        """The same catalog and payloads, with what else `settings` say; what is open is shared and closed once."""
+        twin = Workspace(settings)
+        twin.__dict__.update({name: self.__dict__[name] for name in ("database", "payloads") if name in self.__dict__})
+        return twin
+
     # What it is made of, each opened when first used.
 
     @cached_property

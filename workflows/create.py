@@ -103,7 +103,7 @@ def plan_id(plan: Plan) -> str:
 
 def kept_plan(workspace: Workspace, id: str) -> Plan:
     """The plan with this id, its bytes checked."""
-    return Plan.from_json(workspace.payloads.read(workspace.row(id).record.payloads[0].digest[7:]))
+    return Plan.restored(workspace.payloads.read(workspace.row(id).record.payloads[0].digest[7:]))
 
 
 def _plan_value(payload: PayloadRef) -> Value:

@@ -6,7 +6,7 @@ import importlib
 import inspect
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,14 +72,14 @@ def complete(plan: Plan, *, root: Path, workspace: Workspace, offline: bool = Fa
         for reference, found in functions.items()
     }
     _refuse_other_code(plan, code)
-    plan = plan.model_copy(update={"code": code})
+    plan = replace(plan, code=code)
     found = (
         check_offline(plan, root=root, functions=functions)
         if offline
         else check_plan(plan, workspace, root=root, functions=functions)
     )
     known = [each for each in plan.problems if each not in found]
-    plan = plan.model_copy(update={"problems": (*known, *found)})
+    plan = replace(plan, problems=(*known, *found))
     return Planned(plan, root, extra, _sources(root))
 
 
@@ -164,11 +164,11 @@ def _without_main(
     renamed = {reference: reference.replace(MAIN, f"{module}:", 1) for reference in mine}
 
     def rename(operation: PlannedOperation) -> PlannedOperation:
-        return operation.model_copy(update={"function": renamed.get(operation.function, operation.function)})
+        return replace(operation, function=renamed.get(operation.function, operation.function))
 
     operations = tuple(rename(each) for each in plan.operations)
     on_exit = rename(plan.on_exit) if plan.on_exit else None
-    plan = plan.model_copy(update={"operations": operations, "on_exit": on_exit})
+    plan = replace(plan, operations=operations, on_exit=on_exit)
     return plan, {renamed.get(reference, reference): found for reference, found in functions.items()}, extra
 
 
@@ -189,11 +189,10 @@ def _with_defaults(plan: Plan, defaults: Mapping[str, Mapping[str, Any]]) -> Pla
 
     def filled(operation: PlannedOperation) -> PlannedOperation:
         own = defaults.get(operation.name) or defaults.get(operation.function.rpartition(":")[2]) or {}
-        said = operation.options.model_dump(exclude_unset=True)
-        options = Options.model_validate({**defaults.get("*", {}), **own, **said})
-        return operation.model_copy(update={"options": options})
+        options = Options.of({**defaults.get("*", {}), **own, **operation.options.said})
+        return replace(operation, options=options)
 
-    return plan.model_copy(update={"operations": tuple(filled(each) for each in plan.operations)})
+    return replace(plan, operations=tuple(filled(each) for each in plan.operations))
 
 
 def _refuse_other_code(plan: Plan, code: Mapping[str, FunctionCode]) -> None:

@@ -10,8 +10,12 @@ Exit codes: 0 done, cached, adopted or skipped; 1 it failed and another attempt 
 
 from __future__ import annotations
 
-import argparse
 import gc
+
+if __name__ == "__main__":
+    gc.disable()  # a fifth of what follows would be looking for garbage, and importing makes none
+
+import argparse
 import json
 import os
 import secrets
@@ -186,6 +190,8 @@ class Pod:
 
     def _run(self, places: Settings) -> int:
         plan, workspace = patiently(lambda: open_project(places, self.told.plan, self.told.code))
+        gc.freeze()  # what the user's code makes is worth looking at, and nothing else
+        gc.enable()
         with workspace:
             heart = Heart(workspace, self.spool)
             ended = carry_out(workspace, self.told, plan, heart, self._quit)
@@ -223,20 +229,31 @@ class Pod:
 
 def open_project(places: Settings, plan: str, code: str) -> tuple[Plan, Workspace]:
     """The plan, and a workspace on the code package, which is unpacked and becomes what is imported from."""
-    with Workspace(places) as workspace:
+    workspace = Workspace(places)
+    try:
         found = kept_plan(workspace, plan)
         digest, package = code_payload(workspace, code)
-    root = unpack_code(package, digest, places.home / "code")
+        root = unpack_code(package, digest, places.home / "code")
+    except BaseException:
+        workspace.close()
+        raise
     os.chdir(root)
     sys.path[:] = [str(root), *(entry for entry in sys.path if entry not in ("", str(root)))]
-    return found, Workspace(_of_project(places, root))
+    return found, workspace.at(_of_project(places, root))
 
 
 def _of_project(places: Settings, root: Path) -> Settings:
     """What the project's own file says beside its places: serializers, databases."""
     if not (root / PROJECT_FILE).is_file():
         return replace(places, root=root)
-    return Settings.load(root, home=places.home, catalog=places.catalog, payloads=places.payloads, actor=places.actor)
+    return Settings.load(
+        root,
+        home=places.home,
+        catalog=places.catalog,
+        payloads=places.payloads,
+        actor=places.actor,
+        is_checked=True,
+    )
 
 
 def main() -> None:

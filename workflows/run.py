@@ -6,6 +6,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -324,7 +325,7 @@ class Engine(Protocol):
 
 def _refuse_on_argo(plan: Plan, workspace: Workspace, explain: bool) -> None:
     problems = check_for_argo(plan, workspace)
-    raise_problems(plan.model_copy(update={"problems": problems}))
+    raise_problems(replace(plan, problems=problems))
     if explain:
         raise UsageError("only the local engine explains the cache", hint="leave --explain-cache out on Argo")
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-import urllib.error
-import urllib.request
 
 from jeyn.errors import Unreachable
 from jeyn.settings import variable
@@ -14,15 +12,17 @@ WAIT_SECONDS = 60.0
 
 def await_sidecar(seconds: float = WAIT_SECONDS) -> None:
     """Return when the sidecar can reach what its components name. Raises `Unreachable`."""
+    from urllib.request import ProxyHandler, build_opener  # few pods have a sidecar
+
     port = variable("DAPR_HTTP_PORT") or "3500"
     address = f"http://127.0.0.1:{port}/v1.0/healthz/outbound"
     deadline, said = time.monotonic() + seconds, ""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # it is on this host, whatever a proxy says
+    opener = build_opener(ProxyHandler({}))  # it is on this host, whatever a proxy says
     while time.monotonic() < deadline:
         try:
             with opener.open(address, timeout=5):
                 return
-        except (urllib.error.URLError, OSError) as exc:
+        except OSError as exc:
             said = str(exc)
         time.sleep(0.2)
     raise Unreachable(

@@ -70,8 +70,9 @@ class Database:
         self._reading = self._engine.execution_options(
             **({"jeyn_read": True} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"})
         )
-        # Leases need not survive a power cut: the process that held them does not either.
-        self._soft = self._create(synchronous="NORMAL")
+        # Leases need not survive a power cut: the process that held them does not either. PostgreSQL is told so in
+        # each transaction, so that one connection does for both.
+        self._soft = self._create(synchronous="NORMAL") if self.is_sqlite else self._engine
         # The last connection that wrote: taking one from the pool costs as much as all statements of a small save.
         self._kept: list[Connection] = []
         self._kept_soft: list[Connection] = []
@@ -194,6 +195,8 @@ class Database:
             options["connect_args"] = {"timeout": BUSY_SECONDS, "check_same_thread": False}
             # Every use of a connection is one transaction that ends by itself: there is nothing to roll back.
             options["pool_reset_on_return"] = None
+        elif self.url.drivername == "postgresql+psycopg":
+            options["use_native_hstore"] = False  # no column is one, and each new connection would ask for its type
         try:
             engine = create_engine(self.url, **options)
         except (NoSuchModuleError, ModuleNotFoundError) as exc:

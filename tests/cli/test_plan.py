@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -38,8 +40,8 @@ def op(name: str, **inputs: Source) -> PlannedOperation:
     return PlannedOperation(name=name, function=f"pipeline:{name}", inputs=inputs)
 
 
-def nightly(**changes: object) -> Plan:
-    return Plan(
+def nightly(**changes: Any) -> Plan:
+    plan = Plan(
         pipeline="nightly",
         description="Trains every night.",
         parameters={"strength": PlannedParameter(type="float", value=0.5)},
@@ -50,7 +52,8 @@ def nightly(**changes: object) -> Plan:
             op("bless", checkpoint=Output(operation="train"), batch=Ref(reference="digits@^1/latest")),
         ),
         outputs={"return": Output(operation="bless")},
-    ).model_copy(update=changes)
+    )
+    return replace(plan, **changes)
 
 
 def test_the_tree_has_each_operation_once_below_the_last_one_it_waits_for() -> None:
@@ -67,7 +70,7 @@ def test_the_tree_shows_mapped_inputs_conditions_and_the_exit_handler() -> None:
     fit = op("fit", part=Output(operation="split", output="parts"))
     guard = Compare(operator=">", left=Output(operation="split", output="n"), right=Constant(value=3))
     plan = nightly(
-        operations=(op("split"), fit.model_copy(update={"mapped": ("part",), "conditions": (guard,)})),
+        operations=(op("split"), replace(fit, mapped=("part",), conditions=(guard,))),
         outputs={"a": Output(operation="fit"), "b": Items(items=(Output(operation="split"),))},
         on_exit=op("tidy"),
     )

@@ -27,7 +27,8 @@ from jeyn.errors import (
 )
 from jeyn.formulas import StreamingFormula
 from jeyn.sdk.artefact import Record
-from jeyn.sdk.schemas import BODIES, check_body, json_schema
+from jeyn.sdk.bodies import BODIES
+from jeyn.sdk.schemas import check_body, json_schema
 from jeyn.stores.catalog.changes import NewArtefact
 from tests.stores.conftest import Sql
 from tests.stores.digits import DIGITS, READER, Digits, Scores, a_batch, a_checkpoint, rows

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 
 from jeyn.stores.catalog import migrate
 from jeyn.stores.catalog.database import Database
@@ -27,7 +28,7 @@ SHAPE = {
 ROWS = [f"SELECT * FROM {name}" for name in ("alembic_version", *metadata.tables)]
 
 
-def made(url: str, run: migrate.Migrate) -> list[list[str]]:
+def made(url: str, run: QuickSchema) -> list[list[str]]:
     """All that the statements left in an empty catalog."""
     database = Database(url)
     try:
@@ -38,9 +39,24 @@ def made(url: str, run: migrate.Migrate) -> list[list[str]]:
         database.dispose()
 
 
-@pytest.mark.parametrize("dialect", list(SHAPE))
-def test_it_is_the_schema_of_a_migration(dialect: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    quick = QuickSchema(request.getfixturevalue("quick_schema").migrate)
+@pytest.fixture
+def urls(catalog_url: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[list[str]]:
+    """Two empty databases of a kind."""
+    if catalog_url.startswith("sqlite"):
+        yield [f"sqlite:///{tmp_path}/{name}.db" for name in ("first", "second")]
+    else:
+        with request.getfixturevalue("postgres_server").new_database() as other:
+            yield [catalog_url, other]
 
-    def new() -> Any:
-        new.count += 1
+
+def test_it_is_the_schema_of_a_migration(urls: list[str], quick_schema: QuickSchema) -> None:
+    migrations: list[str] = []
+
+    def counted(connection: Connection, revision: str) -> None:
+        migrations.append(revision)
+        quick_schema.migrate(connection, revision)
+
+    quick = QuickSchema(counted)
+    migrated, repeated = [made(url, quick) for url in urls]
+    assert migrated == repeated
+    assert len(migrations) == 1 and migrated[0]

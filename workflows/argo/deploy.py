@@ -92,7 +92,7 @@ def deploy(
             "the project has no name, so nothing tells which templates are its own", hint="write name: into jeyn.yaml"
         )
     plan = planned.plan
-    raise_problems(plan.model_copy(update={"problems": (*plan.problems, *check_for_argo(plan, workspace))}))
+    raise_problems(replace(plan, problems=(*plan.problems, *check_for_argo(plan, workspace))))
     settings = argo_settings(workspace.settings.argo)
     cluster = Kubernetes(settings.namespace)
     _check_argo(settings, plan)

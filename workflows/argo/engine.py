@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from jeyn.errors import Interrupted, JeynError, NotFound, OperationFailed, TimedOut
@@ -94,7 +95,7 @@ class ArgoEngine:
         check_argo(self.argo.version(), self.plan)
         plan = self.plan
         if self.most is not None:
-            plan = plan.model_copy(update={"parallelism": min(self.most, plan.parallelism or self.most)})
+            plan = replace(plan, parallelism=min(self.most, plan.parallelism or self.most))
         manifest = compile_workflow(
             plan,
             run=self.row.id,

@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from hera.workflows import models as m
 
 from jeyn.errors import UsageError
 from jeyn.project_file import ArgoSettings
-from jeyn.sdk.plan import Options, PlannedOperation, SecretInput, leaves
+from jeyn.sdk.plan import Options, PlannedOperation, SecretInput, leaves, plain_data
 from jeyn.sdk.secret import variable_of
 from jeyn.workflows.argo.names import MAX_TEMPLATE, hashed
 from jeyn.workflows.argo.pod_fields import with_pod_fields
@@ -34,6 +35,7 @@ _RUN = (
     "--code={{workflow.parameters.code}}",
     "--cache={{workflow.parameters.cache}}",
 )
+_as_text = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _OPERATION = "{{inputs.parameters.operation}}"
 _ITEM = "{{inputs.parameters.item}}"
 
@@ -66,7 +68,7 @@ class Templates:
     def _name(self, kind: str, operation: PlannedOperation) -> str:
         options = operation.options
         secrets = secrets_of([operation])
-        key = (kind, operation.function, options.model_dump_json(), json.dumps(secrets))
+        key = (kind, operation.function, _as_text(plain_data(options)), json.dumps(secrets))
         if key not in self._made:
             name = hashed(operation.function.rpartition(":")[2].rpartition(".")[2], key, MAX_TEMPLATE)
             self._made[key] = self._made_for(kind, name, operation, secrets)
@@ -80,7 +82,7 @@ class Templates:
         args = [*_RUN, f"--operation={_OPERATION}"]
         if kind == "items":
             # It only looks at what there is to do: the pods that do it get the resources.
-            options = options.model_copy(update={"resources": {}, "sidecar": None})
+            options = replace(options, resources={}, sidecar=None)
             return self._template(
                 name, whose, options, [], [*args, "--expand"], shown=f"{_OPERATION}: items", gives=("items", "state")
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from jeyn.project_file import ArgoSettings
+from jeyn.sdk.options import NAMES
 from jeyn.sdk.plan import Options, Output, Plan, PlannedOperation
 from jeyn.workflows.argo.compile import compile_plan
 
@@ -13,7 +14,7 @@ CODE, PLAN = "sha256:" + "c" * 64, "sha256:" + "d" * 64
 
 def operation(name: str, *needs: str, function: str = "", **fields: Any) -> PlannedOperation:
     """An operation that takes the outputs of others, with options where they are given."""
-    given = {key: fields.pop(key) for key in list(fields) if key in Options.model_fields}
+    given = {key: fields.pop(key) for key in list(fields) if key in NAMES}
     inputs = {f"input_{place}": Output(operation=needed) for place, needed in enumerate(needs)}
     return PlannedOperation(
         name=name,

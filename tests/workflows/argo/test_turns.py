@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -23,7 +24,7 @@ class Turn:
         world.start("--operation=ingest")
         world.start("--operation=train", "--expand")
         train = plan.operations[1]
-        train = train.model_copy(update={"options": train.options.model_copy(update=options)})
+        train = replace(train, options=replace(train.options, **options))
         self.runs, run = world.workspace.runs, world.run.row
         self.step = Step(world.workspace, run, plan, train, 2)
         self.keys = [row.key for row in self.runs.operations(run.key) if row.item >= 0]
