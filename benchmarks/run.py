@@ -19,6 +19,7 @@ import lineage
 import many_operations
 import payloads
 import pipelines
+import pods
 import saves
 import validation
 
@@ -79,6 +80,7 @@ MODULES: dict[str, Callable[[], Iterable[Figure]]] = {
     "pipelines": of(pipelines.measure),
     "many operations": of(many_operations.measure),
     "compile": of(compile.measure),
+    "pods": of(pods.measure),
 }
 LONG: dict[str, Callable[[], Iterable[Figure]]] = {
     "many saves": of(saves.measure_long),

@@ -7,6 +7,7 @@ from typing import Protocol
 from jeyn.sdk.artefact import Artefact, PayloadRef, Record
 from jeyn.sdk.canonical import sha256_of
 from jeyn.stores.catalog.changes import NewArtefact
+from jeyn.stores.catalog.small import LIMIT_OF_CODE
 from jeyn.stores.workspace import Workspace
 
 PAYLOAD = "package.tar.gz"
@@ -30,10 +31,12 @@ def save_code(workspace: Workspace, package: Package) -> Artefact:
     record = _record(package, PayloadRef(PAYLOAD, sha256_of(package.payload), len(package.payload)))
     if workspace.reader.row(record.id) is not None and not workspace.reader.is_buried(record.id):
         return _bound(workspace, record.id)
-    outcome = workspace.save(
-        lambda writer: [NewArtefact(_record(package, writer.keep(package.payload, PAYLOAD)), event="jeyn.code.saved")]
-    )[0]
-    return _bound(workspace, outcome.id)
+
+    def build(writer: Workspace) -> list[NewArtefact]:
+        payload, inline = writer.keep_near(package.payload, PAYLOAD, LIMIT_OF_CODE)
+        return [NewArtefact(_record(package, payload), inline=inline, event="jeyn.code.saved")]
+
+    return _bound(workspace, workspace.save(build)[0].id)
 
 
 def code_id(package: Package) -> str:

@@ -25,7 +25,7 @@ from jeyn.stores.catalog.leases import Leases
 from jeyn.stores.catalog.migrate import ensure_current
 from jeyn.stores.catalog.reader import ArtefactRow, Event, Marked, Moved, Reader, owner_of
 from jeyn.stores.catalog.small import SmallPayloads
-from jeyn.stores.payloads import HashedFile, hash_file, open_payloads
+from jeyn.stores.payloads import HashedFile, hash_file, is_far, open_payloads
 from jeyn.stores.payloads.layered import LayeredPayloads
 from jeyn.stores.resolve import resolve
 
@@ -98,7 +98,8 @@ class Workspace:
 
     @cached_property
     def payloads(self) -> LayeredPayloads:
-        return LayeredPayloads(SmallPayloads(self.database), open_payloads(self.settings.payloads))
+        url = self.settings.payloads
+        return LayeredPayloads(SmallPayloads(self.database), url if is_far(url) else open_payloads(url))
 
     @cached_property
     def reader(self) -> Reader:
@@ -293,6 +294,13 @@ class Workspace:
         self.leases.take([digest[7:]])
         self.payloads.put(digest[7:], source, move=move)
         return PayloadRef(name, digest, size)
+
+    def keep_near(self, data: bytes, name: str, most: int) -> tuple[PayloadRef, dict[str, bytes]]:
+        """The payload, and what of it the commit itself shall write (`NewArtefact.inline`): up to `most` bytes."""
+        if len(data) > most:
+            return self.keep(data, name), {}
+        digest = sha256_of(data)
+        return PayloadRef(name, digest, len(data)), {digest[7:]: data}
 
     def still_kept(self) -> bool:
         """Whether what was kept can be committed: leases that lapsed are renewed, and their bytes looked for."""

@@ -20,6 +20,7 @@ from jeyn.sdk.plan import Plan
 from jeyn.sdk.value import Value
 from jeyn.stores.catalog.changes import NewArtefact
 from jeyn.stores.catalog.operations import NewOperation, OperationRow
+from jeyn.stores.catalog.small import LIMIT_OF_CODE
 from jeyn.stores.code import save_code
 from jeyn.workflows.graph import DONE
 
@@ -88,10 +89,13 @@ def packaged(settings: Settings, planned: Planned) -> CodePackage:
 def keep_plan(workspace: Workspace, plan: Plan) -> str:
     """The id of a plan, which is kept as a value artefact: equal plans are kept once."""
     id, data = plan_id(plan), plan.dump().encode()
+
+    def build(writer: Workspace) -> list[NewArtefact]:
+        payload, inline = writer.keep_near(data, "plan", LIMIT_OF_CODE)
+        return [NewArtefact(_plan_value(payload).record(), inline=inline, event="jeyn.value.saved")]
+
     if workspace.reader.row(id) is None or workspace.reader.is_buried(id):
-        workspace.save(
-            lambda writer: [NewArtefact(_plan_value(writer.keep(data, "plan")).record(), event="jeyn.value.saved")]
-        )
+        workspace.save(build)
     return id
 
 

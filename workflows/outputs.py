@@ -7,8 +7,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from jeyn.errors import Invalid, UsageError
-from jeyn.sdk.artefact import Artefact, Edge, PayloadRef
-from jeyn.sdk.canonical import sha256_of
+from jeyn.sdk.artefact import Artefact, Edge
 from jeyn.sdk.checkpoint import ModelCheckpoint
 from jeyn.sdk.datasets import DatasetFormula
 from jeyn.sdk.datasets.batch import DatasetBatch
@@ -111,7 +110,9 @@ def _save_value(
     parents: Sequence[str],
     facts: Mapping[str, Any] | None = None,
 ) -> Produced:
-    payload, inline = _payload(attempt, name, data)
+    payload, inline = (
+        attempt.keep_near(data, name, LIMIT) if isinstance(data, bytes) else (attempt.keep(data, name), {})
+    )
     record = Value(output=name, cache_key=key, format=format, payload=payload).record()
     # A value may be its own input's equal: an edge to itself would be a cycle.
     found = tuple(
@@ -119,11 +120,3 @@ def _save_value(
     )
     attempt.stage(NewArtefact(record, facts or {}, edges=found, inline=inline, event="jeyn.value.saved"))
     return Produced(record.id, ["value", format, payload.digest], format)
-
-
-def _payload(attempt: Attempt, name: str, data: Any) -> tuple[PayloadRef, dict[str, bytes]]:
-    """The bytes of a value: a few go into the commit itself, more are put now."""
-    if isinstance(data, bytes) and len(data) <= LIMIT:
-        digest = sha256_of(data)
-        return PayloadRef(name, digest, len(data)), {digest[7:]: data}
-    return attempt.keep(data, name), {}

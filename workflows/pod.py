@@ -13,7 +13,7 @@ from __future__ import annotations
 import gc
 
 if __name__ == "__main__":
-    gc.disable()  # a fifth of what follows would be looking for garbage, and importing makes none
+    gc.disable()  # importing makes no garbage, and looking for some is a fifth of it
 
 import argparse
 import json

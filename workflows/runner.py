@@ -8,8 +8,12 @@ one job after the other as lines of JSON (SEMANTICS 22): first `{"setup": …}`,
 
 from __future__ import annotations
 
-import fcntl
 import gc
+
+if __name__ == "__main__":
+    gc.disable()  # importing makes no garbage, and looking for some is a fifth of it
+
+import fcntl
 import importlib
 import inspect
 import json
@@ -24,7 +28,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jeyn.errors import CodeChanged, JeynError
 from jeyn.sdk.workspace import use_workspace
@@ -32,13 +36,15 @@ from jeyn.settings import Settings
 from jeyn.stores.attempt import Attempt
 from jeyn.stores.catalog.changes import CacheKey, NewAttempt
 from jeyn.stores.workspace import Workspace
-from jeyn.workflows.code.unchanged import Unchanged
 from jeyn.workflows.failure import Error, error_of
 from jeyn.workflows.inputs import load_input
 from jeyn.workflows.mask import refuse_secrets
 from jeyn.workflows.outputs import save_outputs
 from jeyn.workflows.shown import shown
 from jeyn.workflows.spool import FLUSH_SECONDS, Spool, spool_path
+
+if TYPE_CHECKING:
+    from jeyn.workflows.code.unchanged import Unchanged
 
 RENEW_SECONDS = 600.0  # a lease lasts an hour
 
@@ -264,10 +270,14 @@ class Worker:
         setup = self.requests.readline()
         if not setup:
             return
+        from jeyn.workflows.code.unchanged import Unchanged  # a pod's code is of the plan's own digest
+
         told = json.loads(setup)["setup"]
         self.workspace, spool = prepare(told)
         self.code = Unchanged(told.get("parts", {}), Path(told["code"]))
         heart = Heart(self.workspace, spool)
+        gc.freeze()  # what the user's code makes is worth looking at, and nothing else
+        gc.enable()
         self.send({"ready": os.getpid()})
         while line := self.requests.readline():
             spool.rewind()  # now, not when the last job ended: the engine reads its end after the answer

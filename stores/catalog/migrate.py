@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, text
 
 from jeyn.errors import Busy, Corrupt, NewerSchema, NotAllowed
 from jeyn.stores.catalog.database import Database
@@ -17,6 +17,11 @@ from jeyn.stores.catalog.triggers import trigger_names
 
 REVISIONS = ("0001", "0002", "0003")
 LOCK_SECONDS = 120
+# SQLAlchemy's own question takes longer to put together than everything else that is asked of a catalog that is opened.
+_HAS_REVISION = {
+    "sqlite": "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'alembic_version'",
+    "postgresql": "SELECT to_regclass('alembic_version') IS NOT NULL",
+}
 _POSTGRES_LOCK = 0x6A65796E  # "jeyn"
 
 
@@ -47,7 +52,7 @@ def upgrade(database: Database, revision: str) -> None:
 
 
 def current_revision(connection: Connection) -> str | None:
-    if not inspect(connection).has_table("alembic_version"):
+    if not connection.execute(text(_HAS_REVISION[connection.dialect.name])).scalar_one():
         return None
     found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
     return None if found is None else str(found)

@@ -24,6 +24,8 @@ from jeyn.stores.payloads import reader
 from jeyn.stores.payloads.protocol import StoredPayload, check_digest, check_range, corrupt, missing
 
 LIMIT = 4096
+# What every pod reads before it can do anything; it is written once.
+LIMIT_OF_CODE = 64 * 1024
 PAGE = 500
 
 # Equal bytes are not written again; wrong ones, a disk's fault or a person's, are healed.

@@ -2,7 +2,7 @@
 
 from jeyn.stores.payloads.file import FilePayloads
 from jeyn.stores.payloads.memory import MemoryPayloads
-from jeyn.stores.payloads.open import open_payloads, try_payloads
+from jeyn.stores.payloads.open import is_far, open_payloads, try_payloads
 from jeyn.stores.payloads.protocol import PayloadStore, StoredPayload
 from jeyn.stores.payloads.source import FileStat, HashedFile, hash_file
 
@@ -14,6 +14,7 @@ __all__ = [
     "PayloadStore",
     "StoredPayload",
     "hash_file",
+    "is_far",
     "open_payloads",
     "try_payloads",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
@@ -12,6 +13,7 @@ from jeyn.errors import PayloadMissing
 from jeyn.stores.payloads import reader
 from jeyn.stores.payloads.file import FilePayloads
 from jeyn.stores.payloads.memory import MemoryPayloads
+from jeyn.stores.payloads.open import open_payloads
 from jeyn.stores.payloads.protocol import PayloadStore, StoredPayload, missing
 from jeyn.stores.payloads.source import Source
 
@@ -25,22 +27,27 @@ Answer = TypeVar("Answer")
 class LayeredPayloads:
     """Reads from wherever bytes are; what is put goes to `files`, and only a commit writes to `small`.
 
-    The same digest may be in both. `url` is that of `files`.
+    The same digest may be in both. `url` is that of `files`, which are opened when first needed where only their url
+    is given: the client of an object store takes longer to import than a small operation to run.
     """
 
-    def __init__(self, small: SmallPayloads, files: PayloadStore) -> None:
+    def __init__(self, small: SmallPayloads, files: PayloadStore | str) -> None:
         self.small = small
-        self.files = files
+        self._files = files
         # Asking SQLite costs less than looking for a file that is not there, that less than asking a database server,
         # and all of it less than asking an object store.
         is_local = isinstance(files, FilePayloads | MemoryPayloads)
         self._files_first = is_local and not small.database.is_sqlite
 
     def __repr__(self) -> str:
-        return f"LayeredPayloads({self.small!r}, {self.files!r})"
+        return f"LayeredPayloads({self.small!r}, {self._files!r})"
 
-    def __reduce__(self) -> tuple[type[LayeredPayloads], tuple[SmallPayloads, PayloadStore]]:
-        return LayeredPayloads, (self.small, self.files)
+    def __reduce__(self) -> tuple[type[LayeredPayloads], tuple[SmallPayloads, PayloadStore | str]]:
+        return LayeredPayloads, (self.small, self._files)
+
+    @cached_property
+    def files(self) -> PayloadStore:
+        return open_payloads(self._files) if isinstance(self._files, str) else self._files
 
     @property
     def url(self) -> str:
@@ -67,7 +74,7 @@ class LayeredPayloads:
         return self._either(digest, lambda place: place.size(digest))
 
     def exists(self, digest: str) -> bool:
-        return any(place.exists(digest) for place in self._places)
+        return self._first.exists(digest) or self._second.exists(digest)
 
     def list(self) -> Iterator[StoredPayload]:
         yield from self.small.list()
@@ -95,15 +102,18 @@ class LayeredPayloads:
             raise
 
     @property
-    def _places(self) -> tuple[PayloadStore | SmallPayloads, PayloadStore | SmallPayloads]:
-        return (self.files, self.small) if self._files_first else (self.small, self.files)
+    def _first(self) -> PayloadStore | SmallPayloads:
+        return self.files if self._files_first else self.small
+
+    @property
+    def _second(self) -> PayloadStore | SmallPayloads:
+        return self.small if self._files_first else self.files
 
     def _either(self, digest: str, ask: Callable[[PayloadStore | SmallPayloads], Answer]) -> Answer:
-        first, second = self._places
         try:
-            return ask(first)
+            return ask(self._first)
         except PayloadMissing:
             try:
-                return ask(second)
+                return ask(self._second)
             except PayloadMissing as exc:
                 raise missing(digest, self.url) from exc

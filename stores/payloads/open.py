@@ -23,7 +23,7 @@ def open_payloads(url: str, **options: Any) -> PayloadStore:
     `options` are for object stores, see `ObjectPayloads`. Raises `UsageError` for a url that names no store.
     """
     parts = _split(url)
-    if parts.scheme in _OBJECTS and parts.netloc:
+    if is_far(url):
         # obstore takes long to import, and most stores are folders.
         from jeyn.stores.payloads.objects import ObjectPayloads
 
@@ -35,6 +35,12 @@ def open_payloads(url: str, **options: Any) -> PayloadStore:
     if parts.scheme == "file" and parts.netloc in ("", "localhost") and parts.path.startswith("/"):
         return FilePayloads(Path(unquote(parts.path)))
     raise UsageError(f"not a payload store: '{url}'", hint=f"give {_KNOWN}")
+
+
+def is_far(url: str) -> bool:
+    """Whether a url names an object store. Raises `UsageError` for what is no url of a store."""
+    parts = _split(url)
+    return parts.scheme in _OBJECTS and bool(parts.netloc)
 
 
 def try_payloads(url: str) -> None:

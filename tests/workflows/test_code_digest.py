@@ -15,7 +15,7 @@ import pytest
 
 from jeyn.errors import UsageError
 from jeyn.sdk.plan import FunctionCode
-from jeyn.workflows.code import function_code
+from jeyn.workflows.code.digest import function_code
 
 PIPELINE = '''"""A pipeline."""
 import numpy as np

@@ -18,8 +18,9 @@ import jeyn
 from jeyn.errors import Corrupt, Invalid, NotAllowed, UsageError
 from jeyn.sdk.canonical import sha256_of
 from jeyn.stores.code import code_payload, save_code
-from jeyn.workflows.code import CodePackage, package_code, unpack_code
 from jeyn.workflows.code import package as package_module
+from jeyn.workflows.code.archive import unpack_code
+from jeyn.workflows.code.package import CodePackage, package_code
 
 
 def git(folder: Path, *arguments: str) -> None:

@@ -36,7 +36,7 @@ def test_modules_are_found_by_what_they_are_imported_as() -> None:
 
 
 def test_a_fresh_process_agrees_and_is_quick() -> None:
-    script = "from jeyn.workflows.code import environment; print(environment()['distributions'])"
+    script = "from jeyn.workflows.code.environment import environment; print(environment()['distributions'])"
     found = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
     assert found.stdout.strip() == environment()["distributions"]
     began = time.perf_counter()

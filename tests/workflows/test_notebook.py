@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from jeyn.errors import UsageError
-from jeyn.workflows.code import capture_cells, notebook_module, running_cells
+from jeyn.workflows.code.notebook import capture_cells, notebook_module, running_cells
 
 
 def session(*cells: str) -> dict[str, Any]:

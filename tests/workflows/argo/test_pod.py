@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from jeyn.errors import Corrupt, NotFound, Unreachable
+from jeyn.stores.catalog.small import LIMIT_OF_CODE
 from jeyn.workflows import pod, settle
 from jeyn.workflows.create import create_run, enter_run, keep_plan, kept_plan, plan_id
 from jeyn.workflows.run import Run
@@ -198,6 +199,7 @@ def test_what_a_pod_cannot_find_is_exit_73(world: World, wrong: str, code: int) 
 
 
 def test_a_damaged_code_package_does_not_run(world: World) -> None:
+    (world.project.folder / "noise.py").write_text(f"NOISE = '{os.urandom(LIMIT_OF_CODE).hex()}'\n")  # no row, a file
     world.plan("single")
     digest = world.workspace.row(world.code).record.payloads[0].digest[7:]
     for path in world.workspace.settings.home.rglob(f"*{digest[4:]}*"):
