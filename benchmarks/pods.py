@@ -98,7 +98,7 @@ def pod(project: Any, namespace: str) -> dict[str, Any]:
     template = next(each for each in manifest["spec"]["templates"] if "container" in each)
     container = {**template["container"], "name": "main"}
     told = {
-        "command": [*container["command"], f"--run={NAME}", f"--plan={ids['plan_id']}", f"--code={ids['code']}"],
+        "command": [*container["command"], f"--run={NAME}", f"--package={ids['code']}/{ids['plan_id']}"],
         "operations": [each.name for each in planned.plan.operations],
         "imports": MODULES,
         "folder": str(Path(next(each["value"] for each in container["env"] if each["name"] == "JEYN_HOME")).parent),

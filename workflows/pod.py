@@ -1,6 +1,6 @@
 """The command of a pod: one operation of a run, or one item, from its arguments to its exit code (DESIGN 7).
 
-`python -m jeyn.workflows.pod --run … --plan … --code … --operation …` with `--item N` for one of a mapped operation,
+`python -m jeyn.workflows.pod --run … --package … --operation …` with `--item N` for one of a mapped operation,
 `--expand` for what says which items there are, `--finish --status …` for what closes the run. Names and ids are all
 that is given; where the catalog and the payloads are, the environment says (`jeyn.settings`).
 
@@ -57,8 +57,7 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """What a pod is told."""
     parser = argparse.ArgumentParser(prog="python -m jeyn.workflows.pod", description="One operation of a run.")
     parser.add_argument("--run", required=True, help="the id of the run, which is the name of the workflow")
-    parser.add_argument("--plan", required=True, help="the id of the plan")
-    parser.add_argument("--code", required=True, help="the id of the code package")
+    parser.add_argument("--package", required=True, metavar="CODE/PLAN", help="the ids of what runs")
     parser.add_argument("--operation", default="", help="its name in the plan")
     parser.add_argument("--item", type=int, help="which item of a mapped operation")
     parser.add_argument("--expand", action="store_true", help="say which items there are")
@@ -66,7 +65,9 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--status", default="Succeeded", help="what became of the workflow")
     parser.add_argument("--attempt", type=int, help="how often it was tried before: Argo's {{retries}}")
     parser.add_argument("--cache", choices=("on", "off"), default="on", help="whether to take what was made before")
-    return parser.parse_args(argv)
+    told = parser.parse_args(argv)
+    told.code, _, told.plan = told.package.partition("/")
+    return told
 
 
 def carry_out(

@@ -24,7 +24,7 @@ API = "argoproj.io/v1alpha1"
 MANAGED = {"app.kubernetes.io/managed-by": "jeyn"}
 FUNCTION = "jeyn.dev/function"  # the annotation that says what was deployed: "module:qualname"
 MISSED = 3600  # seconds: a start that was missed, as while the cluster was down, is caught up with for so long
-_CODE = "workflow.parameters.code[7:23]"  # sixteen digits of the digest tell packages apart, and fit into a label
+_CODE = "workflow.parameters.package[7:23]"  # sixteen digits of the digest tell packages apart, and fit into a label
 
 
 _NAMED = ("@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly")
@@ -105,10 +105,13 @@ def rights(settings: ArgoSettings) -> list[dict[str, Any]]:
 
 
 def workflow_spec(plan: Plan, code: str, plan_id: str, settings: ArgoSettings, *, cache: bool = True) -> dict[str, Any]:
-    """What runs: the DAG, its templates and the exit handler. Parameters are the ids of code and plan, and `cache`."""
+    """What runs: the DAG, its templates and the exit handler.
+
+    The parameter `package` is the ids of code and plan, "CODE/PLAN": one line of YAML for whatever changed in them.
+    """
     templates = Templates(settings)
     main = dag(plan, templates)
-    parameters = {"cache": "on" if cache else "off", "code": code, "plan": plan_id}
+    parameters = {"cache": "on" if cache else "off", "package": f"{code}/{plan_id}"}
     spec = m.WorkflowSpec(
         entrypoint="main",
         on_exit=FINISH,

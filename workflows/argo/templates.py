@@ -31,8 +31,7 @@ FINISH_RETRIES = 2  # closing a run twice does no harm
 
 _RUN = (
     "--run={{workflow.name}}",
-    "--plan={{workflow.parameters.plan}}",
-    "--code={{workflow.parameters.code}}",
+    "--package={{workflow.parameters.package}}",
     "--cache={{workflow.parameters.cache}}",
 )
 _as_text = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode

@@ -102,14 +102,13 @@ def test_a_pod_is_told_names_and_ids_only() -> None:
     assert container["command"] == ["python3", "-P", "-u", "-m", "jeyn.workflows.pod"]
     assert container["args"] == [
         "--run={{workflow.name}}",
-        "--plan={{workflow.parameters.plan}}",
-        "--code={{workflow.parameters.code}}",
+        "--package={{workflow.parameters.package}}",
         "--cache={{workflow.parameters.cache}}",
         "--operation={{inputs.parameters.operation}}",
     ]
     assert container["envFrom"] == [{"secretRef": {"name": "jeyn"}}]
     parameters = spec_of(compiled(plan(operation("work"))))["arguments"]["parameters"]
-    assert {each["name"]: each["value"] for each in parameters} == {"cache": "on", "code": CODE, "plan": PLAN}
+    assert {each["name"]: each["value"] for each in parameters} == {"cache": "on", "package": f"{CODE}/{PLAN}"}
 
 
 def test_pods_of_a_fan_out_are_told_which_item_they_are() -> None:
@@ -304,19 +303,19 @@ def test_a_workflow_can_be_found_by_pipeline_run_and_code() -> None:
     metadata = template["spec"]["workflowMetadata"]
     assert metadata["labels"]["jeyn.dev/pipeline"] == "nightly"
     assert metadata["labelsFrom"]["jeyn.dev/run"] == {"expression": "workflow.name"}
-    assert metadata["labelsFrom"]["jeyn.dev/code"] == {"expression": "workflow.parameters.code[7:23]"}
+    assert metadata["labelsFrom"]["jeyn.dev/code"] == {"expression": "workflow.parameters.package[7:23]"}
     assert metadata["annotations"]["workflows.argoproj.io/title"] == "nightly"
     assert metadata["annotations"]["workflows.argoproj.io/description"].startswith("Everything at once: `a` y #1\n")
 
 
-def test_a_changed_pipeline_is_a_diff_of_two_lines() -> None:
+def test_whatever_changes_in_the_code_is_a_diff_of_one_line() -> None:
     def lines(code: str, plan_id: str) -> list[str]:
         return to_yaml(
             compile_plan(EVERYTHING, code=code, plan_id=plan_id, settings=ArgoSettings(), schedule=NIGHTLY)
         ).splitlines()
 
     one, other = lines(CODE, PLAN), lines("sha256:" + "1" * 64, "sha256:" + "2" * 64)
-    assert sum(a != b for a, b in zip(one, other, strict=True)) == 2
+    assert sum(a != b for a, b in zip(one, other, strict=True)) == 1
 
 
 def test_one_run_is_a_workflow_of_its_name_with_a_link() -> None:

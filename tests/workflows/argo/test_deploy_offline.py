@@ -57,7 +57,7 @@ def test_what_holds_already_is_not_applied_and_only_lines_that_change_are_shown(
     changes = apply(manifests("sha256:" + "9" * 64), cluster, dry_run=True)
     assert [each.what for each in changes] == ["same", "same", "same", "changed"]
     lines = [line for line in changes[-1].diff.splitlines() if line[0] in "+-"]
-    assert len(lines) == 4 and lines[2].strip("- ") == f"value: {CODE}"
+    assert len(lines) == 4 and lines[2].strip("- ") == f"value: {CODE}/{PLAN}"
     assert "managedFields" not in first[-1].diff and "uid" not in changes[-1].diff
 
 

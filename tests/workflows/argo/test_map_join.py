@@ -105,7 +105,8 @@ def test_many_items_are_joined_through_the_catalog(
         assert run.check().outputs == {"return": count * (count - 1)}
         assert len(ran.pods) == count + 4 and len(run.operations) == count + 3
         longest = max(len(argument) for args, _ in ran.pods for argument in args)
-        assert longest < 100  # references travel, never values; however many items there are
+        # References travel, never values, however many items there are.
+        assert longest == len("--package=/") + 2 * len("sha256:") + 2 * 64
         print(f"{count} items on {catalog}: {seconds:.1f} s")
 
 

@@ -191,10 +191,10 @@ def test_a_local_run_is_not_closed_for_having_no_workflow(world: World, monkeypa
 # Before it can begin.
 
 
-@pytest.mark.parametrize(("wrong", "code"), [("--plan=sha256:" + "0" * 64, 73), ("--operation=nothing", 73)])
+@pytest.mark.parametrize(("wrong", "code"), [("--package={code}/sha256:" + "0" * 64, 73), ("--operation=nothing", 73)])
 def test_what_a_pod_cannot_find_is_exit_73(world: World, wrong: str, code: int) -> None:
     world.plan("single")
-    assert world.start("--operation=ingest", wrong) == code
+    assert world.start("--operation=ingest", wrong.replace("{code}", world.code)) == code
     assert "→" in (world.pod / "log").read_text()
 
 

@@ -106,7 +106,7 @@ class Remote:
         workspace = self.project.workspace
         with workspace, self.project.imported() as pipeline:
             planned = make_plan(pipeline, pipeline.bind(), root=self.project.folder, workspace=workspace)
-            self.ids = [f"--plan={keep_plan(workspace, planned.plan)}", f"--code={keep_code(workspace, planned)}"]
+            self.ids = [f"--package={keep_code(workspace, planned)}/{keep_plan(workspace, planned.plan)}"]
 
     def start(self, operation: str, counter: Counter) -> set[str]:
         """Run a pod to its end; the modules that were loaded when the function was called."""

@@ -108,7 +108,7 @@ class World:
 
     @property
     def ids(self) -> list[str]:
-        return ["--run=r1", f"--plan={self.plan_id}", f"--code={self.code}"]
+        return ["--run=r1", f"--package={self.code}/{self.plan_id}"]
 
     @property
     def places(self) -> dict[str, str]:
