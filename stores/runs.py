@@ -231,9 +231,9 @@ class Runs:
         """The results under a cache key, newest first; whether they hold is `observation.holds` to say."""
         return cache.entries(self.database, cache_key)
 
-    def last_entry(self, function: str) -> CacheEntry | None:
-        """The newest result of a function, to explain a miss by."""
-        return cache.last_entry(self.database, function)
+    def last_entry(self, function: str, before: int | None = None) -> CacheEntry | None:
+        """The newest result of a function, to explain a miss by; with `before` (an operation's key) as it was then."""
+        return cache.last_entry(self.database, function, before)
 
     def last_effects(self, function: str) -> tuple[str, ...]:
         """What the newest success of a function did besides giving a result: such is never taken from the cache."""

@@ -13,7 +13,7 @@ from jeyn.stores.observation import Observation, explain, holds
 from jeyn.workflows.inputs import Input
 
 if TYPE_CHECKING:
-    from jeyn.stores.runs import CacheEntry
+    from jeyn.stores.runs import CacheEntry, OperationRow
     from jeyn.stores.workspace import Workspace
 
 KEY_VERSION = 1  # of what a key covers
@@ -70,6 +70,21 @@ def look_up(workspace: Workspace, function: str, key: Key, *, explain: bool = Tr
         said = f"it has an effect, which no cache gives: {', '.join(effects)}" if effects else ""
         reasons.append(said or why_new(workspace.runs.last_entry(function), key))
     return Found(reason=reasons[0] if reasons else "")
+
+
+def why_it_ran(workspace: Workspace, row: OperationRow) -> str:
+    """Why an operation that has succeeded was not taken from the cache, as a look-up would have said before it."""
+    if row.effects:
+        return f"it has an effect, which no cache gives: {', '.join(row.effects)}"
+    entries = workspace.runs.entries(row.cache_key or "")
+    own = next((entry for entry in entries if entry.operation_key == row.key), None)
+    if own is None:
+        return ""
+    earlier = [entry for entry in entries if entry.operation_key < row.key]
+    if earlier:
+        return _differs(workspace, earlier[0]) or "its payloads were swept"
+    last = workspace.runs.last_entry(str(row.function), before=row.key)
+    return why_new(last, Key(f"sha256:{own.cache_key}", own.components))
 
 
 def why_new(last: CacheEntry | None, key: Key) -> str:

@@ -252,7 +252,7 @@ def _start(
     watch = watch or unwatched
     raise_problems(planned.plan)
     if on == "argo":
-        _refuse_on_argo(planned.plan, workspace, explain)
+        _refuse_on_argo(planned.plan, workspace)
     options = {"cache": cache, "isolated": isolated, "explain": explain, "workers": workers}
     with stopped_by_signals(outlives_terminal=on == "argo") as stop:
         row = create_run(workspace, planned, on, resumed)
@@ -307,7 +307,7 @@ def _engine(
 ) -> Engine:
     plan = planned.plan
     if row.engine == "argo":
-        return _argo_engine(workspace, row, plan, watch=watch, cache=cache, most=workers)
+        return _argo_engine(workspace, row, plan, watch=watch, cache=cache, explain=explain, most=workers)
     setup = _setup(workspace, planned, row, _unpacked(workspace, str(row.code)) if isolated else planned.root)
     workers = min(workers or os.cpu_count() or 1, plan.parallelism or 10_000)
     return LocalEngine(workspace, row, plan, setup, workers=workers, watch=watch, cache=cache, explain=explain)
@@ -323,11 +323,9 @@ class Engine(Protocol):
     def stop(self) -> None: ...
 
 
-def _refuse_on_argo(plan: Plan, workspace: Workspace, explain: bool) -> None:
+def _refuse_on_argo(plan: Plan, workspace: Workspace) -> None:
     problems = check_for_argo(plan, workspace)
     raise_problems(replace(plan, problems=problems))
-    if explain:
-        raise UsageError("only the local engine explains the cache", hint="leave --explain-cache out on Argo")
 
 
 def _argo_engine(workspace: Workspace, row: RunRow, plan: Plan, **options: Any) -> Engine:

@@ -35,7 +35,12 @@ _BY_KEY = Prepared(
         cache_entry.c.seq.desc(), cache_entry.c.operation.desc()
     )
 )
-_LAST_OF_FUNCTION = _ENTRY.where(operation.c.function == bindparam("called")).order_by(operation.c.key.desc()).limit(1)
+_LAST_OF_FUNCTION = (
+    _ENTRY.where(operation.c.function == bindparam("called"), operation.c.key < bindparam("before"))
+    .order_by(operation.c.key.desc())
+    .limit(1)
+)
+_AFTER_ALL = 2**62
 # A list of artefacts and the batch of a composite formula consist of others, which their documents name.
 _HAS_PARTS = ((artefact.c.type == "value") & artefact.c.document.contains('"format":"artefacts/1"')) | (
     (artefact.c.type == "dataset_batch") & artefact.c.document.contains('"kind":"union"')
@@ -106,10 +111,12 @@ def entries(database: Database, cache_key: str) -> list[CacheEntry]:
     return _entries(database.ask(_BY_KEY, digest=cache_key))
 
 
-def last_entry(database: Database, function: str) -> CacheEntry | None:
-    """The entry of a function's newest operation that has one."""
+def last_entry(database: Database, function: str, before: int | None = None) -> CacheEntry | None:
+    """The entry of a function's newest operation that has one; of those that were made `before` an operation."""
     with database.read() as connection:
-        found = _entries(connection.execute(_LAST_OF_FUNCTION, {"called": function}).all())
+        found = _entries(
+            connection.execute(_LAST_OF_FUNCTION, {"called": function, "before": before or _AFTER_ALL}).all()
+        )
     return found[0] if found else None
 
 

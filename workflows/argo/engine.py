@@ -54,6 +54,7 @@ class ArgoEngine:
         *,
         watch: Watch,
         cache: bool = True,
+        explain: bool = False,
         most: int | None = None,
     ) -> None:
         self.workspace, self.row, self.cache = workspace, run, cache
@@ -61,7 +62,9 @@ class ArgoEngine:
         self.most = most
         self.settings = argo_settings(workspace.settings.argo)
         self.argo = Argo(self.settings)
-        self.watcher = None if watch is unwatched else Watcher(workspace, run, plan, watch)
+        self.watcher: Watcher | None = None
+        if watch is not unwatched:
+            self.watcher = Watcher(workspace, run, plan, watch, cache=cache, explain=explain)
         self.error: Error | None = None
         self.stops = 0
         self.handed_over = False

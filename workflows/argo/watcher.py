@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from jeyn.sdk.plan import Plan, PlannedOperation
+from jeyn.workflows.cache import why_it_ran
 from jeyn.workflows.graph import DONE, SETTLED, map_state
 from jeyn.workflows.local.tasks import LONGEST_WAIT
 from jeyn.workflows.shown import shown
@@ -32,8 +33,11 @@ class _Told:
 class Watcher:
     """One run. `look()` tells what changed since it last looked: what began, what was printed, then what ended."""
 
-    def __init__(self, workspace: Workspace, run: RunRow, plan: Plan, watch: Watch) -> None:
+    def __init__(
+        self, workspace: Workspace, run: RunRow, plan: Plan, watch: Watch, *, cache: bool = True, explain: bool = False
+    ) -> None:
         self.workspace, self.run, self.watch = workspace, run, watch
+        self.cache, self.explain = cache, explain
         self.operations = plan.all_operations
         self._told: dict[str, _Told] = defaultdict(_Told)
         self._progress: dict[str, str] = {}
@@ -119,8 +123,18 @@ class Watcher:
                 seconds=_seconds(last) if last else None,
                 outputs=tuple(shown(self.workspace, id) for id in named),
                 error=row.error if state == "failed" else None,
+                reason=self._reason(row, state),
             )
         )
+
+    def _reason(self, row: OperationRow, state: str) -> str:
+        """Why it ran; of a fan-out the items say it."""
+        operation = self._operation(row)
+        if not self.explain or state != "succeeded" or (operation.mapped and row.item < 0):
+            return ""
+        if not (self.cache and operation.options.cache):
+            return "the cache is off for it"
+        return why_it_ran(self.workspace, row)
 
     def _operation(self, row: OperationRow) -> PlannedOperation:
         return self.operations[row.position]
