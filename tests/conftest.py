@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,6 +18,9 @@ from tests.quick_schema import QuickSchema
 REQUIRE_POSTGRES = "JEYN_REQUIRE_POSTGRES"
 # The folder of the test equipment; where it is set, a test that needs the equipment runs.
 EQUIPMENT = "JEYN_TEST_EQUIPMENT"
+# What a script runs in the background ignores Ctrl-C, and so would everything that a test starts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 LOCATIONS = ("JEYN_CATALOG", "JEYN_PAYLOADS", "JEYN_DATA")
 
 

@@ -154,8 +154,10 @@ def kill_at(moments: int, tmp_path: Path, seed: int) -> None:
     expected = made(undisturbed.last())
     chance = random.Random(seed)
     reached: set[str] = set()
-    for number in range(moments):
-        moment = duration * (number + chance.random()) / moments  # uniform: one in each slice
+    for number in range(4 * moments):
+        if number >= moments and reached:
+            break
+        moment = duration * (number % moments + chance.random()) / moments  # uniform: one in each slice
         again = chance.uniform(0, duration) if number % 3 == 0 else None
         project = project_in(tmp_path / f"killed-{number}")
         run = survive(project, moment, again, early=number % 5 == 4)
