@@ -313,9 +313,11 @@ class Worker:
         engine.poll()
         while (job := self.job) is None:  # a last one may be on its way; without one the process ends by itself
             time.sleep(0.05)
-        with suppress(JeynError):
-            record(self.workspace, job)  # by it a resumed run finds what was printed
-        os.killpg(os.getpgrp(), signal.SIGKILL)
+        try:
+            with suppress(JeynError):
+                record(self.workspace, job)  # by it a resumed run finds what was printed
+        finally:
+            os.killpg(os.getpgrp(), signal.SIGKILL)
 
 
 def prepare(setup: Mapping[str, Any]) -> tuple[Workspace, Spool]:

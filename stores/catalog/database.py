@@ -180,8 +180,10 @@ class Database:
             yield connection
             _end(connection, "commit")
         except BaseException:
-            _end(connection, "rollback")
-            connection.close()
+            try:
+                _end(connection, "rollback")
+            finally:
+                connection.close()
             raise
         if self.is_sqlite and not kept:
             kept.append(connection)
