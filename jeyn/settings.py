@@ -29,11 +29,11 @@ class Settings:
 
     root: Path
     home: Path
-    catalog: str
+    catalog: str = field(repr=False)  # it may hold a password
     payloads: str
     data: str
     actor: str
-    databases: Mapping[str, str] = field(default_factory=dict)
+    databases: Mapping[str, str] = field(default_factory=dict, repr=False)
     serializers: Mapping[str, str] = field(default_factory=dict)
     name: str = ""
     pipelines: Mapping[str, str] = field(default_factory=dict)

@@ -65,7 +65,7 @@ def state(found: Settings) -> dict[str, Any]:
         with database.read() as connection:
             lost = lost_triggers(connection, database.dialect) if revision in REVISIONS else []
         return {
-            "catalog": database.url.render_as_string(hide_password=True),
+            "catalog": database.shown,
             "revision": revision,
             "newest_revision": REVISIONS[-1],
             "current": revision == REVISIONS[-1],

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from jeyn.address import shown
 from jeyn.cli.output import Result, columns, command
 from jeyn.cli.workspace import catalog_file, settings
 from jeyn.errors import Invalid, JeynError, NoSpace, NotAllowed, NotFound, Unreachable
@@ -153,7 +154,7 @@ def _payloads(here: Settings) -> Check:
 
 def _data(here: Settings) -> Check:
     if "://" in here.data:
-        return Check("data", "ok", f"{here.data} (not looked into)")
+        return Check("data", "ok", f"{shown(here.data)} (not looked into)")
     if not Path(here.data).is_dir():
         raise NotFound(f'the data root "{here.data}" is no folder', hint="make it, or set data: or JEYN_DATA")
     if not os.access(here.data, os.R_OK | os.X_OK):

@@ -47,4 +47,6 @@ def need_catalog(found: Settings) -> None:
 
 def catalog_file(found: Settings) -> Path | None:
     """The file of an SQLite catalog."""
-    return Path(unquote(found.catalog.removeprefix(SQLITE))) if found.catalog.startswith(SQLITE) else None
+    if not found.catalog.startswith(SQLITE):
+        return None
+    return Path(unquote(found.catalog.removeprefix(SQLITE).partition("?")[0]))

@@ -7,7 +7,6 @@ catalog's clock, whose row stays locked until it commits. So the order of the cl
 from __future__ import annotations
 
 import os
-import re
 import sqlite3
 import time
 import weakref
@@ -21,6 +20,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
+from jeyn.address import shown, without_secrets
 from jeyn.errors import (
     Busy,
     Corrupt,
@@ -88,6 +88,16 @@ class Database:
         """The SQLite file."""
         found = self.url.database
         return Path(found) if self.is_sqlite and found else None
+
+    @property
+    def shown(self) -> str:
+        """Its address as people may see it."""
+        return shown(self.address)
+
+    @property
+    def address(self) -> str:
+        """What opens it, password included: never to be printed."""
+        return self.url.render_as_string(hide_password=False)
 
     @property
     def dialect(self) -> str:
@@ -203,7 +213,7 @@ class Database:
             engine = create_engine(self.url, **options)
         except (NoSuchModuleError, ModuleNotFoundError) as exc:
             raise UsageError(
-                f'the catalog "{self.url.render_as_string()}" needs a driver that is not installed ({exc})',
+                f'the catalog "{self.shown}" needs a driver that is not installed ({exc})',
                 hint='pip install "jeyn[postgres]" and use postgresql+psycopg://…',
             ) from exc
         if self.is_sqlite:
@@ -224,16 +234,16 @@ _TICK = {
 def _parse(url: str) -> URL:
     try:
         parsed = make_url(url)
-    except (ArgumentError, ValueError) as exc:
-        shown = re.sub(r"//[^/@]*@", "//…@", url)  # no secret in a message
-        raise UsageError(f'"{shown}" is no database address', hint="sqlite:///path or postgresql://…") from exc
+    except (ArgumentError, ValueError):
+        # Without the cause, which repeats the address.
+        raise UsageError(f'"{shown(url)}" is no database address', hint="sqlite:///path or postgresql://…") from None
     if parsed.drivername == "postgresql":
         parsed = parsed.set(drivername="postgresql+psycopg")
     if parsed.get_backend_name() not in ("sqlite", "postgresql"):
         raise UsageError(f'a catalog cannot be kept in "{parsed.drivername}"', hint="use sqlite:// or postgresql://")
     if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
         raise UsageError(
-            f'"{url}" names no file, and a catalog outlives its process', hint="sqlite:////path/catalog.db"
+            f'"{shown(url)}" names no file, and a catalog outlives its process', hint="sqlite:////path/catalog.db"
         )
     return parsed
 
@@ -296,7 +306,7 @@ def translated(database: Database) -> Iterator[None]:
 
 
 def _translate(exc: BaseException, database: Database) -> JeynError:
-    said, where = str(exc), database.url.render_as_string()
+    said, where = without_secrets(str(exc), database.address), database.shown
     low = said.lower()
     if REFUSAL in said:
         return Immutable("a saved artefact and its history never change", hint="save a new version instead")

@@ -82,8 +82,7 @@ def _is_current(connection: Connection, database: Database) -> bool:
     found = current_revision(connection)
     if found is not None and found not in REVISIONS:
         raise NewerSchema(
-            f'the catalog "{database.url.render_as_string()}" is at revision {found}, newer than this Jeyn '
-            f"({REVISIONS[-1]})",
+            f'the catalog "{database.shown}" is at revision {found}, newer than this Jeyn ({REVISIONS[-1]})',
             hint="upgrade Jeyn: pip install --upgrade jeyn",
         )
     return found == REVISIONS[-1]

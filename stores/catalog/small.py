@@ -74,11 +74,11 @@ class SmallPayloads:
         self.database = database
 
     def __reduce__(self) -> tuple[Callable[[str], SmallPayloads], tuple[str]]:
-        return _open, (self.database.url.render_as_string(hide_password=False),)
+        return _open, (self.database.address,)
 
     @property
     def url(self) -> str:
-        return self.database.url.render_as_string()
+        return self.database.shown
 
     def read(self, digest: str) -> bytes:
         data = self._data(digest)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from jeyn.address import shown
 from jeyn.errors import UsageError
 from jeyn.sdk.canonical import sha256_of
 from jeyn.stores.payloads.file import FilePayloads
@@ -29,12 +30,12 @@ def open_payloads(url: str, **options: Any) -> PayloadStore:
 
         return ObjectPayloads(url, **options)
     if options:
-        raise UsageError(f"'{url}' takes no options: {', '.join(sorted(options))}", hint="leave them out")
+        raise UsageError(f"'{shown(url)}' takes no options: {', '.join(sorted(options))}", hint="leave them out")
     if parts.scheme == "memory":
         return MemoryPayloads(url)
     if parts.scheme == "file" and parts.netloc in ("", "localhost") and parts.path.startswith("/"):
         return FilePayloads(Path(unquote(parts.path)))
-    raise UsageError(f"not a payload store: '{url}'", hint=f"give {_KNOWN}")
+    raise UsageError(f"not a payload store: '{shown(url)}'", hint=f"give {_KNOWN}")
 
 
 def is_far(url: str) -> bool:
@@ -57,8 +58,9 @@ def try_payloads(url: str) -> None:
 def _split(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
-    except ValueError as exc:
-        raise UsageError(f"not a url: '{url}'", hint=f"give {_KNOWN}") from exc
+    except ValueError:
+        # Without the cause, which repeats the url.
+        raise UsageError(f"not a url: '{shown(url)}'", hint=f"give {_KNOWN}") from None
     if "@" in parts.netloc:
         # The url is stored and printed, so a secret in it would be too; it is not repeated here either.
         raise UsageError(
@@ -66,5 +68,7 @@ def _split(url: str) -> SplitResult:
             hint="set them in the environment, such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
         )
     if parts.query or parts.fragment:
-        raise UsageError(f"'{url}' has a query or a fragment", hint="write '?' as %3F and '#' as %23 in a file url")
+        raise UsageError(
+            f"'{shown(url)}' has a query or a fragment", hint="write '?' as %3F and '#' as %23 in a file url"
+        )
     return parts

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from jeyn.address import shown
 from jeyn.errors import UsageError
 from jeyn.stores.sources.files import LocalRoot
 from jeyn.stores.sources.root import DataRoot
@@ -29,14 +30,15 @@ def open_root(url: str, **options: Any) -> DataRoot:
         return ObjectRoot(url, **options)
     if parts.scheme == "file" and parts.netloc in ("", "localhost") and parts.path.startswith("/"):
         return LocalRoot(Path(unquote(parts.path)))
-    raise UsageError(f'"{url}" is no data root', hint=_KNOWN)
+    raise UsageError(f'"{shown(url)}" is no data root', hint=_KNOWN)
 
 
 def _split(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
-    except ValueError as exc:
-        raise UsageError(f'"{url}" is no url of a data root', hint=_KNOWN) from exc
+    except ValueError:
+        # Without the cause, which repeats the url.
+        raise UsageError(f'"{shown(url)}" is no url of a data root', hint=_KNOWN) from None
     if "@" in parts.netloc:
         # The url is printed, so a secret in it would be too; it is not repeated here either.
         raise UsageError(
@@ -44,5 +46,7 @@ def _split(url: str) -> SplitResult:
             hint="set them in the environment, such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
         )
     if parts.query or parts.fragment:
-        raise UsageError(f'"{url}" has a query or a fragment', hint='write "?" as %3F and "#" as %23 in a file url')
+        raise UsageError(
+            f'"{shown(url)}" has a query or a fragment', hint='write "?" as %3F and "#" as %23 in a file url'
+        )
     return parts

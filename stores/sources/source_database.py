@@ -14,6 +14,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
+from jeyn import address
 from jeyn.errors import Busy, Corrupt, DataInvalid, JeynError, NotAllowed, Unreachable, UsageError
 
 BUSY_SECONDS = 60
@@ -23,9 +24,9 @@ _UNDECODABLE = "could not decode to utf-8"
 
 
 @contextmanager
-def snapshot(address: str) -> Iterator[Connection]:
+def snapshot(place: str) -> Iterator[Connection]:
     """A connection on which every statement sees the same commit; raises `Unreachable` and `UsageError`."""
-    url = _parsed(address)
+    url = _parsed(place)
     engine = _engine(url)
     try:
         with _errors(url, connecting=True):
@@ -39,14 +40,17 @@ def snapshot(address: str) -> Iterator[Connection]:
 
 
 def shown(url: URL) -> str:
-    """The address without user, password and options, any of which may be secret."""
-    place = f"{url.host or ''}{f':{url.port}' if url.port else ''}"
-    return f"{url.get_backend_name()}://{place}/{url.database or ''}"
+    """The address without what may be secret in it."""
+    return address.shown(_whole(url))
 
 
-def _parsed(address: str) -> URL:
+def _whole(url: URL) -> str:
+    return url.set(drivername=url.get_backend_name()).render_as_string(hide_password=False)
+
+
+def _parsed(place: str) -> URL:
     try:
-        url = make_url(address)
+        url = make_url(place)
     except (ArgumentError, ValueError):
         # Neither the address nor the error that may repeat it: it holds a password.
         raise UsageError("the address of the database cannot be parsed", hint=_KNOWN) from None
@@ -93,15 +97,19 @@ def _errors(url: URL, *, connecting: bool = False) -> Iterator[None]:
     except JeynError:
         raise
     except DBAPIError as exc:
-        raise _translated(exc, shown(url), connecting) from exc
+        raise _translated(exc, _said(exc.orig, url), shown(url), connecting) from exc
     except sqlite3.Error as exc:
-        raise _unreachable(str(exc), shown(url)) from exc
+        raise _unreachable(_said(exc, url), shown(url)) from exc
     except SQLAlchemyError as exc:
-        raise UsageError(f'the query on "{shown(url)}" failed: {exc}', hint="correct the query") from exc
+        raise UsageError(f'the query on "{shown(url)}" failed: {_said(exc, url)}', hint="correct the query") from exc
 
 
-def _translated(exc: DBAPIError, where: str, connecting: bool) -> JeynError:
-    said, kind = str(exc.orig).strip(), type(exc.orig).__name__
+def _said(exc: BaseException | None, url: URL) -> str:
+    return address.without_secrets(str(exc).strip(), _whole(url))
+
+
+def _translated(exc: DBAPIError, said: str, where: str, connecting: bool) -> JeynError:
+    kind = type(exc.orig).__name__
     low = said.lower()
     if _UNDECODABLE in low or kind in ("DataError", "NumericValueOutOfRange") or _is_a(exc, "DataError"):
         return DataInvalid(

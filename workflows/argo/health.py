@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from jeyn.address import shown
 from jeyn.errors import Incompatible, Invalid, JeynError, NotAllowed, NotFound
 from jeyn.workflows.argo.kubernetes import Kubernetes, Manifest
 from jeyn.workflows.argo.service import Argo
@@ -99,7 +100,7 @@ def _wrong(name: str, error: JeynError) -> Finding:
 def _server(argo: Argo) -> Finding:
     version = argo.version()
     check_argo(version)
-    return Finding("argo server", f"{argo.settings.server} is {version.partition('+')[0]}")
+    return Finding("argo server", f"{shown(argo.settings.server)} is {version.partition('+')[0]}")
 
 
 def _kubernetes(cluster: Kubernetes) -> Finding:

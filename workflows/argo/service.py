@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from jeyn.address import shown
 from jeyn.errors import Conflict, Invalid, JeynError, NotAllowed, NotFound, Unreachable
 from jeyn.project_file import ArgoSettings
 from jeyn.settings import variable
@@ -134,12 +135,12 @@ class Argo:
 
     def _unreachable(self, why: str) -> Unreachable:
         return Unreachable(
-            f'the Argo server at "{self.settings.server}" cannot be reached: {why}',
+            f'the Argo server at "{shown(self.settings.server)}" cannot be reached: {why}',
             hint="set argo: server: in jeyn.yaml, or JEYN_ARGO_SERVER; it may need a port-forward or a VPN",
         )
 
     def _refused(self, code: int, said: str) -> JeynError:
-        server, namespace = self.settings.server, self.settings.namespace
+        server, namespace = shown(self.settings.server), self.settings.namespace
         if code in (401, 403):
             return NotAllowed(
                 f'the Argo server at "{server}" does not allow it in the namespace "{namespace}": {said}',

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from jeyn.address import shown
 from jeyn.errors import Incompatible, JeynError, UsageError
 from jeyn.sdk.plan import Constant, Items, Options, Plan, PlannedOperation, SecretInput, Source, leaves
 from jeyn.sdk.secret import variable_of
@@ -145,7 +146,8 @@ def local_places(settings: Settings) -> Iterator[Found]:
     )
     for what, place, is_local, key, variable, example in places:
         if is_local:
-            message = f'the {what} "{place}" is on this machine, where no pod can reach it'
+            seen = shown(place) if "://" in place else place
+            message = f'the {what} "{seen}" is on this machine, where no pod can reach it'
             yield what, Incompatible(message, hint=f"set {key}: in jeyn.yaml, or {variable}, to a place like {example}")
 
 
