@@ -1,7 +1,7 @@
 """Where things are: the project root, `jeyn.yaml` and the environment, read once, here and nowhere else (SEMANTICS 30).
 
-What is set in the environment wins over `jeyn.yaml`, and arguments win over both. Relative paths in `jeyn.yaml` start
-at the project root; those in the environment at the working folder.
+What is set in the environment wins over `jeyn.yaml`, and arguments win over both. Relative paths and SQLite addresses
+start at the project root, wherever the program was started; those that Python or `--home` gives at the working folder.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from jeyn.errors import UsageError
 
 PROJECT_FILE = "jeyn.yaml"
-MARKERS = (PROJECT_FILE, ".jeyn", "pyproject.toml")
+HOME_FOLDER = ".jeyn"
+MEMORY = ("", ":memory:", "file::memory:")
 
 
 @dataclass(frozen=True)
@@ -60,24 +61,33 @@ class Settings:
         root = project_root(start)
         project = read_project_file(root / PROJECT_FILE, is_checked=is_checked)
         env = os.environ
-        folder = _path(home, env.get("JEYN_HOME"), project.get("home"), root, default=root / ".jeyn")
+        folder = _path(home, env.get("JEYN_HOME"), project.get("home"), root, default=root / HOME_FOLDER)
+        here = Path.cwd() if catalog or payloads else root  # a root is found without a working folder
+        kept = _database(catalog, here) or _database(env.get("JEYN_CATALOG") or project.get("catalog"), root)
+        stored = _store(payloads, here) or _store(env.get("JEYN_PAYLOADS") or project.get("payloads"), root)
+        databases = project.get("databases", {}) | _databases(env)
         return cls(
             root=root,
             home=folder,
-            catalog=catalog or env.get("JEYN_CATALOG") or project.get("catalog") or _sqlite(folder / "catalog.db"),
-            payloads=payloads
-            or env.get("JEYN_PAYLOADS")
-            or project.get("payloads")
-            or f"file://{quote(str(folder / 'payloads'))}",
+            catalog=kept or _sqlite(folder / "catalog.db"),
+            payloads=stored or _file(folder / "payloads"),
             data=_location(data, env.get("JEYN_DATA"), project.get("data"), root),
             actor=actor or env.get("JEYN_ACTOR") or _user(),
-            databases=project.get("databases", {}) | _databases(env),
+            databases={name: _database(each, root) for name, each in databases.items()},
             serializers=project.get("serializers", {}),
             name=project.get("name", ""),
             pipelines=project.get("pipelines", {}),
             operations=project.get("operations", {}),
             argo=project.get("argo", {}) | _argo(env),
         )
+
+    @property
+    def own_files(self) -> tuple[Path, ...]:
+        """The folders and files that Jeyn itself keeps: the home, and a catalog or payload store beside it."""
+        catalog = _local(self.catalog, "sqlite:///")
+        beside = [catalog.with_name(catalog.name + end) for end in ("", "-wal", "-shm", ".lock")] if catalog else []
+        payloads = _local(self.payloads, "file://")
+        return (self.home, *beside, *([payloads] if payloads else []))
 
     def database(self, name: str) -> str:
         """The address of a named database; raises `UsageError` with how to set it."""
@@ -106,12 +116,29 @@ def variable(name: str) -> str:
 
 
 def project_root(start: Path) -> Path:
-    """The nearest ancestor with `jeyn.yaml`, `.jeyn` or `pyproject.toml`, else the folder itself."""
+    """The nearest ancestor with `jeyn.yaml`, else with `pyproject.toml` or `.git`, else the folder itself.
+
+    A bare `.jeyn` marks only the folder that it is in: one that an experiment left behind further up takes in nobody.
+    """
     folder = start if start.is_dir() else start.parent
-    for candidate in (folder, *folder.parents):
-        if any((candidate / marker).exists() for marker in MARKERS):
-            return candidate
-    return folder
+    above = (folder, *folder.parents)
+    found = next((each for each in above if _has(each, PROJECT_FILE)), None)
+    if found is None and not (_has(folder, HOME_FOLDER) and not _is_no_project(folder)):
+        found = next((each for each in above if _is_marked(each)), None)
+    return found or folder
+
+
+def _is_marked(folder: Path) -> bool:
+    return _has(folder, "pyproject.toml") or (_has(folder, ".git") and not _is_no_project(folder))
+
+
+def _is_no_project(folder: Path) -> bool:
+    """`/` and the home folder hold what tools keep there: settings under `.git`, a catalog in `.jeyn`."""
+    return folder in (Path(folder.anchor), Path("~").expanduser().resolve())
+
+
+def _has(folder: Path, name: str) -> bool:
+    return os.path.exists(folder / name)  # noqa: PTH110 - Path.exists raises in a folder that may not be read
 
 
 def read_project_file(path: Path, *, is_checked: bool = False) -> dict[str, Any]:
@@ -137,8 +164,44 @@ def _read_again(path: Path) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value is not None}
 
 
+def _local(address: str, scheme: str) -> Path | None:
+    return Path(unquote(address.removeprefix(scheme).partition("?")[0])) if address.startswith(scheme) else None
+
+
 def _sqlite(path: Path) -> str:
     return f"sqlite:///{quote(str(path))}"
+
+
+def _file(path: Path) -> str:
+    return f"file://{quote(str(path))}"
+
+
+def _database(address: str | None, start: Path) -> str:
+    """A database's address; the file of an SQLite one, where it is relative, is one below `start`."""
+    scheme, slashes, place = (address or "").partition(":///")
+    if not slashes or scheme.partition("+")[0] != "sqlite":
+        return address or ""
+    path, mark, query = place.partition("?")
+    if path in MEMORY:
+        return str(address)
+    uri = "file:" if path.startswith("file:") else ""
+    return f"{scheme}:///{uri}{_below(start, path.removeprefix('file:'))}{mark}{query}"
+
+
+def _store(url: str | None, start: Path) -> str:
+    """A payload store's url; a folder, or a `file:` url that is relative, is below `start`."""
+    if not url:
+        return ""
+    scheme, colon, place = url.partition(":")
+    if not colon or "/" in scheme:
+        return _file(Path(_below(start, url)))
+    if scheme != "file" or place.startswith("/"):
+        return url
+    return f"file://{quote(str(start))}/{place}"
+
+
+def _below(start: Path, path: str) -> str:
+    return os.path.normpath(start / os.path.expanduser(path))  # noqa: PTH111
 
 
 def _path(
@@ -146,9 +209,8 @@ def _path(
 ) -> Path:
     if given is not None:
         return Path(given).expanduser().resolve()
-    if from_env:
-        return Path(from_env).expanduser().resolve()
-    return (root / Path(str(from_file)).expanduser()).resolve() if from_file else default
+    found = from_env or from_file
+    return (root / Path(str(found)).expanduser()).resolve() if found else default
 
 
 def _location(given: str | os.PathLike[str] | None, from_env: str | None, from_file: Any, root: Path) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import AbstractContextManager
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jeyn.sdk.workspace import current_workspace, use_workspace
@@ -27,7 +29,7 @@ def use(workspace: Workspace) -> AbstractContextManager[Workspace]:
 
 def context() -> Workspace:
     """The current workspace: the one in use, else the one that settings name."""
-    return current_workspace() or _from_settings(Settings.load())
+    return current_workspace() or _from_settings(Settings.load(_running_script()))
 
 
 def search(text: str = "", **options: Any) -> Any:
@@ -49,6 +51,16 @@ def impact(ref: Any, new_catalog: Any = None) -> Any:
 def diff(old: Any, new: Any) -> Any:
     """`Workspace.diff` on the current workspace."""
     return context().diff(old, new)
+
+
+def _running_script() -> Path | None:
+    """The file of `python sub/go.py`, whose project `jeyn run sub/go.py` takes too; None for tools and notebooks."""
+    main = sys.modules.get("__main__")
+    file = Path(getattr(main, "__file__", None) or "")
+    if getattr(main, "__spec__", None) is not None or file.suffix != ".py" or not file.is_file():
+        return None
+    path = file.resolve()
+    return None if {"site-packages", "dist-packages"} & {*path.parts} else path
 
 
 @cache

@@ -40,7 +40,7 @@ def test_all_keys_reach_the_settings(yaml: Path) -> None:
     yaml.write_text(WHOLE)
     found = Settings.load()
     assert (found.name, found.home) == ("digits", yaml.parent / ".home")
-    assert (found.catalog, found.payloads) == ("sqlite:///catalog.db", "memory://x")
+    assert (found.catalog, found.payloads) == (f"sqlite:///{yaml.parent}/catalog.db", "memory://x")
     assert found.data == str(yaml.parent / "samples")
     assert found.databases == {"shop": "sqlite:///shop.db"}
     assert found.serializers == {"a.B": "c:D"}

@@ -79,7 +79,7 @@ def packaged(settings: Settings, planned: Planned) -> CodePackage:
 
     return package_code(
         planned.root,
-        home=settings.home,
+        kept=settings.own_files,
         data=Path(settings.data) if "://" not in settings.data else planned.root,
         excluded_patterns=planned.sources,
         extra=planned.extra,

@@ -375,8 +375,15 @@ def _unpacked(workspace: Workspace, code: str) -> Path:
 
 def _root_of(pipeline: Pipeline[...], workspace: Workspace) -> Path:
     """The root of the project that a pipeline's file is in; a notebook's is where it was started."""
-    file = pipeline.function.__code__.co_filename
-    return project_root(Path(file).resolve()) if Path(file).is_file() else workspace.settings.root
+    file, own = Path(pipeline.function.__code__.co_filename), workspace.settings.root
+    if not file.is_file() or _is_imported_from(own, file.resolve(), pipeline.function.__module__):
+        return own
+    return project_root(file.resolve())
+
+
+def _is_imported_from(root: Path, file: Path, module: str) -> bool:
+    """Whether workers can import a file by its name from there: `lib/flow.py` as `lib.flow`."""
+    return file.is_relative_to(root) and ".".join(file.relative_to(root).with_suffix("").parts) == module
 
 
 class _Counting:

@@ -24,6 +24,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -292,7 +293,12 @@ class Worker:
 
         self.job = job
         signal.signal(signal.SIGTERM, _stop)
-        answer = execute(self.workspace, job, heart, report, self._await_turn, self.code)
+        try:
+            answer = execute(self.workspace, job, heart, report, self._await_turn, self.code)
+        except Exception as exc:
+            # Before the attempt began, or where its end could not be written: the engine writes it.
+            traceback.print_exc()
+            answer = {"lost": error_of(exc, self.workspace.settings.root, job.operation)}
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         self.job = None
         self.send({**answer, "printed": spool.has_any})

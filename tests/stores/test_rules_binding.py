@@ -230,11 +230,11 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "project"
 
 
-@pytest.mark.parametrize("marker", ["jeyn.yaml", ".jeyn", "pyproject.toml"])
+@pytest.mark.parametrize("marker", ["jeyn.yaml", "pyproject.toml", ".git"])
 def test_rule_30_the_root_is_the_nearest_marked_ancestor(tree: Path, marker: str) -> None:
     (tree / "pyproject.toml").touch()
     below = tree / "team" / marker
-    below.mkdir() if marker == ".jeyn" else below.touch()
+    below.mkdir() if marker == ".git" else below.touch()
     assert project_root(tree / "team" / "deep") == tree / "team"
     pipeline = tree / "team" / "deep" / "pipeline.py"
     pipeline.touch()
@@ -242,6 +242,31 @@ def test_rule_30_the_root_is_the_nearest_marked_ancestor(tree: Path, marker: str
 
 
 def test_rule_30_without_a_marker_it_is_the_folder(tree: Path) -> None:
+    assert project_root(tree / "team") == tree / "team"
+
+
+def test_rule_30_a_project_file_further_up_wins_over_other_marks(tree: Path) -> None:
+    (tree / "jeyn.yaml").touch()
+    (tree / "team" / ".git").touch()  # as in a worktree or a submodule
+    (tree / "team" / "deep" / "pyproject.toml").touch()
+    assert project_root(tree / "team" / "deep") == tree
+
+
+def test_rule_30_a_bare_home_marks_only_the_folder_that_it_is_in(tree: Path) -> None:
+    (tree / "pyproject.toml").touch()
+    (tree / "team" / ".jeyn").mkdir()
+    assert project_root(tree / "team") == tree / "team"
+    assert project_root(tree / "team" / "deep") == tree
+
+
+@pytest.mark.parametrize("marker", [".jeyn", ".git"])
+def test_rule_30_the_users_home_is_no_project(tree: Path, marker: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tree / "team"))
+    (tree / "team" / marker).mkdir()
+    assert project_root(tree / "team" / "deep") == tree / "team" / "deep"
+    (tree / "pyproject.toml").touch()
+    assert project_root(tree / "team") == tree
+    (tree / "team" / "jeyn.yaml").touch()  # said in as many words
     assert project_root(tree / "team") == tree / "team"
 
 
@@ -262,11 +287,46 @@ def test_rule_30_arguments_win_over_the_environment_and_that_over_the_file(
     assert Settings.load().home == tree / "from-file"
     monkeypatch.setenv("JEYN_HOME", "from-env")
     monkeypatch.setenv("JEYN_CATALOG", "sqlite:///env.db")
-    # What the environment says starts at the working folder.
-    assert Settings.load().home == tree / "team" / "deep" / "from-env"
-    assert Settings.load().catalog == "sqlite:///env.db"
+    assert Settings.load().home == tree / "from-env"
+    assert Settings.load().catalog == f"sqlite:///{tree}/env.db"
     assert Settings.load(home=tree / "given", catalog="sqlite:///given.db").home == tree / "given"
-    assert Settings.load(catalog="sqlite:///given.db").catalog == "sqlite:///given.db"
+    # What Python gives starts where the program stands.
+    assert Settings.load(catalog="sqlite:///given.db").catalog == f"sqlite:///{tree}/team/deep/given.db"
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ("sqlite:///cat.db", "sqlite:///{root}/cat.db"),
+        ("sqlite:///./a/../cat.db?timeout=5", "sqlite:///{root}/cat.db?timeout=5"),
+        ("sqlite+pysqlite:///cat.db", "sqlite+pysqlite:///{root}/cat.db"),
+        ("sqlite:///file:cat.db?mode=ro&uri=true", "sqlite:///file:{root}/cat.db?mode=ro&uri=true"),
+        ("sqlite:////elsewhere/cat.db", "sqlite:////elsewhere/cat.db"),
+        ("postgresql://host/cat.db", "postgresql://host/cat.db"),
+    ],
+)
+def test_rule_30_relative_addresses_of_databases_start_at_the_root(
+    tree: Path, said: str, meant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tree / "jeyn.yaml").write_text(f"catalog: {said}\ndatabases: {{shop: '{said}'}}\n")
+    meant = meant.format(root=tree)
+    assert (Settings.load().catalog, Settings.load().databases["shop"]) == (meant, meant)
+    monkeypatch.setenv("JEYN_CATALOG", said)
+    monkeypatch.setenv("JEYN_DATABASE_OTHER", said)
+    assert (Settings.load().catalog, Settings.load().databases["other"]) == (meant, meant)
+
+
+@pytest.mark.parametrize("said", ["file:bytes", "bytes", "./bytes", "file:./bytes"])
+def test_rule_30_a_relative_payload_store_starts_at_the_root(
+    tree: Path, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tree / "jeyn.yaml").touch()
+    monkeypatch.setenv("JEYN_PAYLOADS", said)
+    monkeypatch.setenv("JEYN_DATA", "samples")
+    with jeyn.open() as workspace:
+        a_batch(workspace)
+        assert workspace.settings.data == str(tree / "samples")
+    assert any((tree / "bytes").iterdir())
 
 
 @pytest.mark.parametrize("text", ["- a list\n", "hoem: typo\n", "data: [unclosed\n", "!!python/object:os.system {}\n"])

@@ -33,7 +33,7 @@ def names(package: CodePackage) -> set[str]:
 
 
 def pack(root: Path, **options: Any) -> CodePackage:
-    return package_code(root, home=root / ".jeyn", **options)
+    return package_code(root, kept=(root / ".jeyn",), **options)
 
 
 @pytest.fixture

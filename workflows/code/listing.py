@@ -27,9 +27,9 @@ class Listing(NamedTuple):
     dirty: bool
 
 
-def list_files(root: Path, *, home: Path, data: Path, excluded_patterns: Sequence[str] = ()) -> Listing:
+def list_files(root: Path, *, kept: Sequence[Path], data: Path, excluded_patterns: Sequence[str] = ()) -> Listing:
     """The files of the project at `root` (resolved) that its code may need; data and caches are left out."""
-    rules = _Rules(root, home.resolve(), data.resolve(), excluded_patterns)
+    rules = _Rules(root, kept, data.resolve(), excluded_patterns)
     status = _git_start(root, "status", "--porcelain=v2", "--branch", "-z", "--", ".")
     listed = _git(root, "ls-files", "-co", "--exclude-standard", "-z")
     prefix = _git(root, "rev-parse", "--show-prefix")
@@ -45,14 +45,17 @@ def list_files(root: Path, *, home: Path, data: Path, excluded_patterns: Sequenc
 class _Rules:
     """What is never in a package, whatever git says."""
 
-    def __init__(self, root: Path, home: Path, data: Path, excluded_patterns: Sequence[str]) -> None:
-        self.root, self.home, self.data = root, home, data
+    def __init__(self, root: Path, kept: Sequence[Path], data: Path, excluded_patterns: Sequence[str]) -> None:
+        self.root, self.data = root, data
+        self.kept = frozenset(each.resolve() for each in kept)
         self._patterns = _compiled(excluded_patterns)
         self._ignored = _ignore_file(root / IGNORE_FILE)
         self._folders: dict[str, bool] = {"": True}
 
     def keeps(self, path: str) -> bool:
-        return self.keeps_folder(path.rpartition("/")[0]) and not self._ignored(path) and not self._is_data(path)
+        if self._ignored(path) or self._is_data(path) or self.root / path in self.kept:
+            return False
+        return self.keeps_folder(path.rpartition("/")[0])
 
     def keeps_folder(self, folder: str) -> bool:
         if folder not in self._folders:
@@ -61,7 +64,7 @@ class _Rules:
 
     def _is_cache(self, folder: str) -> bool:
         place = self.root / folder
-        return place.name in (".git", "__pycache__") or place == self.home or is_environment(place)
+        return place.name in (".git", "__pycache__") or place in self.kept or is_environment(place)
 
     def _is_data(self, path: str) -> bool:
         place = self.root / path
@@ -89,7 +92,8 @@ def _ignore_file(path: Path) -> Callable[[str], bool]:
 
 def _is_file(path: Path) -> bool:
     """Files and links that are there; a submodule or another repository is a folder here."""
-    return path.is_symlink() or path.is_file()
+    # Not Path's own, which raise below what may not be read.
+    return os.path.islink(path) or os.path.isfile(path)  # noqa: PTH113, PTH114
 
 
 def _by_suffix(root: Path, rules: _Rules) -> Iterator[str]:
@@ -151,4 +155,4 @@ def _is_about(path: str, paths: Sequence[str], rules: _Rules) -> bool:
     """Whether a changed path is a file of the package, a new folder with some, or one that is gone."""
     if path.endswith("/"):
         return any(each.startswith(path) for each in paths)
-    return path in paths or (rules.keeps(path) and not (rules.root / path).exists())
+    return path in paths or (rules.keeps(path) and not os.path.exists(rules.root / path))  # noqa: PTH110

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from functools import cache
 from pathlib import Path
@@ -19,7 +20,8 @@ def is_local(path: Path, root: Path) -> bool:
 
 def is_environment(folder: Path) -> bool:
     """Whether a folder is a virtual environment or holds installed packages."""
-    return folder.name in ("site-packages", "dist-packages") or (folder / "pyvenv.cfg").exists()
+    # Not Path.exists, which raises in a folder that may not be read.
+    return folder.name in ("site-packages", "dist-packages") or os.path.exists(folder / "pyvenv.cfg")  # noqa: PTH110
 
 
 def search_folders(root: Path) -> list[Path]:

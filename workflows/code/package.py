@@ -41,19 +41,20 @@ class CodePackage:
 def package_code(
     root: Path,
     *,
-    home: Path,
+    kept: Sequence[Path],
     data: Path | None = None,
     excluded_patterns: Sequence[str] = (),
     extra: Mapping[str, str] | None = None,
 ) -> CodePackage:
     """The package of the project at `root`.
 
-    `excluded_patterns` are the sources of formulas, below `data` (default: the root): data is no code (SEMANTICS 16).
+    `kept` is what Jeyn keeps itself; `excluded_patterns` are the sources of formulas, below `data` (default: the root):
+    data is no code (SEMANTICS 16).
     `extra` are modules that are no files: path -> text, such as a notebook's. Raises `Invalid` for a file or package
     that is too large.
     """
     root = root.resolve()
-    listing = list_files(root, home=home, data=data or root, excluded_patterns=excluded_patterns)
+    listing = list_files(root, kept=kept, data=data or root, excluded_patterns=excluded_patterns)
     _refuse_large(root, listing.paths)
     members = {path: member for path in listing.paths if (member := _member(root, path)) is not None}
     members |= {path: Member(path, text.encode()) for path, text in (extra or {}).items()}
@@ -64,15 +65,15 @@ def package_code(
 
 
 def _member(root: Path, path: str) -> Member | None:
-    """A file's member; None for a link that leads out of the project, and for a file that just went."""
+    """A file's member; None for a link that leads out of the project, and for what just went or may not be read."""
     place = root / path
     try:
         if place.is_symlink():
             return _link(root, path, place)
         with place.open("rb") as file:
             return Member(path, file.read(), bool(os.fstat(file.fileno()).st_mode & 0o100))
-    except FileNotFoundError:
-        return None
+    except (FileNotFoundError, PermissionError):
+        return None  # no operation here can import it either
     except OSError as exc:
         raise NotAllowed(
             f'"{path}" cannot be read: {exc.strerror}', hint=f"check who owns it, or name it in {IGNORE_FILE}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections import Counter, deque
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ from jeyn.errors import Interrupted, JeynError, TimedOut, WorkerDied
 from jeyn.sdk.plan import Plan, PlannedOperation
 from jeyn.stores.catalog.operations import NewOperation, Settled
 from jeyn.workflows.cache import key_of, look_up
-from jeyn.workflows.failure import Error, error_of
+from jeyn.workflows.failure import Error, error_of, raised
 from jeyn.workflows.graph import DONE, Graph, evaluate, map_state
 from jeyn.workflows.inputs import Input, Outputs, Produced, Results
 from jeyn.workflows.local.pool import Pool
@@ -30,6 +31,7 @@ POLL_SECONDS = 0.2
 HEARTBEAT_SECONDS = 5.0
 SHORT_SECONDS = 0.05
 SETTLE_AT_ONCE = 500
+_CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL)
 
 
 class LocalEngine:
@@ -320,6 +322,10 @@ class LocalEngine:
         if "claims" in answer:
             self.turns.hold(worker, task)
             return
+        if "lost" in answer:
+            self.pool.kill(worker)
+            self._lost(worker, task, raised(answer["lost"]), "failed", time.monotonic() - worker.started)
+            return
         if answer["printed"]:
             self._print(worker, task, last=True)
         self.pool.release(worker)
@@ -359,7 +365,7 @@ class LocalEngine:
         self._settle(task, "failed", attempt=task.attempt, seconds=seconds, error=error)
 
     def _died(self, worker: Worker) -> None:
-        """The process ended by itself: killed for its memory, or crashed in native code."""
+        """The process ended by itself: killed for its memory, crashed in native code, or told to by the user's code."""
         task = self.pool.running.get(worker)
         seconds = time.monotonic() - worker.started
         could_not_start = self.pool.could_not_start(worker)
@@ -372,7 +378,7 @@ class LocalEngine:
             return
         exc = WorkerDied(
             f'the process of "{task.name}" {_how_it_ended(worker.process.returncode)}',
-            hint="a crash in native code or too little memory; see what it printed, give it less to do at once",
+            hint=_what_to_do(worker.process.returncode),
         )
         self._lost(worker, task, exc, "failed", seconds)
 
@@ -418,6 +424,8 @@ class LocalEngine:
         """An operation may have come to its end in the meantime; what it saved stands."""
         if "done" in answer:
             self._answer(worker, answer)
+        elif "lost" in answer:
+            self._cancel(worker)
         elif "failed" in answer:
             task = self.pool.running[worker]
             self._print(worker, task, last=True)
@@ -469,3 +477,13 @@ def _how_it_ended(code: int | None) -> str:
     if code is not None and code < 0:
         return f"was killed by signal {-code}" + (" (out of memory?)" if code == -9 else "")
     return f"ended with exit code {code}"
+
+
+def _what_to_do(code: int | None) -> str:
+    if code is None or code >= 0:
+        return "its code ended it, as os._exit does; see what it printed, and raise an error instead"
+    if -code == signal.SIGKILL:
+        return "too little memory, most often: see what it printed, give it less to do at once (--workers)"
+    if -code in _CRASHES:
+        return "a crash in native code: see what it printed, and which library it called last"
+    return "somebody sent it that signal; see what it printed"
