@@ -43,6 +43,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from jeyn.printable import printable
+
 
 class JeynError(Exception):
     """The root: `message` says what failed with the value, `hint` says what to do next."""
@@ -63,7 +65,8 @@ class JeynError(Exception):
         return "".join(f"_{c}" if c.isupper() and i else c.upper() for i, c in enumerate(name)).upper()
 
     def __str__(self) -> str:
-        return f"{self.message}\n  → {self.hint}" if self.hint else self.message
+        # Names, cells and what others said are in it, and it is printed by whoever catches it.
+        return printable(f"{self.message}\n  → {self.hint}" if self.hint else self.message)
 
 
 class OperationFailed(JeynError):

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from jeyn.cli.board import FINISHED, Board, Line, counted, duration
+from jeyn.printable import coloured, printable
 from jeyn.workflows.watch import Event, ItemsKnown, OperationChanged, Printed, RunStarted, Watch
 
 REDRAWS = 10  # a second
@@ -67,13 +68,19 @@ def live_display(console: Console | None = None) -> Iterator[Watch]:
 def say(console: Console, *lines: Text) -> None:
     """Prints lines, never cut: what is no terminal has no width."""
     for line in lines:
-        console.print(line, soft_wrap=True)
+        console.print(_safe(line), soft_wrap=True)
+
+
+def _safe(text: Text) -> Text:
+    """Names, messages and progress are somebody's text, and rich lets most of what acts on a terminal through."""
+    text.plain = printable(text.plain)
+    return text
 
 
 def printed(event: Printed) -> list[Text]:
     """An operation's own lines behind its name; colours stay, anything else that moves a terminal does not."""
     prefix = (f"{event.operation} | ", "dim")
-    return [Text.assemble(prefix, Text.from_ansi(line)) for line in event.text.rstrip("\n").split("\n")]
+    return [Text.assemble(prefix, Text.from_ansi(coloured(line))) for line in event.text.rstrip("\n").split("\n")]
 
 
 class PlainDisplay:
@@ -187,7 +194,7 @@ class LiveDisplay:
         table.add_column(justify="right", no_wrap=True)
         table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
         for line in shown:
-            table.add_row(*self._row(line))
+            table.add_row(*map(_safe, self._row(line)))
         hidden = Counter(line.state for line in lines) - Counter(line.state for line in shown)
         more = [Text(f"{'...' if self.ascii else '…'} {hidden.total():,} more: {counted(hidden)}", style="dim")]
         return Group(table, *(more if hidden else []))

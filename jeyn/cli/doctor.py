@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from jeyn.address import shown
-from jeyn.cli.output import Result, columns, command
+from jeyn.cli.output import Result, columns, command, styled
 from jeyn.cli.workspace import catalog_file, settings
 from jeyn.errors import Invalid, JeynError, NoSpace, NotAllowed, NotFound, Unreachable
 
@@ -63,7 +63,7 @@ def _error(failed: list[Check]) -> JeynError | None:
 def _lines(found: list[Check]) -> Iterator[str]:
     table = columns([(check.status.ljust(4), check.name, check.found) for check in found]).splitlines()
     for check, line in zip(found, table, strict=True):
-        yield click.style(line[:4], fg=COLOURS[check.status]) + line[4:]
+        yield styled(line[:4], fg=COLOURS[check.status]) + line[4:]
         if check.cure:
             yield f"      → {check.cure}"
 

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from jeyn.cli.output import Result, command
+from jeyn.cli.output import Result, asked, command, put
 from jeyn.cli.runs import LOST, run_ids, run_json, state_of
 from jeyn.cli.workspace import opened
 from jeyn.errors import NotFound
+from jeyn.printable import coloured
 
 if TYPE_CHECKING:
     from jeyn.stores.runs import LogChunk, RunRow
@@ -24,38 +25,38 @@ POLL_SECONDS = 0.5
 @click.argument("run", shell_complete=run_ids)
 @click.argument("operation", required=False)
 @click.option("--follow", "-f", is_flag=True, help="Go on until the run ends.")
-def logs(run: str, operation: str | None, follow: bool) -> Result:
+@click.option("--raw", is_flag=True, help="Every byte as it was written, also those that act on a terminal.")
+def logs(run: str, operation: str | None, follow: bool, raw: bool) -> Result:
     """Show what the operations of RUN wrote to stdout, stderr and their loggers, or one OPERATION only.
 
-    RUN is a run's id, the beginning of it, or last.
+    RUN is a run's id, the beginning of it, or last. Colours are shown, and nothing else that acts on a terminal.
     """
-    from jeyn.cli.output import asked
-
     with opened() as workspace:
         row = workspace.runs.get(run)
         _recover(workspace, row)
         _need_operation(workspace, row, operation)
         chunks = _followed(workspace, row, operation) if follow else _written(workspace, row, operation, 0)
-        lines = LogLines(one=operation)
-        if follow and not asked().json:
+        lines = LogLines(one=operation, raw=raw)
+        if not asked().json:
             for chunk in chunks:
-                click.echo(lines.text(chunk), nl=False)
+                put(lines.text(chunk), nl=False, colour=raw or None)
             return Result()
-        found = list(chunks)
-        data = run_json(workspace, workspace.runs.get(row.id)) | {"log": [chunk_json(chunk) for chunk in found]}
-        return Result(data, lambda: "".join(map(lines.text, found)).removesuffix("\n"))
+        found = [chunk_json(chunk) for chunk in chunks]
+        return Result(run_json(workspace, workspace.runs.get(row.id)) | {"log": found})
 
 
 class LogLines:
     """Chunks as lines: behind the operation's name, or of `one` operation as they are; further attempts are headed."""
 
-    def __init__(self, one: str | None = None) -> None:
+    def __init__(self, one: str | None = None, *, raw: bool = False) -> None:
         self.one = one
+        self.raw = raw
         self._attempts: dict[str, int] = {}
 
     def text(self, chunk: LogChunk) -> str:
         alone = chunk.operation == self.one
-        lines = chunk.text.removesuffix("\n").split("\n")
+        text = chunk.text if self.raw else coloured(chunk.text)
+        lines = text.removesuffix("\n").split("\n")
         if self._attempts.get(chunk.operation, 1) != chunk.attempt:
             lines.insert(0, f"--- attempt {chunk.attempt} ---")
         self._attempts[chunk.operation] = chunk.attempt

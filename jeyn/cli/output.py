@@ -30,9 +30,13 @@ import click
 
 from jeyn.cli.streams import lasting_streams, silence
 from jeyn.errors import Interrupted, JeynError, NotAllowed, NotFound, Unreachable, UsageError
+from jeyn.printable import REPLACEMENT, printable
 
 SCHEMA = "jeyn/v1"
 DEBUG = "JEYN_DEBUG"
+_ESCAPE = "\x1b["
+# In place of it until all is printed. Nobody's text can hold it, as it is another in each process.
+_OURS = f"\0{os.urandom(8).hex()}\0"
 
 
 class Showable(Protocol):
@@ -88,7 +92,12 @@ def asked() -> Asked:
 
 def say(text: str, *, nl: bool = True) -> None:
     """Tell people something while a command works: on stderr."""
-    click.echo(text, err=True, nl=nl, color=_colour())
+    click.echo(safe(text), err=True, nl=nl, color=_colour())
+
+
+def styled(text: str, **style: Any) -> str:
+    """A part of what is printed in the look that `click.style` gives; only this brings escapes to a terminal."""
+    return click.style(printable(text), **style).replace(_ESCAPE, _OURS)
 
 
 def on_terminal() -> bool:
@@ -104,11 +113,11 @@ def width(default: int = 100) -> int:
 
 def columns(rows: Sequence[Sequence[str]], head: Sequence[str] = ()) -> str:
     """Rows as aligned columns."""
-    table = [[_printable(cell) for cell in row] for row in ((head,) if head else ()) + tuple(rows)]
+    table = [[_cell(each) for each in row] for row in ((head,) if head else ()) + tuple(rows)]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     lines = ["  ".join(cell.ljust(wide) for cell, wide in zip(row, widths, strict=True)).rstrip() for row in table]
     if head:
-        lines[0] = click.style(lines[0], bold=True)
+        lines[0] = styled(lines[0], bold=True)
     return "\n".join(lines)
 
 
@@ -150,7 +159,7 @@ def _print(result: Result, wanted: Asked) -> None:
     # Made first: when it fails, nothing is on stdout yet.
     text = _document(_value(result.data), result.error) if wanted.json else str(_value(result.text))
     if text:
-        _put(text)
+        put(text if wanted.json else safe(text))
     if result.error and not wanted.json:
         _say_error(result.error)
 
@@ -159,9 +168,10 @@ class _Unprinted(Exception):
     """What was found could not be written to stdout."""
 
 
-def _put(text: str) -> None:
+def put(text: str, *, nl: bool = True, colour: bool | None = None) -> None:
+    """Write a result to stdout as it is: whoever calls it has made it safe for a terminal."""
     try:
-        click.echo(text, color=_colour())
+        click.echo(text, nl=nl, color=_colour() if colour is None else colour)
         sys.stdout.flush()
     except BrokenPipeError:
         raise
@@ -182,7 +192,7 @@ def _fail(exc: Exception, wanted: Asked) -> int:
         say("".join(traceback.format_exception(exc)), nl=False)
     error = _translated(exc)
     if wanted.json:
-        _put(_document(None, error))
+        put(_document(None, error))
     else:
         _say_error(error)
     return error.exit_code
@@ -218,7 +228,7 @@ def _help_hint(exc: click.ClickException) -> str:
 
 
 def _say_error(error: JeynError) -> None:
-    say(f"{click.style('error:', fg='red', bold=True)} {error.message}")
+    say(f"{styled('error:', fg='red', bold=True)} {error.message}")
     for step in error.hint.splitlines():
         say(f"  → {step}")
 
@@ -255,9 +265,13 @@ def _plain(value: Any) -> Any:
     return value.isoformat() if hasattr(value, "isoformat") else str(value)
 
 
-def _printable(cell: str) -> str:
-    """A reason or a name is somebody's text: what would move the cursor is not printed."""
-    return cell if cell.isprintable() else "".join(each if each.isprintable() else "�" for each in cell)
+def _cell(text: str) -> str:
+    return printable(text).replace("\n", REPLACEMENT).replace("\t", REPLACEMENT)
+
+
+def safe(text: str) -> str:
+    """The one door to the terminal: what is somebody's text loses all that would act on it, our own looks stay."""
+    return _ESCAPE.join(map(printable, text.split(_OURS)))
 
 
 def _colour() -> bool | None:

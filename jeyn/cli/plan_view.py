@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, assert_never
 
-import click
-
 from jeyn.cli.board import duration
-from jeyn.cli.output import columns
+from jeyn.cli.output import columns, styled
 from jeyn.sdk.plan import (
     RETURN,
     AllOf,
@@ -48,7 +46,7 @@ def plan_text(plan: Plan, forecasts: Sequence[Forecast]) -> str:
 
 def _title(plan: Plan) -> str:
     given = ", ".join(f"{name}={_constant(each.value)}" for name, each in plan.parameters.items())
-    return click.style(f"{plan.pipeline}({given})", bold=True) + (f"  {plan.description}" if plan.description else "")
+    return styled(f"{plan.pipeline}({given})", bold=True) + (f"  {plan.description}" if plan.description else "")
 
 
 def _table(plan: Plan, forecasts: Sequence[Forecast]) -> str:
@@ -177,6 +175,6 @@ def _constant(value: object) -> str:
 def _problems(plan: Plan) -> Iterator[str]:
     for each in plan.problems:
         where = f"{each.operation}: " if each.operation else ""
-        yield f"{click.style('problem:', fg='red', bold=True)} {where}{each.message}"
+        yield f"{styled('problem:', fg='red', bold=True)} {where}{each.message}"
         if each.hint:
             yield f"  → {each.hint}"

@@ -39,6 +39,8 @@ def _known(workspace: Workspace) -> Iterator[str]:
     from jeyn.stores.catalog.reader import owner_of
 
     for type, name in workspace.reader.names():
+        if not name.isprintable():  # the shell would act on it
+            continue
         yield name
         kind = "formula" if type == "dataset_formula" else "checkpoint"
         for claimed in workspace.reader.claims(owner_of(kind, name)):

@@ -9,6 +9,7 @@ from typing import Any
 import click
 import pytest
 
+from jeyn.cli.output import safe
 from jeyn.cli.plan import first_problem
 from jeyn.cli.plan_view import condition_text, options_text, plan_text, tree
 from jeyn.errors import CatalogMismatch
@@ -128,7 +129,7 @@ def test_the_text_has_table_tree_and_problems() -> None:
         Forecast("train", "run", "input batch differs", 61.0),
         Forecast("report", "depends", "on what train will give"),
     ]
-    lines = click.unstyle(plan_text(plan, forecasts)).splitlines()
+    lines = click.unstyle(safe(plan_text(plan, forecasts))).splitlines()
     assert lines[0] == "nightly(strength=0.5)  Trains every night."
     assert lines[2].split() == ["OPERATION", "WOULD", "WHY", "BEFORE", "OPTIONS"]
     assert lines[3].split() == ["ingest", "be", "cached", "0.2", "s"]
