@@ -27,6 +27,7 @@ from jeyn.stores.catalog.reader import ArtefactRow, Event, Marked, Moved, Reader
 from jeyn.stores.catalog.small import SmallPayloads
 from jeyn.stores.payloads import HashedFile, hash_file, is_far, open_payloads
 from jeyn.stores.payloads.layered import LayeredPayloads
+from jeyn.stores.plain_call import SEED, scratch_until_exit
 from jeyn.stores.resolve import resolve
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class Workspace:
     """Everything that one home holds. Cheap to make: nothing is opened before it is used. Safe in threads and forks."""
 
     is_attempt = False
+    seed = SEED  # for random generators, 32 bits; an operation that runs has one of its own
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -145,6 +147,11 @@ class Workspace:
         from jeyn.stores.runs import Runs
 
         return Runs(self)
+
+    @cached_property
+    def scratch(self) -> Path:
+        """A folder for files that is gone when this process ends; in an operation that runs, when its attempt ends."""
+        return scratch_until_exit()
 
     @property
     def outside(self) -> Workspace:
