@@ -5,14 +5,14 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING
 
-from jeyn.errors import DataInvalid, NoData, UsageError
+from jeyn.errors import DataInvalid, NoData, NotFound, UsageError
 from jeyn.sdk.artefact import Edge, Record, expect
 from jeyn.sdk.catalog import DataCatalog
 from jeyn.sdk.compatibility import join
 from jeyn.sdk.datasets import CompositeFormula, DatasetFormula, FileBatch, GenericBatch, ModelFormula, TableBatch
 from jeyn.sdk.datasets.arrays import as_table
 from jeyn.sdk.datasets.batch import DatasetBatch
-from jeyn.sdk.reference import Reference
+from jeyn.sdk.reference import Range, Reference
 from jeyn.sdk.relationship import RelationshipType
 from jeyn.sdk.serializer import is_unsafe
 from jeyn.sdk.version import Version
@@ -71,16 +71,28 @@ class DatasetStore:
         """A batch by its whole id or a unique beginning of it."""
         return self.get_batch(id if id.startswith("sha256:") else f"sha256:{id}")
 
-    def get_formula_batches(self, formula: DatasetFormula | str) -> list[DatasetBatch]:
-        """All batches of one formula version that have an epoch, first to last."""
-        saved = self._formula(formula)
-        ids = batches_of(self.workspace, saved.id)
-        self.workspace.observe("batches", saved.id, summary(ids))
+    def get_formula_batches(self, formula: DatasetFormula | Reference | str) -> list[DatasetBatch]:
+        """All batches that have an epoch: of each version that a range means (`digits@^1`), by version, then by epoch.
+
+        A formula, an exact version, an alias, `latest` and a bare name (both the highest released version) mean one
+        version. Raises `NotFound` when no version is meant; a version without batches gives none.
+        """
+        meant = self._ranged(formula) or self._formula(formula).id
+        ids = batches_of(self.workspace, meant)
+        self.workspace.observe("batches", meant, summary(ids))
         return [self.workspace.bound(id) for id in ids]
 
-    def get_latest_formula_batch(self, formula: DatasetFormula | str) -> DatasetBatch:
-        """The batch with the highest epoch. Raises `NoData` when there is none."""
+    def get_latest_formula_batch(self, formula: DatasetFormula | Reference | str) -> DatasetBatch:
+        """The batch with the highest epoch; in a range that of the highest version that has one (SEMANTICS 15).
+
+        Raises `NoData` when there is none.
+        """
         saved = self._formula(formula)
+        if ranged := self._ranged(formula):
+            try:
+                return self.get_batch(f"{ranged.removeprefix('formula:')}/latest")
+            except NotFound as exc:
+                raise NoData(f'nothing in "{formula}" has a batch yet', hint=exc.hint) from exc
         last = self.workspace.reader.highest(owner_of("batch", saved.id))
         self.workspace.observe("latest", saved.id, last.id if last else None)
         if last is None:
@@ -164,8 +176,17 @@ class DatasetStore:
             refs=[id],
         )
 
-    def _formula(self, formula: DatasetFormula | str) -> DatasetFormula:
-        if isinstance(formula, str):
+    def _ranged(self, formula: DatasetFormula | Reference | str) -> str | None:
+        """The reference as text where it is a range of versions; raises `NotFound` when none is in it."""
+        if isinstance(formula, DatasetFormula):
+            return None
+        reference = Reference.parse(formula)
+        if not isinstance(reference.selector, Range) or reference.epoch is not None:
+            return None
+        return str(Reference("formula", self.get_formula(reference).name, reference.selector))
+
+    def _formula(self, formula: DatasetFormula | Reference | str) -> DatasetFormula:
+        if isinstance(formula, str | Reference):
             return self.get_formula(formula)
         if self.workspace.holds(formula):
             return formula

@@ -9,7 +9,7 @@ artefact by its whole id, or through an object at hand.
 | `alias` | `name@alias` | the id; None for nowhere |
 | `new` | a formula's id, perhaps ` after ` a batch | the id of the latest batch, when nothing is new |
 | `latest` | a formula's id | the id of its latest batch; None before the first |
-| `batches` | a formula's id | a summary of the ids of its batches |
+| `batches` | a formula's id, or a range of its versions | a summary of the ids of their batches |
 | `search` | the text and options, as JSON | a summary of what it found |
 | `tags` | an artefact's id | its tags |
 | `contract` | a use case's id | the digest of the catalogs that were last given to it |
@@ -27,6 +27,7 @@ from jeyn.sdk.canonical import canonical, parse, sha256_of
 from jeyn.sdk.reference import Kind, Reference
 from jeyn.stores.catalog.changes import Observation as Observation
 from jeyn.stores.catalog.reader import owner_of
+from jeyn.stores.resolve import versions_in
 
 if TYPE_CHECKING:
     from jeyn.stores.workspace import Workspace
@@ -80,12 +81,13 @@ def summary(ids: Sequence[Any]) -> dict[str, Any]:
 
 
 def found_by(hits: Sequence[Any]) -> dict[str, Any]:
-    return summary([[hit.id, hit.ref] for hit in hits])
+    return summary([[hit.id, hit.ref, *(hit.score.to_json().values() if hit.score else ())] for hit in hits])
 
 
-def batches_of(workspace: Workspace, formula_id: str) -> list[str]:
-    """The ids of a formula's batches that have an epoch, first to last."""
-    return [claimed.id for claimed in workspace.reader.claims(owner_of("batch", formula_id))]
+def batches_of(workspace: Workspace, subject: str) -> list[str]:
+    """The ids of the batches that have an epoch, by version, then epoch: of a formula's id or a range of versions."""
+    formulas = [subject] if subject.startswith("sha256:") else versions_in(workspace.reader, subject, "formula")
+    return [claimed.id for id in formulas for claimed in workspace.reader.claims(owner_of("batch", id))]
 
 
 def contract_digest(workspace: Workspace, id: str) -> str:
@@ -145,7 +147,8 @@ def _shown(workspace: Workspace, observation: Observation) -> str:
             return _short(observation.subject)
         case "search":
             return f'the search "{parse(observation.subject)["text"]}"'
-    return _name(workspace, observation.subject.partition(_AFTER)[0])
+    subject = observation.subject.partition(_AFTER)[0]
+    return _name(workspace, subject) if subject.startswith("sha256:") else _short(subject)
 
 
 def _name(workspace: Workspace, id: str | None) -> str:

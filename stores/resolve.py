@@ -41,6 +41,13 @@ def resolve(reader: Reader, text: str | Reference, kind: str | None = None) -> A
     return _need(reader, _named(reader, reference, found) if kinds else None, reference, None if not kinds else found)
 
 
+def versions_in(reader: Reader, text: str | Reference, kind: str) -> list[str]:
+    """The ids of all versions that a range means, lowest first."""
+    reference = Reference.parse(text)
+    found = [claimed.id for claimed in _candidates(reader, reference, kind)]
+    return list(dict.fromkeys(reversed(found)))
+
+
 def _need(reader: Reader, id: str | None, reference: Reference, kind: str | None) -> ArtefactRow:
     row = reader.row(id) if id else None
     if row is None:

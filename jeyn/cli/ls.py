@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -42,8 +42,27 @@ def hits(workspace: Workspace, found: Hits) -> Result:
     aliases, known = _aliases(workspace), _nodes(workspace, found)
     data = {"artefacts": [hit_json(hit, known[hit.id], aliases.get(hit.id, [])) for hit in found], "next": found.next}
     rows = [(label(known[hit.id]), hit.type, " ".join(aliases.get(hit.id, [])), age(hit.at)) for hit in found]
-    text = columns(rows, HEAD) if rows else "nothing is saved that fits"
-    return Result(data, f"{text}\n… and more" if found.next else text)
+    return Result(data, "\n".join(_page(found, rows)))
+
+
+def _page(found: Hits, rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
+    """The table, with the scores that it is ordered by; what follows it is said in a line of its own."""
+    first = next((hit.score for hit in found if hit.score), None)
+    if not rows:
+        yield "nothing is saved that fits"
+    elif first is None:
+        yield columns(rows, HEAD)
+    else:
+        scored = [(*row, *_score(hit)) for row, hit in zip(rows, found, strict=True)]
+        yield columns(scored, (*HEAD, first.metric.upper(), "ON"))
+    if found.next:
+        yield "… and more"
+    if not found.is_comparable:
+        yield "these scores are not of one batch: on:BATCH ranks within one"
+
+
+def _score(hit: Hit) -> tuple[str, str]:
+    return (f"{hit.score.value:.6g}", hit.score.measured_on) if hit.score else ("", "")
 
 
 def hit_json(hit: Hit, node: Node, aliases: Sequence[str]) -> dict[str, Any]:
@@ -56,6 +75,7 @@ def hit_json(hit: Hit, node: Node, aliases: Sequence[str]) -> dict[str, Any]:
         "aliases": list(aliases),
         "saved": moment(hit.at),
         "facts": hit.facts,
+        "score": hit.score and hit.score.to_json(),
         "made_by": node.made_by and node.made_by.to_json(),
     }
 

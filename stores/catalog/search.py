@@ -21,6 +21,7 @@ from sqlalchemy import (
     exists,
     false,
     func,
+    null,
     or_,
     select,
     text,
@@ -33,10 +34,11 @@ from jeyn.sdk.reference import Alias, Exact, Latest, Range, Selector
 from jeyn.sdk.relationship import RelationshipType
 from jeyn.sdk.version import Version
 from jeyn.sdk.version_range import Comparator, VersionRange
+from jeyn.stores.catalog import scores
 from jeyn.stores.catalog.closure import Direction, reached
 from jeyn.stores.catalog.database import Database
 from jeyn.stores.catalog.reader import is_marked
-from jeyn.stores.catalog.tables import alias_move, artefact, claim, edge, mark, metric
+from jeyn.stores.catalog.tables import alias_move, artefact, claim, edge, mark
 
 if TYPE_CHECKING:  # the grammar's package imports this module
     from jeyn.stores.search.grammar import Filter, Term
@@ -69,7 +71,8 @@ class Order:
 class Query:
     """A parsed search: `roots` are the keys that the terms `upstream:` and `downstream:` mean, by position.
 
-    `now` is microseconds, UTC. The terms at the positions `left_out` are checked by the caller.
+    `now` is microseconds, UTC. The terms at the positions `left_out` are checked by the caller. With `on`, metrics are
+    those of evaluations on the batch with this key.
     """
 
     terms: Filter
@@ -77,15 +80,17 @@ class Query:
     now: int
     order: Order
     left_out: frozenset[int] = frozenset()
+    on: int | None = None
 
 
 @dataclass(frozen=True)
 class Match:
-    """A found row; `sort` is its value in the order asked for."""
+    """A found row; `sort` is its value in the order asked for, `source` the key of what a metric is from."""
 
     key: int
     sort: int | float | str
     facts: str
+    source: int | None = None
 
 
 def find(database: Database, query: Query, limit: int, after: tuple[Any, int] | None = None) -> list[Match]:
@@ -93,7 +98,7 @@ def find(database: Database, query: Query, limit: int, after: tuple[Any, int] | 
     statement = _statement(query, database, limit, after)
     with database.read() as connection:
         rows = connection.execute(statement).all()
-    return [Match(row.key, row.sort, row.facts) for row in rows]
+    return [Match(row.key, row.sort, row.facts, row.source) for row in rows]
 
 
 def is_small(database: Database, direction: Direction, roots: Sequence[int], enough: int = _ENOUGH) -> bool:
@@ -222,24 +227,26 @@ def _versions(compare: Callable[[Any, Any], Condition], core: tuple[int, int, in
 
 
 def _statement(query: Query, database: Database, limit: int, after: tuple[Any, int] | None) -> Select[Any]:
-    sort, present = _sort(query.order)
+    sort, present, source = _sort(query.order, query.on)
     conditions = [*_conditions(query, database), present]
     if after is not None:
         value, key = after
         beyond = operator.lt if query.order.descending else operator.gt
         conditions.append(or_(beyond(sort, value), and_(sort == value, beyond(artefact.c.key, key))))
     ends = (sort.desc(), artefact.c.key.desc()) if query.order.descending else (sort.asc(), artefact.c.key.asc())
-    found = select(artefact.c.key, sort.label("sort"), artefact.c.facts).where(*conditions)
+    found = select(artefact.c.key, sort.label("sort"), artefact.c.facts, source.label("source")).where(*conditions)
     return found.order_by(*ends).limit(limit)
 
 
-def _sort(order: Order) -> tuple[ColumnElement[Any], Condition]:
+def _sort(order: Order, on: int | None) -> tuple[ColumnElement[Any], Condition, ColumnElement[Any]]:
+    """What is sorted by, whether it is there, and the key of what it is from."""
     if order.field == "created":
-        return artefact.c.at, true()
+        return artefact.c.at, true(), null()
     if order.field == "name":
-        return artefact.c.name, true()
-    value = _metric(order.field.removeprefix("metrics."))
-    return value, value.is_not(None)
+        return artefact.c.name, true(), null()
+    name = order.field.removeprefix("metrics.")
+    value = scores.value_of(name, on)
+    return value, value.is_not(None), scores.source_of(name, on)
 
 
 def _conditions(query: Query, database: Database) -> list[Condition]:
@@ -252,13 +259,13 @@ def _conditions(query: Query, database: Database) -> list[Condition]:
     for position, term in enumerate(query.terms):
         if position in query.left_out:
             continue
-        condition = _condition(term, query.roots.get(position, ()), query.now, database, position)
+        condition = _condition(term, query, database, position)
         conditions.append(~func.coalesce(condition, false()) if term.negated else condition)
     return conditions
 
 
-def _condition(term: Term, roots: Sequence[int], now: int, database: Database, position: int) -> Condition:
-    dialect = database.dialect
+def _condition(term: Term, query: Query, database: Database, position: int) -> Condition:
+    dialect, roots = database.dialect, query.roots.get(position, ())
     group, _, rest = term.field.partition(".")
     match group:
         case "type" | "name" | "actor":
@@ -267,7 +274,7 @@ def _condition(term: Term, roots: Sequence[int], now: int, database: Database, p
             recipe = _text(artefact.c.document, ("body", "recipe", "kind"), dialect)
             return _compared_text(func.coalesce(recipe, _text(artefact.c.document, ("body", "kind"), dialect)), term)
         case "created":
-            return _created(term, now)
+            return _created(term, query.now)
         case "is":
             return _is(str(term.value), dialect)
         case "tag":
@@ -279,7 +286,9 @@ def _condition(term: Term, roots: Sequence[int], now: int, database: Database, p
         case "epoch":
             return artefact.c.key.in_(select(claim.c.artefact).where(_is_epoch(_COMPARE[term.op], term.value)))
         case "metrics":
-            return _has_metric(rest, term)
+            return scores.has(rest, _COMPARE[term.op], term.value, query.on)
+        case "on":
+            return or_(*map(scores.is_scored_on, roots))
         case "stats":
             feature, _, statistic = rest.rpartition(".")
             value = _statistic(feature, statistic, dialect)
@@ -356,33 +365,6 @@ def _has_version(database: Database, versions: VersionRange) -> Condition:
 
 def _is_epoch(compare: Callable[[Any, Any], Condition], epoch: Any) -> Condition:
     return and_(claim.c.owner.startswith("batch:"), compare(claim.c.major, epoch))
-
-
-def _metric(name: str) -> ColumnElement[float]:
-    """The newest evaluation that has the metric is the highest source; training metrics have the lowest.
-
-    An evaluation's own are kept with the checkpoint that it judged.
-    """
-    newest = select(metric.c.value).where(metric.c.subject == artefact.c.key, metric.c.name == name)
-    own = select(metric.c.value).where(
-        edge.c.child == artefact.c.key,
-        edge.c.type == RelationshipType.evaluation_of.value,
-        metric.c.subject == edge.c.parent,
-        metric.c.source == edge.c.child,
-        metric.c.name == name,
-    )
-    return func.coalesce(
-        newest.order_by(metric.c.source.desc()).limit(1).scalar_subquery(),
-        own.correlate(artefact).limit(1).scalar_subquery(),
-    )
-
-
-def _has_metric(name: str, term: Term) -> Condition:
-    compare = _COMPARE[term.op]
-    # The first half finds candidates by the index on values, the second asks whether that value is the newest.
-    fitting = (metric.c.name == name, compare(metric.c.value, term.value))
-    some = select(metric.c.subject).where(*fitting).union_all(select(metric.c.source).where(*fitting))
-    return and_(artefact.c.key.in_(some), compare(_metric(name), term.value))
 
 
 def _statistic(feature: str, statistic: str, dialect: str) -> ColumnElement[Any]:

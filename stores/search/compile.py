@@ -11,11 +11,14 @@ from typing import Any
 
 from jeyn.errors import Ambiguous, InvalidFilter, UsageError
 from jeyn.sdk.reference import Range, Reference
+from jeyn.sdk.relationship import RelationshipType
+from jeyn.sdk.version_range import VersionRange
+from jeyn.stores.catalog import scores
 from jeyn.stores.catalog import search as sql
 from jeyn.stores.catalog.closure import Direction
 from jeyn.stores.catalog.nodes import nodes
 from jeyn.stores.catalog.reader import Reader
-from jeyn.stores.resolve import TYPES, resolve
+from jeyn.stores.resolve import TYPES, resolve, versions_in
 from jeyn.stores.search.grammar import Filter, Term, parse
 
 MAX_ROOTS = 20_000
@@ -25,8 +28,33 @@ _PAGE = 100
 
 
 @dataclass(frozen=True)
+class Score:
+    """The number that a hit is ranked by, and what it was measured on.
+
+    `batch` is the reference of the batch that the evaluation was made on; it and `evaluation` (an id) are None for a
+    training metric, `batch` alone for an evaluation on no batch.
+    """
+
+    metric: str
+    value: float
+    batch: str | None
+    evaluation: str | None
+
+    @property
+    def measured_on(self) -> str:
+        """For people: the batch, or what it is in place of one."""
+        return self.batch or ("no batch" if self.evaluation else "training")
+
+    def to_json(self) -> dict[str, Any]:
+        return dict(vars(self))
+
+
+@dataclass(frozen=True)
 class Hit:
-    """One artefact that satisfies the filter: `at` is when it was saved (µs, UTC), `facts` what is not in its id."""
+    """One artefact that satisfies the filter: `at` is when it was saved (µs, UTC), `facts` what is not in its id.
+
+    `score` is there when the order is that of a metric.
+    """
 
     id: str
     type: str
@@ -35,6 +63,7 @@ class Hit:
     number: str | None
     at: int
     facts: Mapping[str, Any]
+    score: Score | None = None
 
 
 class Hits(list[Hit]):
@@ -42,13 +71,22 @@ class Hits(list[Hit]):
 
     next: str | None = None
 
+    @property
+    def is_comparable(self) -> bool:
+        """Whether all scores of the page were measured on one batch."""
+        return len({hit.score.measured_on for hit in self if hit.score}) < 2
+
     def _repr_html_(self) -> str:
         from jeyn.sdk.artefact import at_microseconds
         from jeyn.sdk.html import card, table
 
-        rows = [(hit.ref, hit.type, f"{at_microseconds(hit.at):%Y-%m-%d %H:%M:%S}", _metrics(hit)) for hit in self]
+        rows = [(hit.ref, hit.type, f"{at_microseconds(hit.at):%Y-%m-%d %H:%M:%S}", _shown(hit)) for hit in self]
         note = f"{len(self)} artefacts" + (", and more" if self.next else "")
         return card("search", (), table(["reference", "type", "saved (UTC)", "metrics"], rows), note=note)
+
+
+def _shown(hit: Hit) -> str:
+    return f"{hit.score.metric} {hit.score.value:.6g} on {hit.score.measured_on}" if hit.score else _metrics(hit)
 
 
 def _metrics(hit: Hit) -> str:
@@ -69,27 +107,47 @@ def search(
     """The artefacts that satisfy a filter, at most `limit`, beyond the cursor `after`.
 
     `order` is created, name or metrics.<name>, with a "-" for the largest first; a metric's order leaves out what does
-    not have it. Ages count from `now` (µs, UTC). What is quarantined or tombstoned is found with `is:` only. Raises
-    `InvalidFilter`, `UsageError`, and `NotFound` or `Ambiguous` for a reference in the filter.
+    not have it as a finite number, and each hit says its score and on which batch. Ages count from `now` (µs, UTC).
+    What is quarantined or tombstoned is found with `is:` only. Raises `InvalidFilter`, also for scores on several
+    batches, `UsageError`, and `NotFound` or `Ambiguous` for a reference in the filter.
     """
     if limit < 1:
         raise UsageError(f'the limit "{limit}" is below 1', hint="ask for at least one hit")
     terms = tuple(_long_type(term) for term in parse(text))
     wanted = _order(order)
-    query = sql.Query(terms, _roots(reader, terms), time.time_ns() // 1000 if now is None else now, wanted)
+    roots = _roots(reader, terms)
+    at = time.time_ns() // 1000 if now is None else now
+    query = sql.Query(terms, roots, at, wanted, on=_one_batch(terms, roots, wanted))
     start = _read_cursor(after, order) if after is not None else None
     found = _matches(reader, query, limit + 1, start)
-    hits = Hits(_hits(reader, found[:limit]))
+    hits = Hits(_hits(reader, found[:limit], wanted))
     if len(found) > limit:
         hits.next = _cursor(order, found[limit - 1])
     return hits
 
 
-def _hits(reader: Reader, found: Sequence[sql.Match]) -> Iterator[Hit]:
+def _hits(reader: Reader, found: Sequence[sql.Match], order: sql.Order) -> Iterator[Hit]:
     rows = nodes(reader.database, [match.key for match in found])
+    scored = _scores(reader, found, order)
     for match in found:
         node = rows[match.key]
-        yield Hit(node.id, node.type, node.name, node.ref, node.number, node.at, json.loads(match.facts))
+        facts = json.loads(match.facts)
+        yield Hit(node.id, node.type, node.name, node.ref, node.number, node.at, facts, scored.get(match.key))
+
+
+def _scores(reader: Reader, found: Sequence[sql.Match], order: sql.Order) -> dict[int, Score]:
+    """By the key of the hit; nothing where the order is not that of a metric."""
+    sources = {match.key: match.source for match in found if match.source is not None}
+    batches = scores.batches_of(reader.database, set(sources.values())) if sources else {}
+    named = nodes(reader.database, sorted({*sources.values(), *batches.values()}))
+    made: dict[int, Score] = {}
+    for match in found:
+        if match.source is not None:
+            source, batch = named[match.source], named.get(batches.get(match.source, 0))
+            evaluation = source.id if source.type == "evaluation" else None
+            of = batch.ref if batch and evaluation else None
+            made[match.key] = Score(order.field.removeprefix("metrics."), float(match.sort), of, evaluation)
+    return made
 
 
 def _long_type(term: Term) -> Term:
@@ -101,8 +159,43 @@ def _long_type(term: Term) -> Term:
 
 def _roots(reader: Reader, terms: Filter) -> dict[int, list[int]]:
     return {
-        position: _meant(reader, term.value) for position, term in enumerate(terms) if isinstance(term.value, Reference)
+        position: _batches(reader, term.value) if term.field == "on" else _meant(reader, term.value)
+        for position, term in enumerate(terms)
+        if isinstance(term.value, Reference)
     }
+
+
+def _batches(reader: Reader, reference: Reference) -> list[int]:
+    """The keys of the batches that `on:` means: one, or all of the formula versions that are meant."""
+    if reference.kind == "batch" or reference.digest is not None:
+        return [resolve(reader, reference, "batch").key]
+    formula = replace(reference, kind="formula")
+    resolve(reader, formula)  # says what there is
+    if reference.selector is None:
+        formula = replace(formula, selector=Range(VersionRange.parse("*")))
+    batches = [
+        key
+        for id in versions_in(reader, formula, "formula")
+        for key in reader.children(id, RelationshipType.formula_batch.value)
+    ]
+    return batches or [resolve(reader, f"{formula.name}@latest/latest", "batch").key]
+
+
+def _one_batch(terms: Filter, roots: Mapping[int, Sequence[int]], order: sql.Order) -> int | None:
+    """The batch on which metrics are asked for; scores on different batches are not compared with each other."""
+    places = [place for place, term in enumerate(terms) if term.field == "on" and not term.negated]
+    if not places:
+        return None
+    keys = list(dict.fromkeys(key for place in places for key in roots[place]))
+    if len(keys) == 1:
+        return keys[0]
+    if order.field.startswith("metrics.") or any(term.field.startswith("metrics.") for term in terms):
+        said = " and ".join(f'"{terms[place].value}"' for place in places)
+        raise InvalidFilter(
+            f"{said} means {len(keys)} batches, and scores on different batches do not compare",
+            hint="name one batch: on:holdout@1.0.0/3, or on:holdout@^1/latest",
+        )
+    return None
 
 
 def _meant(reader: Reader, reference: Reference) -> list[int]:
@@ -130,7 +223,7 @@ def _matches(reader: Reader, query: sql.Query, limit: int, after: tuple[Any, int
     large = frozenset(
         position
         for position, roots in query.roots.items()
-        if not sql.is_small(database, _away(query.terms[position]), roots)
+        if query.terms[position].field != "on" and not sql.is_small(database, _away(query.terms[position]), roots)
     )
     if large:
         stepped = _step(reader, replace(query, left_out=large), limit, after)

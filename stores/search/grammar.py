@@ -5,7 +5,8 @@
 Terms are separated by spaces and all must hold. `-term` and `field!=value` negate: they hold where the plain term does
 not, also for want of a value. A bare word is contained in the name. `name:dig*`, or `dig*` alone, is a glob in which
 only `*` is special; `field=value` and quoted values ("with \\" and \\\\ inside") are literal. `created<7d` means
-younger than seven days.
+younger than seven days. `on:holdout@1.0.0/3` holds for what was evaluated on that batch, and makes every `metrics.*`
+the score on it.
 """
 
 from __future__ import annotations
@@ -52,8 +53,8 @@ class Term:
     """One condition. `str(term)` parses back to it.
 
     `created` holds a timedelta (the age is compared) or an aware datetime (the moment is compared); `metrics.*` and
-    `stats.*.*` a float, `epoch` an int, `version` a VersionRange, `upstream` and `downstream` a Reference, with op "=";
-    other fields a str with op "=", "glob" or, for bare words, "contains" on `name`.
+    `stats.*.*` a float, `epoch` an int, `version` a VersionRange, `upstream`, `downstream` and `on` a Reference, with
+    op "="; other fields a str with op "=", "glob" or, for bare words, "contains" on `name`.
     """
 
     field: str
@@ -283,6 +284,7 @@ _FIELDS: dict[str, tuple[Reader, tuple[str, ...]]] = {
     "is": (_mark, _EQUALITIES),
     "kind": (_text, _EQUALITIES),
     "name": (_text, _EQUALITIES),
+    "on": (_reference, _EQUALITIES),
     "tag": (_text, _EQUALITIES),
     "type": (_text, _EQUALITIES),
     "upstream": (_reference, _EQUALITIES),

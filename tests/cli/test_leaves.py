@@ -36,6 +36,27 @@ def test_search_pages(project: Path) -> None:
     assert first["artefacts"] != then["artefacts"] and len(then["artefacts"]) == 1
 
 
+def test_search_by_a_metric_shows_the_number_and_what_it_was_measured_on(project: Path) -> None:
+    with jeyn.open() as workspace:
+        batch = workspace.dataset_store.get_batch("digits@1.0.0/1")
+        for version, mae in (("0.1.0", 0.5), ("0.2.0", 0.25)):
+            workspace.model_store.save_evaluation(f"digit-reader@{version}", batch, {"mae": mae})
+        workspace.model_store.save_evaluation("digit-reader@0.2.0", None, {"other": 3})
+    rows = call("search", "--order", "metrics.mae", "type:checkpoint").out.splitlines()
+    assert rows[0].split() == ["REFERENCE", "TYPE", "ALIASES", "SAVED", "MAE", "ON"]
+    assert [(row.split()[0], row.split()[-2:]) for row in rows[1:]] == [
+        ("checkpoint:digit-reader@0.2.0", ["0.25", "batch:digits@1.0.0/1"]),
+        ("checkpoint:digit-reader@0.1.0", ["0.5", "batch:digits@1.0.0/1"]),
+    ]
+    data = call("search", "--order", "-metrics.mae", "type:checkpoint on:digits@1.0.0/1", "--json").data["artefacts"]
+    assert [(hit["score"]["value"], hit["score"]["batch"]) for hit in data] == [
+        (0.5, "batch:digits@1.0.0/1"),
+        (0.25, "batch:digits@1.0.0/1"),
+    ]
+    assert "no batch" in call("search", "--order", "metrics.other", "type:checkpoint").out
+    assert call("search", "--order", "metrics.mae", "type:checkpoint on:digits@1.0.0/9").code == 3
+
+
 def test_show_knows_all(project: Path) -> None:
     data = call("show", "digit-reader@0.1.0", "--json").data
     assert (data["type"], data["numbers"], data["tags"], data["actor"]) == (

@@ -175,6 +175,80 @@ def test_orders_are_what_they_say(world: World, things: dict[str, str]) -> None:
     assert names("name")[0] == "c3" and names("metrics.accuracy") == ["c2", "c1"]
 
 
+@pytest.fixture
+def scored(world: World) -> dict[str, str]:
+    """Two models on two holdouts: "low" is better where both were judged, and was judged on an easy one last."""
+    formula = world.formula("digits")
+    made = {"train": world.batch(formula, "train")}
+    holdout = world.formula("holdout")
+    made["hard"], made["easy"] = world.batch(holdout, "hard"), world.batch(holdout, "easy")
+    for name, on_hard, on_easy in (("low", 0.5, 0.4), ("high", 0.9, None), ("bad", float("nan"), 7.0)):
+        made[name] = world.checkpoint(name, "1.0.0", made["train"], metrics={"mae": 0.01})
+        made[f"{name}-hard"] = world.evaluation(made[name], made["hard"], {"mae": on_hard})
+        if on_easy is not None:
+            made[f"{name}-easy"] = world.evaluation(made[name], made["easy"], {"mae": on_easy})
+    made["fresh"] = world.checkpoint("fresh", "1.0.0", made["train"], metrics={"mae": 0.02})
+    return made
+
+
+def ranked(world: World, text: str, order: str = "metrics.mae") -> list[tuple[str, float, str]]:
+    found = search(world.reader, text, order=order)
+    return [(hit.name, hit.score.value, hit.score.measured_on) for hit in found if hit.score]
+
+
+def test_an_order_by_a_metric_says_the_number_and_the_batch(world: World, scored: dict[str, str]) -> None:
+    easy, hard = "batch:holdout@1.0.0/2", "batch:holdout@1.0.0/1"
+    assert ranked(world, "type:checkpoint") == [
+        ("fresh", 0.02, "training"),
+        ("low", 0.4, easy),
+        ("high", 0.9, hard),
+        ("bad", 7.0, easy),
+    ]
+    found = search(world.reader, "type:checkpoint", order="-metrics.mae")
+    assert [hit.name for hit in found] == ["bad", "high", "low", "fresh"] and not found.is_comparable
+    first = found[0].score
+    assert first and first.to_json() == {
+        "metric": "mae",
+        "value": 7.0,
+        "batch": easy,
+        "evaluation": scored["bad-easy"],
+    }
+    assert found[-1].score and found[-1].score.evaluation is None
+    assert all(hit.score is None for hit in search(world.reader, "metrics.mae<9"))
+
+
+def test_on_ranks_within_one_batch(world: World, scored: dict[str, str]) -> None:
+    """What has no score there, or one that is no number, is left out; its other scores never stand in for it."""
+    hard, easy = "batch:holdout@1.0.0/1", "batch:holdout@1.0.0/2"
+    assert ranked(world, f"type:checkpoint on:{hard}") == [("low", 0.5, hard), ("high", 0.9, hard)]
+    assert ranked(world, "type:checkpoint on:holdout@1.0.0/1", "-metrics.mae") == [
+        ("high", 0.9, hard),
+        ("low", 0.5, hard),
+    ]
+    assert ranked(world, "type:checkpoint on:holdout@^1/latest") == [("low", 0.4, easy), ("bad", 7.0, easy)]
+    assert ranked(world, f"on:{scored['easy']} type:evaluation") == [("low", 0.4, easy), ("bad", 7.0, easy)]
+    assert search(world.reader, f"type:checkpoint on:{hard}", order="metrics.mae").is_comparable
+    names = {hit.name for hit in search(world.reader, f"type:checkpoint metrics.mae<0.45 on:{hard}")}
+    assert names == set(), "0.4 was on the easy one"
+    assert {hit.name for hit in search(world.reader, f"type:checkpoint -on:{hard}")} == {"fresh"}
+    everyone = {hit.name for hit in search(world.reader, "type:checkpoint on:holdout@^1")}
+    assert everyone == {"low", "high", "bad"}
+
+
+def test_scores_on_several_batches_are_not_ranked_together(world: World, scored: dict[str, str]) -> None:
+    for text in ("on:holdout@^1", "on:holdout", "on:formula:holdout@1.0.0", "on:holdout@1.0.0/1 on:holdout@1.0.0/2"):
+        with pytest.raises(InvalidFilter, match="2 batches, and scores on different batches do not compare"):
+            search(world.reader, text, order="metrics.mae")
+    with pytest.raises(InvalidFilter, match="2 batches"):
+        search(world.reader, "on:holdout metrics.mae>0")
+    with pytest.raises(NotFound, match="haldout"):
+        search(world.reader, "on:haldout", order="metrics.mae")
+    # One batch is one batch, however it is named.
+    alone = world.batch(world.formula("single"), "single")
+    world.evaluation(scored["low"], alone, {"mae": 3.0})
+    assert ranked(world, "type:checkpoint on:single") == [("low", 3.0, "batch:single@1.0.0/1")]
+
+
 def test_ages_count_from_now(world: World, things: dict[str, str]) -> None:
     execute(world.database, "SELECT 1")
     now = world.row(things["c1"]).at + 7 * DAY

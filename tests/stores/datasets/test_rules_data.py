@@ -16,6 +16,8 @@ from jeyn import DataCatalog, DatasetFormula, Dtypes, Feature, MlUseCase
 from jeyn.checks import between
 from jeyn.errors import Corrupt, DataInvalid, InvalidReference, NoData, NotFound, Unsaved, UsageError
 from jeyn.formulas import CompositeFormula, ModelFormula, SqlFormula, StreamingFormula
+from jeyn.sdk.reference import Reference
+from jeyn.stores.observation import explain, holds
 from jeyn.stores.workspace import Workspace
 from tests.s3_server import serve
 
@@ -177,6 +179,74 @@ def test_rule_15_prereleases_are_skipped_unless_named_and_build_metadata_is_refu
     assert store.get_formula("points@^2.0.0-rc.1").ref == "formula:points@2.0.0-rc.1"
     with pytest.raises(InvalidReference, match=r"build|\+"):
         store.get_formula("points@1.0.0+today")
+
+
+@pytest.fixture
+def versions(workspace: Workspace) -> Workspace:
+    """1.0.0 with two batches, 1.10.0 with one, 1.2.0 with none, 2.0.0 with one, and a prerelease of 3.0.0 with one."""
+    store = workspace.dataset_store
+    for at in range(2):
+        write(workspace, f"{at}.parquet", at)
+        store.save_batch(points("1.0.0").get_new_batch())
+    store.save_formula(points("1.2.0"))
+    for version in ("1.10.0", "2.0.0", "3.0.0-rc.1"):
+        store.save_batch(points(version).get_new_batch())
+    return workspace
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ("points@^1", "1.0.0/1 1.0.0/2 1.10.0/1"),
+        ("formula:points@^1", "1.0.0/1 1.0.0/2 1.10.0/1"),
+        ("points@>=1,<3", "1.0.0/1 1.0.0/2 1.10.0/1 2.0.0/1"),
+        ("points@*", "1.0.0/1 1.0.0/2 1.10.0/1 2.0.0/1"),
+        ("points@>=3.0.0-rc.1", "3.0.0-rc.1/1"),
+        ("points@~1.2", ""),
+        ("points@1.0.0", "1.0.0/1 1.0.0/2"),
+        ("points@latest", "2.0.0/1"),
+        ("points", "2.0.0/1"),
+        ("points@chosen", "1.0.0/1 1.0.0/2"),
+    ],
+)
+def test_rule_15_the_batches_of_a_range_are_those_of_all_its_versions_in_order(
+    versions: Workspace, asked: str, found: str
+) -> None:
+    versions.set_alias("formula:points@1.0.0", "chosen")
+    batches = versions.dataset_store.get_formula_batches(asked)
+    assert [batch.ref.removeprefix("batch:points@") for batch in batches] == found.split()
+    parsed = versions.dataset_store.get_formula_batches(Reference.parse(asked))
+    assert [batch.id for batch in parsed] == [batch.id for batch in batches]
+
+
+def test_rule_15_the_latest_batch_of_a_range_is_what_the_reference_means(versions: Workspace) -> None:
+    store = versions.dataset_store
+    for asked in ("points@^1", "points@>=1,<3", "points@*"):
+        assert store.get_latest_formula_batch(asked).id == store.get_batch(f"{asked}/latest").id
+    store.save_formula(points("2.1.0"))
+    assert store.get_latest_formula_batch("points@^2").ref == "batch:points@2.0.0/1"
+    for nothing in ("points@~1.2", "points@~2.1"):
+        with pytest.raises(NoData, match="has a batch yet"):
+            store.get_latest_formula_batch(nothing)
+    for ask in (store.get_formula_batches, store.get_latest_formula_batch):
+        with pytest.raises(NotFound, match=r"points@\^7"):
+            ask("points@^7")
+        with pytest.raises(NotFound, match="is a batch"):
+            ask("points@^1/1")
+
+
+def test_rule_17_the_batches_of_a_range_are_observed(versions: Workspace) -> None:
+    """A new batch of any of its versions, and a new version in it, is another answer; one beside it is not."""
+    with versions.attempt() as attempt:
+        attempt.dataset_store.get_formula_batches("points@^1")
+        (seen,) = [each for each in attempt.observations if each.kind == "batches"]
+    assert holds(versions, seen)
+    write(versions, "new.parquet", 9)
+    versions.dataset_store.save_batch(points("2.0.0").get_new_batch())
+    assert holds(versions, seen)
+    versions.dataset_store.save_batch(points("1.0.0").get_new_batch())
+    assert not holds(versions, seen)
+    assert explain(versions, seen) == "points@^1 has 4 batches now, it had 3"
 
 
 def _over(workspace: Workspace) -> tuple[CompositeFormula, ModelFormula]:
