@@ -14,9 +14,11 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from jeyn.errors import UsageError
+from jeyn.ownership import refuse_strangers
 
 PROJECT_FILE = "jeyn.yaml"
 HOME_FOLDER = ".jeyn"
+IGNORE_FILE = ".jeynignore"
 MEMORY = ("", ":memory:", "file::memory:")
 
 
@@ -119,7 +121,14 @@ def project_root(start: Path) -> Path:
     """The nearest ancestor with `jeyn.yaml`, else with `pyproject.toml` or `.git`, else the folder itself.
 
     A bare `.jeyn` marks only the folder that it is in: one that an experiment left behind further up takes in nobody.
+    Raises `NotAllowed` where it is somebody else's.
     """
+    root = _nearest_root(start)
+    refuse_strangers(root, PROJECT_FILE, HOME_FOLDER, IGNORE_FILE)
+    return root
+
+
+def _nearest_root(start: Path) -> Path:
     folder = start if start.is_dir() else start.parent
     above = (folder, *folder.parents)
     found = next((each for each in above if _has(each, PROJECT_FILE)), None)

@@ -42,7 +42,7 @@ def test_all_keys_reach_the_settings(yaml: Path) -> None:
     assert (found.name, found.home) == ("digits", yaml.parent / ".home")
     assert (found.catalog, found.payloads) == (f"sqlite:///{yaml.parent}/catalog.db", "memory://x")
     assert found.data == str(yaml.parent / "samples")
-    assert found.databases == {"shop": "sqlite:///shop.db"}
+    assert found.databases == {"shop": f"sqlite:///{yaml.parent}/shop.db"}
     assert found.serializers == {"a.B": "c:D"}
     assert found.pipelines == {"nightly": "pipeline.py:nightly", "hourly": "jobs/hourly.py"}
     assert found.operations == {

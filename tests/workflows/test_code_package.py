@@ -175,12 +175,14 @@ def test_a_file_that_is_too_large_is_named(project: Path, monkeypatch: pytest.Mo
     assert "huge.json" not in names(pack(project))
 
 
-def test_unpacking_again_returns_at_once(project: Path, tmp_path: Path) -> None:
+def test_unpacking_again_writes_nothing(project: Path, tmp_path: Path) -> None:
     package = pack(project)
     package.write(tmp_path / "package.tar.gz")
     folder = unpack_code(tmp_path / "package.tar.gz", package.digest, tmp_path / "code")
     assert folder == tmp_path / "code" / package.digest[7:]
-    assert unpack_code(b"never read", package.digest, tmp_path / "code") == folder
+    before = {path: path.lstat().st_ctime_ns for path in folder.rglob("*")}
+    assert unpack_code(tmp_path / "package.tar.gz", package.digest, tmp_path / "code") == folder
+    assert {path: path.lstat().st_ctime_ns for path in folder.rglob("*")} == before
     assert [each.name for each in (tmp_path / "code").iterdir()] == [folder.name]
 
 

@@ -69,3 +69,26 @@ def test_rule_22_an_isolated_run_does_not_need_the_working_tree(project: Project
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     assert '"late"' in out or "'late'" in out
+
+
+@pytest.mark.parametrize("change", ["edited", "added", "compiled", "removed", "linked"])
+def test_an_unpacked_package_that_was_changed_is_unpacked_anew(project: Project, change: str) -> None:
+    first = project.run("flow", isolated=True, workers=1).check()
+    package = Path(first.outputs["return"][0])
+    match change:
+        case "edited":
+            (package / "beside.py").write_text("VALUE = 6\n")
+        case "added":
+            (package / "numpy.py").write_text("raise SystemError\n")
+        case "compiled":
+            (package / "__pycache__").mkdir(exist_ok=True)
+            (package / "__pycache__" / "beside.cpython-311.pyc").write_bytes(b"anything")
+        case "removed":
+            (package / "lib" / "names.py").unlink()
+        case "linked":
+            (package / "beside.py").unlink()
+            (package / "beside.py").symlink_to("lib/names.py")
+    second = project.run("flow", isolated=True, cache=False, workers=1).check()
+    assert second.outputs["return"] == first.outputs["return"]
+    assert not list(package.parent.glob(".*")), "nothing is left behind"
+    assert not (package / "numpy.py").exists()

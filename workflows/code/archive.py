@@ -11,10 +11,12 @@ import tarfile
 import tempfile
 import zlib
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from jeyn.errors import Corrupt, NotAllowed, UsageError
+from jeyn.ownership import refuse_strangers
 from jeyn.sdk.canonical import sha256_of
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -56,21 +58,24 @@ def compress(data: bytes) -> bytes:
 
 
 def unpack_code(package: bytes | Path, digest: str, into: Path) -> Path:
-    """The folder `into/<hex of the digest>` with the files of a gzipped package, verified; at once if it is there.
+    """The folder `into/<hex of the digest>` with exactly the files of a gzipped package, verified.
 
-    Raises `Corrupt` when the bytes are not those of `digest`, `NotAllowed` when a name in it leads outside.
+    One that is there is looked through, and unpacked anew where anything in it is not as it was packed. Raises
+    `Corrupt` when the bytes are not those of `digest`, `NotAllowed` when a name in it leads outside or the folder is
+    somebody else's.
     """
     if not _DIGEST.fullmatch(digest):
         raise UsageError(f'"{digest}" is no digest', hint="sha256: and 64 hex digits")
     target = into / digest[7:]
-    if target.is_dir():
-        return target
     data = _decompressed(package if isinstance(package, bytes) else package.read_bytes())
     if sha256_of(data) != digest:
         raise Corrupt(
             f'the code package is not "{digest}" but "{sha256_of(data)}"', hint="fetch it again, or run jeyn fsck"
         )
     into.mkdir(parents=True, exist_ok=True)
+    refuse_strangers(into, target.name)
+    if target.is_dir() and _is_unpacked(data, target):
+        return target
     folder = Path(tempfile.mkdtemp(prefix=f".{digest[7:19]}-", dir=into))
     try:
         _extract(data, folder)
@@ -124,6 +129,29 @@ def _write(archive: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> N
     place.chmod(0o755 if member.mode & 0o100 else 0o644)
 
 
+def _is_unpacked(data: bytes, target: Path) -> bool:
+    """Whether the folder holds the archive's members and nothing else; compiled code, which nobody checks, goes."""
+    for compiled in list(target.rglob("__pycache__")):
+        shutil.rmtree(compiled, ignore_errors=True)
+    there = {path.relative_to(target).as_posix(): path for path in target.rglob("*") if _is_leaf(path)}
+    with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as archive:
+        members = {member.name: member for member in archive.getmembers()}
+        return there.keys() == members.keys() and all(
+            _is_as_packed(archive, members[name], path) for name, path in there.items()
+        )
+
+
+def _is_leaf(path: Path) -> bool:
+    return path.is_symlink() or not path.is_dir()
+
+
+def _is_as_packed(archive: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> bool:
+    if member.issym() or path.is_symlink():
+        return member.issym() and path.is_symlink() and str(path.readlink()) == member.linkname
+    file = archive.extractfile(member)
+    return file is not None and path.is_file() and path.read_bytes() == file.read()
+
+
 def _inside(folder: Path, name: str) -> Path:
     """The place of a member, which neither a name nor a link may lead out of the folder."""
     place = folder / name
@@ -137,9 +165,15 @@ def _unsafe(why: str) -> NotAllowed:
 
 
 def _settle(folder: Path, target: Path) -> None:
+    """Put the folder in place of whatever is there: what was changed, or what a quicker process unpacked."""
     folder.chmod(0o755)
+    aside = folder.with_name(f"{folder.name}-old")
     try:
+        with suppress(FileNotFoundError):
+            target.rename(aside)
         folder.rename(target)
     except OSError:
         if not target.is_dir():  # else another process was quicker, with the same files
             raise
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)

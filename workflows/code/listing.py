@@ -9,14 +9,13 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from jeyn.settings import variables_without
+from jeyn.settings import IGNORE_FILE, variables_without
 from jeyn.workflows.code.local import is_environment
 
 if TYPE_CHECKING:
     from jeyn.stores.sources.pattern import Pattern
 
 SUFFIXES = frozenset([".py", ".pyi", ".toml", ".yaml", ".yml", ".json", ".cfg", ".ini", ".txt", ".md", ".sql"])
-IGNORE_FILE = ".jeynignore"
 
 
 class Listing(NamedTuple):

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from jeyn.errors import Invalid, NotAllowed
 from jeyn.sdk.canonical import sha256_of
+from jeyn.settings import IGNORE_FILE
 from jeyn.workflows.code.archive import Member, compress, pack, sha256_hex
-from jeyn.workflows.code.listing import IGNORE_FILE, list_files
+from jeyn.workflows.code.listing import list_files
 
 LARGEST_FILE = 10 * 2**20
 LARGEST_PACKAGE = 50 * 2**20
