@@ -305,7 +305,9 @@ class Worker:
 
     def _await_turn(self) -> None:
         self.send({"claims": True})
-        self.requests.readline()  # at its end this process is killed: the engine is gone
+        if not self.requests.readline():
+            # The engine is gone: it is nobody's turn, and `_outlive_nobody` ends this process.
+            threading.Event().wait()
 
     def send(self, message: Mapping[str, Any]) -> None:
         with self.lock:

@@ -180,3 +180,52 @@ def test_a_killed_engine_loses_nothing(tmp_path: Path) -> None:
 @pytest.mark.long
 def test_a_killed_engine_loses_nothing_at_50_moments(tmp_path: Path) -> None:
     kill_at(50, tmp_path, seed=2)
+
+
+IN_TURN = """
+@operation
+def ingest() -> DatasetBatch:
+    return points.get_new_batch()
+
+
+@operation
+def train(batch: DatasetBatch, by: int) -> ModelCheckpoint:
+    with open("trained", "a") as file:
+        file.write(f"{by}\\n")
+    while by == 0 and not Path("go").exists():
+        time.sleep(0.01)
+    return guess.update_minor(dataset=batch, model=np.array([float(by)]))
+
+
+@pipeline
+def flow():
+    return train.bind(batch=ingest()).map(by=[0, 1, 2, 3])
+"""
+
+
+def kill_while_items_wait(times: int, folder: Path) -> None:
+    for number in range(times):
+        project = Project(folder / str(number)).write(IN_TURN, data=True)
+        project.arrive("a.csv", 1, 2)
+        process = project.start("run", "pipeline.py")
+        until(lambda project=project: "1" in project.touched("trained"))
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(0.3)  # so that the second item comes to where it waits
+        process.kill()
+        process.communicate()
+        check_after_kill(project)
+        assert not project.workspace.search("type:model_checkpoint"), "an item went ahead of the one before it"
+        (project.folder / "go").touch()
+        run = project.resume(project.last()).check()
+        assert [str(each.version) for each in run.outputs["return"]] == ["0.1.0", "0.2.0", "0.3.0", "0.4.0"]
+        assert [float(each.load()[0]) for each in run.outputs["return"]] == [0.0, 1.0, 2.0, 3.0]
+        project.workspace.close()
+
+
+def test_rule_02_items_that_wait_for_their_turn_commit_nothing_once_the_engine_is_gone(tmp_path: Path) -> None:
+    kill_while_items_wait(2, tmp_path)
+
+
+@pytest.mark.long
+def test_rule_02_holds_for_100_kills(tmp_path: Path) -> None:
+    kill_while_items_wait(100, tmp_path)
