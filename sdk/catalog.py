@@ -5,15 +5,17 @@
         label = Feature(Dtypes.INT64)
 
 A catalog is the class itself: immutable, without instances, equal to every catalog of equal features whatever their
-order and its name. Making one does no I/O.
+order and its name. The order in which features are declared is that of columns everywhere; JSON objects have none, so
+`to_json` tells it beside them where it is not alphabetical (SEMANTICS 33). Making one does no I/O.
 """
 
 from __future__ import annotations
 
 import copyreg
 import json
+import reprlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import FunctionType, MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, cast
 
@@ -157,6 +159,15 @@ class DataCatalog(metaclass=CatalogType):
         return cls.of(cls.__name__, features)
 
     @classmethod
+    def in_order(cls, names: Sequence[str]) -> type[DataCatalog]:
+        """The same features in the order of `names`, which has each of them once; raises `Invalid`."""
+        if not isinstance(names, list | tuple) or len(names) != len(cls._features) or set(names) != set(cls._features):
+            raise Invalid(
+                f"{reprlib.repr(names)} is no order of the features {list(cls._features)}", hint="name each one once"
+            )
+        return cls if list(names) == list(cls._features) else cls.only(*names)
+
+    @classmethod
     def _require(cls, names: tuple[str, ...]) -> None:
         for name in names:
             if name not in cls._features:
@@ -164,19 +175,25 @@ class DataCatalog(metaclass=CatalogType):
                 raise UsageError(f'"{cls.__name__}" has no feature "{name}"', hint=f"it has {there}")
 
     @classmethod
-    def to_json(cls) -> dict[str, Any]:
-        """{"features": {name: {"dtype", "shape", …}}}: a JSON object without the catalog's name."""
-        return {"features": {name: feature.to_json() for name, feature in cls._features.items()}}
+    def to_json(cls, *, order: bool = True) -> dict[str, Any]:
+        """{"features": {name: {"dtype", "shape", …}}}: a JSON object without the catalog's name.
+
+        Where the order is not alphabetical there is an "order" too, a list of the names, unless `order` is False.
+        """
+        data: dict[str, Any] = {"features": {name: feature.to_json() for name, feature in cls._features.items()}}
+        names = list(cls._features)
+        return data | {"order": names} if order and names != alphabetical(names) else data
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any] | str, *, name: str = "Catalog") -> type[DataCatalog]:
         """The catalog that `to_json` wrote, as an object or a text; raises `Invalid` for anything else."""
         loaded = _loads(data) if isinstance(data, str) else data
-        if not isinstance(loaded, Mapping) or set(loaded) != {"features"}:
+        if not isinstance(loaded, Mapping) or not {"features"} <= set(loaded) <= {"features", "order"}:
             raise Invalid('a catalog is not {"features": {…}}', hint="use what DataCatalog.to_json() gives")
         if not isinstance(loaded["features"], Mapping):
             raise Invalid('"features" of a catalog is no object', hint="map each name to its feature")
-        return cls.of(name, {key: _feature_from_json(key, value) for key, value in loaded["features"].items()})
+        made = cls.of(name, {key: _feature_from_json(key, value) for key, value in loaded["features"].items()})
+        return made.in_order(loaded["order"]) if "order" in loaded else made
 
     @classmethod
     def to_arrow(cls) -> pa.Schema:
@@ -243,6 +260,11 @@ class DataCatalog(metaclass=CatalogType):
         from jeyn.sdk.validation import conform
 
         return conform(cls, table)
+
+
+def alphabetical(names: Iterable[str]) -> list[str]:
+    """The order in which canonical JSON writes names (RFC 8785: by UTF-16 code units)."""
+    return sorted(names, key=lambda name: name.encode("utf-16-be", "surrogatepass"))
 
 
 def _loads(text: str) -> Any:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from jeyn.errors import Busy, NotAllowed, NotFound, Unsaved, UsageError
 from jeyn.sdk.canonical import canonical
 from jeyn.stores.catalog.changes import (
+    ORDER,
     AliasMove,
     CacheKey,
     Change,
@@ -241,8 +242,8 @@ def _effect(change: Change) -> str:
     match change:
         case AliasMove():
             return f"{change.verb} {change.owner.partition(':')[2]}@{change.alias}"
-        # The catalogs of a use case go with saving it or a checkpoint.
-        case Mark(kind=kind) if kind != "contract":
+        # The catalogs of a use case go with saving it or a checkpoint, and an order with saving a formula.
+        case Mark(kind=kind) if kind not in ("contract", ORDER):
             return f"{kind if change.present else f'no {kind}'} {change.value}".strip() + f" on {change.artefact[:19]}"
     return ""
 

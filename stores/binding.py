@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from jeyn.sdk.schemas import is_known, upcast
 from jeyn.sdk.use_case import MlUseCase
 from jeyn.sdk.value import Value
 from jeyn.sdk.version import Version
+from jeyn.stores.catalog.changes import ORDER
 from jeyn.stores.catalog.reader import ArtefactRow
 
 if TYPE_CHECKING:
@@ -49,12 +51,12 @@ def _best(numbers: list[str]) -> str:
     return numbers[0] if len(numbers) == 1 else str(max(Version.parse(number) for number in numbers))
 
 
-def _formula(_workspace: Workspace, row: ArtefactRow, body: Mapping[str, Any]) -> DatasetFormula:
+def _formula(workspace: Workspace, row: ArtefactRow, body: Mapping[str, Any]) -> DatasetFormula:
     recipe = dict(body["recipe"])
     kind = recipe.pop("kind")
     common = {
         "version": body["version"],
-        "output_catalog": DataCatalog.from_json(body["output_catalog"]),
+        "output_catalog": in_kept_order(workspace, row.id, row.facts, DataCatalog.from_json(body["output_catalog"])),
         "description": row.facts.get("description", ""),
     }
     if kind == "model":
@@ -67,6 +69,19 @@ def _formula(_workspace: Workspace, row: ArtefactRow, body: Mapping[str, Any]) -
     }
     formula: DatasetFormula = makers[kind](row.name, **common, **recipe)
     return formula
+
+
+def in_kept_order(
+    workspace: Workspace, id: str, facts: Mapping[str, Any], catalog: type[DataCatalog]
+) -> type[DataCatalog]:
+    """A formula's catalog in the order in which that version was first declared (SEMANTICS 33).
+
+    A version that was saved before orders were kept has it in a mark, once it is declared again; else in none.
+    """
+    order = facts.get(ORDER) or next(
+        (json.loads(mark.value) for mark in workspace.reader.marks(id) if mark.kind == ORDER), None
+    )
+    return catalog.in_order(order) if order else catalog
 
 
 def _model_formula(name: str, common: Mapping[str, Any], recipe: dict[str, Any]) -> ModelFormula:

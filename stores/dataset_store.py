@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import warnings
 from typing import TYPE_CHECKING
 
@@ -18,13 +20,16 @@ from jeyn.sdk.serializer import is_unsafe
 from jeyn.sdk.version import Version
 from jeyn.stores.batches.drafts import Draft, conformed, keep_files, keep_table
 from jeyn.stores.batches.new_batch import new_batch
-from jeyn.stores.catalog.changes import NewArtefact, VersionClaim
+from jeyn.stores.binding import in_kept_order
+from jeyn.stores.catalog.changes import ORDER, Mark, NewArtefact, VersionClaim
 from jeyn.stores.catalog.reader import owner_of
 from jeyn.stores.observation import batches_of, new_subject, summary
 from jeyn.stores.veto import check_bump
 
 if TYPE_CHECKING:
     from jeyn.stores.workspace import Workspace
+
+_log = logging.getLogger("jeyn.dataset_store")
 
 
 class DatasetStore:
@@ -46,21 +51,41 @@ class DatasetStore:
 
     def save_formula(self, formula: DatasetFormula) -> DatasetFormula:
         """Keep a formula. The same version with another recipe or catalog is refused (`VersionTaken`), and so is a
-        version too close to the last one for what changed (`BumpTooSmall`)."""
+        version too close to the last one for what changed (`BumpTooSmall`).
+
+        A version keeps the order of features that it was first declared with; another one is logged as a warning.
+        """
         expect(formula, DatasetFormula)
         if self.workspace.holds(formula):
             return formula
         complete = self._complete(formula)
         claim = VersionClaim(owner_of("formula", formula.name), "exact", exact=formula.version, veto=_veto)
+        catalog = complete.output_catalog
         new = NewArtefact(
             complete.record(),
-            {"description": formula.description} if formula.description else {},
+            {ORDER: list(catalog.features)} | ({"description": formula.description} if formula.description else {}),
             edges=self._source_edges(formula),
             claim=claim,
             event="jeyn.formula.saved",
         )
         outcome = self.workspace.commit([new])[0]
-        return complete.bound(self.workspace.saved(outcome))
+        if not outcome.is_new and ORDER not in outcome.facts:
+            self._mark_order(outcome.id, catalog)
+        kept = in_kept_order(self.workspace, outcome.id, outcome.facts, catalog)
+        if kept is not catalog and formula._output_catalog is not None:
+            _log.warning(
+                '"%s" keeps the order of its features that it was first declared with, %s; give another order a new '
+                "version",
+                formula.ref,
+                ", ".join(kept.features),
+            )
+        return complete.completed(kept).bound(self.workspace.saved(outcome))
+
+    def _mark_order(self, formula: str, catalog: type[DataCatalog]) -> None:
+        """For a version that was saved before orders were kept: the first one that is declared now stays."""
+        if not any(mark.kind == ORDER for mark in self.workspace.reader.marks(formula)):
+            self.workspace.commit([Mark(formula, ORDER, json.dumps(list(catalog.features)))])
+            self.workspace._formulas.pop(formula, None)
 
     def get_batch(self, ref: str | Reference) -> DatasetBatch:
         """A batch by reference, such as `digits@^1/latest` or `sha256:…`. Raises `NotFound`."""

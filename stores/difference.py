@@ -69,6 +69,7 @@ def diff(old: Artefact, new: Artefact) -> Difference:
         for key in dict.fromkeys((*before, *after))
         if before.get(key) != after.get(key)
     }
+    changes |= _order_changes(old, new)
     return Difference(old.ref, new.ref, changes, _catalog_changes(old, new), _labels(old) | _labels(new))
 
 
@@ -78,6 +79,16 @@ def _catalog_changes(old: Artefact, new: Artefact) -> dict[str, Any]:
         before, after = old.record().body.get(role), new.record().body.get(role)
         if before is not None and after is not None and before != after:
             found[role] = DataCatalog.from_json(before).diff(DataCatalog.from_json(after))
+    return {role: change for role, change in found.items() if change}
+
+
+def _order_changes(old: Artefact, new: Artefact) -> dict[str, tuple[Any, Any]]:
+    """Catalogs that have the same features in another order."""
+    found = {}
+    for role in CATALOGS:
+        before, after = (list(getattr(each, role).features) for each in (old, new)) if hasattr(old, role) else ([], [])
+        if before != after and set(before) == set(after):
+            found[f"order of {role}"] = (before, after)
     return found
 
 

@@ -14,6 +14,7 @@ from jeyn.cli.output import Result, columns, command
 from jeyn.cli.reference import references
 from jeyn.cli.workspace import opened
 from jeyn.errors import Ambiguous, InvalidReference, NotFound
+from jeyn.stores.catalog.changes import ORDER
 
 if TYPE_CHECKING:
     from jeyn.sdk.artefact import Edge
@@ -63,9 +64,9 @@ def _known(workspace: Workspace, row: ArtefactRow) -> dict[str, Any]:
         "quarantined": row.quarantined,
         "saved": moment(row.at),
         "actor": row.actor,
-        "catalogs": {role: body.pop(role) for role in CATALOGS if role in body},
+        "catalogs": _in_order(workspace, row, {role: body.pop(role) for role in CATALOGS if role in body}),
         "body": body,
-        "facts": row.facts,
+        "facts": {name: fact for name, fact in row.facts.items() if (row.type, name) != ("dataset_formula", ORDER)},
         "payloads": [
             {"name": p.name, "digest": p.digest, "size": p.size, "external": p.digest in external}
             for p in record.payloads
@@ -75,6 +76,17 @@ def _known(workspace: Workspace, row: ArtefactRow) -> dict[str, Any]:
         "parents": _parents(workspace, row),
         "at": row.at,
     }
+
+
+def _in_order(workspace: Workspace, row: ArtefactRow, catalogs: dict[str, Any]) -> dict[str, Any]:
+    """The order of a formula's features stands beside its record; others have it in their catalogs."""
+    if row.type != "dataset_formula":
+        return catalogs
+    from jeyn.sdk.catalog import DataCatalog
+    from jeyn.stores.binding import in_kept_order
+
+    given = {role: DataCatalog.from_json(catalog) for role, catalog in catalogs.items()}
+    return {role: in_kept_order(workspace, row.id, row.facts, made).to_json() for role, made in given.items()}
 
 
 def _node(workspace: Workspace, key: int) -> Node:

@@ -82,7 +82,7 @@ class DatasetBatch(Artefact):
     def statistics(self) -> Mapping[str, Mapping[str, Any]]:
         """Per feature: count, nulls, min, max, mean, std (computed once, when it was saved)."""
         found: Mapping[str, Mapping[str, Any]] = self.facts.get("statistics", {})
-        return found
+        return {name: found[name] for name in self.output_catalog.features if name in found}
 
     @property
     def rows(self) -> int:
@@ -102,9 +102,13 @@ class DatasetBatch(Artefact):
         return self.load()
 
     def to_pandas(self) -> pd.DataFrame:
-        """A data frame of plain columns; needs the `pandas` extra."""
-        frame: pd.DataFrame = self._rows().to_pandas()
-        return frame
+        """A data frame whose dtypes follow from the catalog; needs the `pandas` extra.
+
+        Nullable integers and bools have pandas' nullable dtypes ("Int64", "boolean"), so that none is rounded.
+        """
+        from jeyn.sdk.datasets.arrays import table_to_pandas
+
+        return table_to_pandas(self._rows(), self.output_catalog)
 
     def to_polars(self) -> pl.DataFrame:
         """A polars frame; needs the `polars` extra."""
@@ -113,7 +117,10 @@ class DatasetBatch(Artefact):
         return polars.DataFrame(polars.from_arrow(self._rows()))
 
     def to_numpy(self) -> dict[str, npt.NDArray[np.generic]]:
-        """One array per feature, of the feature's shape with the rows first."""
+        """One array per feature, of the feature's shape with the rows first; see `table_to_numpy` for nulls.
+
+        Raises `DataInvalid` for integers beside nulls that float64 does not hold exactly.
+        """
         from jeyn.sdk.datasets.arrays import table_to_numpy
 
         return table_to_numpy(self._rows(), self.output_catalog)

@@ -66,7 +66,7 @@ class DatasetFormula(Artefact):
             name=self.name,
             body={
                 "version": str(self.version),
-                "output_catalog": self.output_catalog.to_json(),
+                "output_catalog": self.output_catalog.to_json(order=False),  # it stands beside the id
                 "recipe": self.recipe(),
             },
         )

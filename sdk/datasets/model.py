@@ -26,9 +26,11 @@ METHODS = ("predict", "predict_proba", "transform", "decision_function", "__call
 class ModelFormula(DatasetFormula):
     """The latest batch of `source`, passed through `checkpoint`; both are pinned in each batch.
 
-    `apply` is one of `METHODS`, called with the input features as one array of shape (rows, features), or a function
-    `(model, table) -> table` of an importable module. `keep` names features of the source that are carried over.
-    The catalog is the checkpoint's output catalog plus what is kept, unless one is given.
+    `apply` is one of `METHODS`, or a function `(model, table) -> table` of an importable module. A method is called
+    with the input features: a model that knows the names of its columns (`feature_names_in_`) gets a data frame in its
+    own order, any other one array of shape (rows, features) in the order of its input catalog. `keep` names features of
+    the source that are carried over. The catalog is the checkpoint's output catalog plus what is kept, unless one is
+    given.
     """
 
     kind: ClassVar[str] = "model"

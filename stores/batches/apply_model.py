@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from jeyn.errors import DataInvalid, Incompatible, OperationFailed, UsageError
 from jeyn.sdk.catalog import DataCatalog
-from jeyn.sdk.datasets.arrays import as_table, table_to_numpy
+from jeyn.sdk.datasets.arrays import as_table, table_to_matrix, table_to_pandas
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -58,16 +58,30 @@ def _applier(formula: ModelFormula, checkpoint: ModelCheckpoint) -> Callable[[An
         raise UsageError(f'"{checkpoint.ref}" gives {len(outputs)} features', hint="pass a function as apply=")
 
     def call(model: Any, rows: pa.Table) -> Mapping[str, Any]:
-        return {outputs[0]: getattr(model, method)(_matrix(rows, inputs))}
+        return {outputs[0]: getattr(model, method)(_given(model, inputs.conform(rows), inputs, checkpoint.ref))}
 
     return call
 
 
-def _matrix(rows: pa.Table, inputs: type[DataCatalog]) -> Any:
-    """The input features as one array: a single feature as it is, several side by side, shape (rows, features)."""
-    import numpy as np
+def _given(model: Any, rows: pa.Table, inputs: type[DataCatalog], ref: str) -> Any:
+    """The input features as a model takes them: a frame in its own order if it knows names, else one array."""
+    names = _names(model)
+    if names is None:
+        return table_to_matrix(rows, inputs)
+    if set(names) <= set(inputs.features):
+        return table_to_pandas(rows.select(names), inputs)
+    if len(inputs.features) == 1:
+        import pandas as pd
 
-    arrays = list(table_to_numpy(inputs.conform(rows), inputs).values())
-    if len(arrays) == 1 and arrays[0].ndim > 1:
-        return arrays[0]
-    return np.column_stack([array.reshape(len(array), -1) for array in arrays])
+        return pd.DataFrame(table_to_matrix(rows, inputs), columns=names)
+    absent = [name for name in names if name not in inputs.features]
+    raise Incompatible(
+        f'"{ref}" was fitted on the column "{absent[0]}", which is no feature of its input catalog',
+        hint=f"its inputs are {', '.join(inputs.features)}; fit it on columns so named, or pass a function as apply=",
+    )
+
+
+def _names(model: Any) -> list[str] | None:
+    """The names of the columns that a model was fitted on, in its order, where it kept them (scikit-learn's way)."""
+    found = getattr(model, "feature_names_in_", None)
+    return None if found is None else [str(name) for name in found]

@@ -26,6 +26,7 @@ from jeyn.sdk.reference import valid_alias
 from jeyn.sdk.relationship import RelationshipType
 from jeyn.sdk.schemas import check_body, is_known
 from jeyn.sdk.version import Version
+from jeyn.stores.catalog.changes import ORDER
 from jeyn.stores.catalog.entries import Entry
 from jeyn.stores.payloads.failures import os_errors
 from jeyn.stores.payloads.protocol import is_digest
@@ -267,8 +268,14 @@ class _Checks:
         texts = ((record.name, 200), (record.type, 64), (record.schema, 80))
         if any(not isinstance(text, str) or not text or len(text) > most for text, most in texts):
             self._refuse(entry, "has no proper name or schema")
-        if not isinstance(json.loads(entry.facts), dict):
+        facts = json.loads(entry.facts)
+        if not isinstance(facts, dict):
             self._refuse(entry, "has facts that are no object")
+        orders = [facts[ORDER]] if ORDER in facts else []
+        orders += [json.loads(mark.value) for mark in entry.marks if mark.kind == ORDER]
+        if orders and record.schema == "dataset_formula/1":
+            for order in orders:
+                DataCatalog.from_json(record.body["output_catalog"]).in_order(order)
         for mark in entry.marks:
             if mark.kind == "contract":
                 contract = json.loads(mark.value)
@@ -320,6 +327,8 @@ class _Checks:
             if record.type not in ("dataset_formula", "model_checkpoint") or alias.owner != owner:
                 self._refuse(entry, f'claims the alias "{alias.alias}" of "{alias.owner[:80]}"')
             valid_alias(alias.alias)
+        if any(mark.kind == ORDER for mark in entry.marks) and record.type != "dataset_formula":
+            self._refuse(entry, "has an order, which only a formula has")
         if any(mark.kind == "contract" for mark in entry.marks) and record.type != "use_case":
             self._refuse(entry, "has a contract, which only a use case has")
 

@@ -10,6 +10,9 @@ from jeyn.sdk.artefact import Edge, Record
 from jeyn.sdk.schemas import check_body, is_known
 from jeyn.sdk.version import Version
 
+# The fact of a formula, or for an older one its mark, that tells the order of its features; the first one stays.
+ORDER = "order"
+
 Veto = Callable[[Version, Record, Version, Record], None]
 
 
@@ -81,7 +84,7 @@ class AliasMove:
 
 @dataclass(frozen=True)
 class Mark:
-    """A tag, pin, tombstone, withdrawal or contract put on an artefact, or taken off."""
+    """A tag, pin, tombstone, withdrawal, contract or order put on an artefact, or taken off."""
 
     artefact: str
     kind: str

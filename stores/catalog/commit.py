@@ -15,7 +15,7 @@ from jeyn.sdk.artefact import PayloadRef
 from jeyn.sdk.canonical import canonical, parse
 from jeyn.sdk.relationship import RelationshipType
 from jeyn.stores.catalog import claims, small
-from jeyn.stores.catalog.changes import AliasMove, Change, Fence, Mark, NewArtefact, Outcome
+from jeyn.stores.catalog.changes import ORDER, AliasMove, Change, Fence, Mark, NewArtefact, Outcome
 from jeyn.stores.catalog.database import Database, Transaction
 from jeyn.stores.catalog.fence import close_operation
 from jeyn.stores.catalog.prepared import Prepared
@@ -302,6 +302,8 @@ class _Writer:
     def _holds(self, change: Mark) -> bool:
         """Whether the mark is so already: another process may have set it since this change was made."""
         found = self.run(_MARKS, {"artefact": self.key(change.artefact), "kind": change.kind})
+        if change.kind == ORDER:
+            return found.first() is not None
         # An artefact has many tags, and one contract: the newest.
         same = (row for row in found if change.kind == "contract" or row.value == change.value)
         return next(same, None) == (change.value, change.present)

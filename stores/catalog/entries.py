@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection, bindparam, func, select
 
 from jeyn.sdk.artefact import PayloadRef, Record
+from jeyn.stores.catalog.changes import ORDER
 from jeyn.stores.catalog.closure import chunks, reached
 from jeyn.stores.catalog.reader import is_marked
 from jeyn.stores.catalog.tables import (
@@ -29,7 +30,7 @@ Id = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 Actor = Annotated[str, Field(max_length=200)]
 Owner = Annotated[str, Field(min_length=1, max_length=300)]
 At = Annotated[int, Field(ge=0, lt=2**63)]
-TRAVELLING = ("tag", "contract")
+TRAVELLING = ("tag", "contract", ORDER)
 
 
 class _Closed(BaseModel):
@@ -44,9 +45,9 @@ class EntryClaim(_Closed):
 
 
 class EntryMark(_Closed):
-    """The newest mark of one kind and value; `contract` only knows its newest value."""
+    """The newest mark of one kind and value; `contract` only knows its newest value, and `order` has one."""
 
-    kind: Annotated[str, Field(pattern=r"^(tag|contract)$")]
+    kind: Annotated[str, Field(pattern=r"^(tag|contract|order)$")]
     value: str
     present: bool
     reason: str

@@ -12,11 +12,12 @@ from sqlalchemy import Connection, bindparam, insert, select
 
 from jeyn.errors import VersionTaken
 from jeyn.sdk.version import Version
+from jeyn.stores.catalog.changes import ORDER
 from jeyn.stores.catalog.claims import Numbered, prerelease_text
 from jeyn.stores.catalog.closure import CHUNK
 from jeyn.stores.catalog.commit import PayloadsCondemned, comparable
 from jeyn.stores.catalog.database import Database, Transaction
-from jeyn.stores.catalog.entries import Entry, EntryAlias, EntryClaim, EntryMark, EntryMember
+from jeyn.stores.catalog.entries import TRAVELLING, Entry, EntryAlias, EntryClaim, EntryMark, EntryMember
 from jeyn.stores.catalog.reader import is_marked
 from jeyn.stores.catalog.tables import (
     alias_move,
@@ -48,9 +49,10 @@ _MEMBERS = select(batch_member.c.formula, batch_member.c.member, batch_member.c.
 )
 _MARKS = (
     select(mark.c.artefact, mark.c.kind, mark.c.value, mark.c.present, mark.c.at)
-    .where(mark.c.artefact.in_(bindparam("keys", expanding=True)), mark.c.kind.in_(("tag", "contract")))
+    .where(mark.c.artefact.in_(bindparam("keys", expanding=True)), mark.c.kind.in_(TRAVELLING))
     .order_by(mark.c.key)
 )
+_FACTS = select(artefact.c.key, artefact.c.facts).where(artefact.c.key.in_(bindparam("keys", expanding=True)))
 _ALIAS = (
     select(alias_move.c.artefact)
     .where(alias_move.c.owner == bindparam("owner"), alias_move.c.alias == bindparam("alias"))
@@ -282,8 +284,9 @@ class _Merge:
         ])  # fmt: skip
 
     def _merge_marks(self, entries: Sequence[Entry], keys: dict[str, int]) -> None:
-        """The later word wins, whichever catalog it was said in."""
+        """The later word wins, whichever catalog it was said in; of orders the one that was here first."""
         wanted = [(keys[entry.id], each) for entry in entries for each in entry.marks]
+        wanted += self._orders(entries, keys)
         if not wanted:
             return
         newest: dict[tuple[int, str, str], Any] = {}
@@ -291,8 +294,23 @@ class _Merge:
             newest[row.artefact, row.kind, row.value if row.kind == "tag" else ""] = row
         for key, theirs in wanted:
             ours = newest.get((key, theirs.kind, theirs.value if theirs.kind == "tag" else ""))
-            if ours is None or (theirs.at > ours.at and (theirs.present, theirs.value) != (ours.present, ours.value)):
+            if ours is None or (
+                theirs.kind != ORDER
+                and theirs.at > ours.at
+                and (theirs.present, theirs.value) != (ours.present, ours.value)
+            ):
                 self._mark(key, theirs)
+
+    def _orders(self, entries: Sequence[Entry], keys: dict[str, int]) -> list[tuple[int, EntryMark]]:
+        """The orders of formulas that this catalog has from before orders were kept, which facts cannot tell here."""
+        known = {
+            keys[entry.id]: (json.loads(entry.facts), entry)
+            for entry in entries
+            if entry.record.type == "dataset_formula" and ORDER in json.loads(entry.facts)
+        }
+        found = self.run(_FACTS, {"keys": sorted(known)}) if known else ()
+        bare = [row.key for row in found if ORDER not in json.loads(row.facts)]
+        return [(key, _order_mark(known[key][0][ORDER], known[key][1])) for key in bare]
 
     def _mark(self, key: int, each: EntryMark) -> None:
         row = {"kind": each.kind, "value": each.value, "present": each.present, "reason": each.reason}
@@ -332,6 +350,10 @@ class _Merge:
     def _rows(self, table: Any, rows: Sequence[dict[str, Any]]) -> None:
         if rows:
             self.run(insert(table), list(rows))
+
+
+def _order_mark(order: Any, entry: Entry) -> EntryMark:
+    return EntryMark(kind=ORDER, value=json.dumps(order), present=True, reason="", actor=entry.actor, at=entry.at)
 
 
 def _mentioned(entry: Entry) -> Iterator[str]:

@@ -98,7 +98,7 @@ alias_move = Table(
     Index("alias_move_artefact", "artefact"),
 )
 
-# Tags, pins, tombstones, withdrawals and contracts: the newest row of (artefact, kind, value) is what holds.
+# Tags, pins, tombstones, withdrawals, orders and contracts: the newest row of (artefact, kind, value) is what holds.
 mark = Table(
     "mark",
     metadata,
