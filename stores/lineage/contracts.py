@@ -2,6 +2,9 @@
 
 A composite's catalog is derived again from its parts, a model formula's source must still satisfy its checkpoint, and a
 checkpoint must still be able to take the batches that it was trained on. What changes there goes on downstream.
+
+The new catalog becomes the formula's next version, so it also reaches what that version would feed: recipes whose
+reference means it then, and the models of the other versions of the line (`stores/lineage/line.py`).
 """
 
 from __future__ import annotations
@@ -13,34 +16,12 @@ from graphlib import CycleError, TopologicalSorter
 from jeyn.errors import CatalogMismatch, UsageError
 from jeyn.sdk.catalog import DataCatalog
 from jeyn.sdk.compatibility import join
-from jeyn.sdk.relationship import RelationshipType
+from jeyn.sdk.reference import Reference
 from jeyn.sdk.version import Version
-from jeyn.stores.catalog import closure
 from jeyn.stores.catalog.reader import ArtefactRow, Reader
 from jeyn.stores.lineage.dependants import SOURCE, Dependants, Path, Recipe
-
-Catalog = type[DataCatalog]
-BATCH = RelationshipType.formula_batch
-TRAINED = RelationshipType.batch_checkpoint
-
-
-@dataclass(frozen=True)
-class Broken:
-    """Why a contract breaks, how the change got there, and the smallest legal bump that mends it."""
-
-    reasons: tuple[str, ...]
-    path: Path
-    bump: str
-
-
-@dataclass(frozen=True)
-class Changed:
-    """A formula as it would be: its catalog then, None where it could not be made at all, and the way to it."""
-
-    row: ArtefactRow
-    catalog: Catalog | None
-    path: Path
-
+from jeyn.stores.lineage.line import Broken, Catalog, Changed, Line, catalog_of, lost, mending
+from jeyn.stores.lineage.next_version import Next
 
 # The catalog of one source before and after, and the change if it is a changed one.
 Part = tuple[Catalog | None, Catalog | None, Changed | None]
@@ -57,21 +38,27 @@ class Verdict:
 class Contracts:
     """One question: this formula with that catalog."""
 
-    def __init__(self, reader: Reader, dependants: Dependants, root: ArtefactRow, new: Catalog) -> None:
+    def __init__(
+        self, reader: Reader, dependants: Dependants, root: ArtefactRow, new: Catalog, next_version: Next
+    ) -> None:
         self.reader = reader
         self.dependants = dependants
         self.root = root
+        self.next_version = next_version
+        self.fed: dict[int, Path] = {}
         self.changed = {root.key: Changed(root, new, ((root.key, ""),))}
         self._broken: dict[int, Broken] = {}
 
     def broken(self) -> dict[int, Broken]:
         """key -> what breaks, the changed formula itself left out."""
-        if self.changed[self.root.key].catalog == _catalog(self.root):
+        if self.changed[self.root.key].catalog == catalog_of(self.root):
             return {}
         for recipe in self._in_order():
             self._check_formula(recipe)
         for changed in list(self.changed.values()):
-            self._check_checkpoints(changed)
+            line = Line(self.reader, changed, self.changed, is_root=changed.row.key == self.root.key)
+            self._broken = line.broken() | self._broken
+            self.fed |= line.fed
         return self._broken
 
     def _in_order(self) -> list[Recipe]:
@@ -91,14 +78,21 @@ class Contracts:
         return [reached[key] for key in _sorted(followed) if key in reached]
 
     def _follows(self, recipe: Recipe, row: ArtefactRow) -> bool:
-        return any(self.dependants.accepts(ref, row, "formula") for ref in recipe.sources)
+        return any(
+            self.dependants.accepts(ref, row, "formula") or (row.key == self.root.key and self._takes_next(ref))
+            for ref in recipe.sources
+        )
+
+    def _takes_next(self, reference: str) -> bool:
+        """Whether a recipe's reference would mean the next version, which would have the new catalog."""
+        return Reference.parse(reference).name == self.root.name and self.next_version.is_meant_by(reference)
 
     def _check_formula(self, recipe: Recipe) -> None:
         parts = [self._part(ref) for ref in recipe.sources]
         changes = [change for _, _, change in parts if change is not None]
         if not changes:  # what it follows came out as it was
             return
-        row, held = recipe.row, _catalog(recipe.row)
+        row, held = recipe.row, catalog_of(recipe.row)
         path = (*changes[0].path, (row.key, SOURCE))
         verdict = self._verdict(recipe, parts, changes)
         if verdict.catalog != held:
@@ -107,9 +101,9 @@ class Contracts:
             self._broken[row.key] = Broken(verdict.reasons, path, _output_bump(row, held, verdict.catalog))
 
     def _verdict(self, recipe: Recipe, parts: Sequence[Part], changes: Sequence[Changed]) -> Verdict:
-        lost = next((change for change in changes if change.catalog is None), None)
-        if lost is not None:
-            return Verdict(None, (_lost(lost),))
+        gone = next((change for change in changes if change.catalog is None), None)
+        if gone is not None:
+            return Verdict(None, (lost(gone),))
         old, new = [part[0] for part in parts], [part[1] for part in parts]
         return _composite(recipe, old, new) if recipe.kind == "composite" else self._model(recipe, old[0], new[0])
 
@@ -118,9 +112,14 @@ class Contracts:
         hit = [c for c in self.changed.values() if self.dependants.accepts(reference, c.row, "formula")]
         if hit:
             change = max(hit, key=lambda c: Version.parse(c.row.record.body["version"]))
-            return _catalog(change.row), change.catalog, change
+            return catalog_of(change.row), change.catalog, change
         row = self.dependants.meant(reference, "formula")
-        return (_catalog(row), _catalog(row), None) if row else (None, None, None)
+        if row is None:
+            return None, None, None
+        if self._takes_next(reference):
+            change = self.changed[self.root.key]
+            return catalog_of(row), change.catalog, change
+        return catalog_of(row), catalog_of(row), None
 
     def _model(self, recipe: Recipe, old: Catalog | None, new: Catalog | None) -> Verdict:
         checkpoint = self.dependants.meant(recipe.checkpoint or "", "checkpoint")
@@ -135,27 +134,6 @@ class Contracts:
             recipe, lambda: _with_kept(gives, old, recipe.keep), lambda: _with_kept(gives, new, recipe.keep)
         )
 
-    def _check_checkpoints(self, changed: Changed) -> None:
-        """Those that were trained on a batch of a changed formula."""
-        database = self.reader.database
-        batches = [child for _, child, kind in closure.edges_from(database, [changed.row.key]) if kind == BATCH]
-        trained = [(b, c) for b, c, kind in closure.edges_from(database, batches) if kind == TRAINED]
-        rows = {row.key: row for row in self.reader.rows(sorted({checkpoint for _, checkpoint in trained}))}
-        for batch, key in trained:
-            takes = DataCatalog.from_json(rows[key].record.body["input_catalog"])
-            reasons = _unfit(takes, changed)
-            if reasons and key not in self._broken:
-                path = (*changed.path, (batch, BATCH.name), (key, TRAINED.name))
-                self._broken[key] = Broken(reasons, path, self._input_bump(rows[key], takes, changed.catalog))
-
-    def _input_bump(self, row: ArtefactRow, takes: Catalog, given: Catalog | None) -> str:
-        """For a checkpoint that takes what is left of its inputs, as it then is."""
-        version = max(map(Version.parse, self.reader.numbers(row.key)), default=Version(1, 0, 0))
-        if given is None:
-            return version.breaking_level
-        left = {name: given.features[name] for name in takes.features if name in given.features}
-        return takes.diff(DataCatalog.of("Left", left)).bump("input", version=version)
-
 
 def _composite(recipe: Recipe, old: Sequence[Catalog | None], new: Sequence[Catalog | None]) -> Verdict:
     missing = [ref for ref, catalog in zip(recipe.sources, new, strict=True) if catalog is None]
@@ -166,7 +144,7 @@ def _composite(recipe: Recipe, old: Sequence[Catalog | None], new: Sequence[Cata
 
 def _derived(recipe: Recipe, before: Callable[[], Catalog], after: Callable[[], Catalog]) -> Verdict:
     """A catalog that was derived changes with its sources; one that was declared stays while they satisfy it."""
-    held = _catalog(recipe.row)
+    held = catalog_of(recipe.row)
     try:
         made = after()
     except (CatalogMismatch, UsageError) as exc:
@@ -192,23 +170,9 @@ def _with_kept(gives: Catalog, source: Catalog | None, keep: Sequence[str]) -> C
     return gives + source.only(*keep) if keep and source is not None else gives
 
 
-def _unfit(takes: Catalog, changed: Changed) -> tuple[str, ...]:
-    if changed.catalog is None:
-        return (_lost(changed),)
-    return tuple(map(str, changed.catalog.satisfies(takes).reasons))
-
-
 def _output_bump(row: ArtefactRow, held: Catalog, catalog: Catalog | None) -> str:
     version = Version.parse(row.record.body["version"])
-    return version.breaking_level if catalog is None else held.diff(catalog).bump("output", version=version)
-
-
-def _lost(changed: Changed) -> str:
-    return f'"formula:{changed.row.name}@{changed.row.record.body["version"]}" could not be made any more'
-
-
-def _catalog(row: ArtefactRow) -> Catalog:
-    return DataCatalog.from_json(row.record.body["output_catalog"])
+    return mending(version.breaking_level if catalog is None else held.diff(catalog).bump("output", version=version))
 
 
 def _sorted(followed: Mapping[int, set[int]]) -> list[int]:

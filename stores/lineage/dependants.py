@@ -6,7 +6,6 @@ accepts today, whether or not a batch came from it yet.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -81,7 +80,7 @@ class Dependants:
         return found
 
     @cached_property
-    def nodes(self) -> Mapping[int, Node]:
+    def nodes(self) -> dict[int, Node]:
         return nodes(self.reader.database, sorted(self.paths))
 
     def accepts(self, reference: str, row: ArtefactRow, kind: str) -> bool:

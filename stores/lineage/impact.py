@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from jeyn.errors import UsageError
@@ -12,9 +12,12 @@ from jeyn.sdk.compatibility import CatalogDiff
 from jeyn.sdk.reference import Reference
 from jeyn.sdk.version import Version
 from jeyn.stores.catalog.nodes import Node
+from jeyn.stores.catalog.nodes import nodes as named
 from jeyn.stores.catalog.reader import Reader
-from jeyn.stores.lineage.contracts import Broken, Contracts
+from jeyn.stores.lineage.contracts import Contracts
 from jeyn.stores.lineage.dependants import Dependants, Path
+from jeyn.stores.lineage.line import Broken
+from jeyn.stores.lineage.next_version import next_version
 from jeyn.stores.resolve import resolve
 
 Verdict = Literal["breaks", "touched"]
@@ -33,7 +36,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Affected:
-    """One artefact downstream. `bump` is the smallest legal one that makes it fit again, "none" where it does fit.
+    """One artefact downstream. `bump` is the one that mends it, at least a minor; "none" where it does fit.
 
     `label` is for people, also of what has no reference but its id.
     """
@@ -69,8 +72,9 @@ class AffectedAlias:
 class Impact:
     """What a change of `ref` reaches, in the order of saving. With a new catalog also what it breaks.
 
-    `diff`, `bump` and `next_version` say what changes in the formula's catalog and which version may carry it; they
-    are None, "none" and None without a new catalog.
+    `diff` and `bump` say what changes in the formula's catalog and how large a step that is from `ref`, `next_version`
+    the smallest legal version that is free and `base` the one that it builds on; they are None, "none", None and None
+    without a new catalog.
     """
 
     ref: str
@@ -80,6 +84,7 @@ class Impact:
     diff: CatalogDiff | None = None
     bump: str = "none"
     next_version: str | None = None
+    base: str | None = None
 
     def __iter__(self) -> Iterator[Affected]:
         return iter(self.items)
@@ -110,6 +115,7 @@ class Impact:
             "is_breaking": self.is_breaking,
             "bump": self.bump,
             "next_version": self.next_version,
+            "base": self.base,
             "diff": None if self.diff is None else str(self.diff),
             "items": [item.to_json() for item in self.items],
             "aliases": [alias.to_json() for alias in self.aliases],
@@ -126,27 +132,23 @@ def impact(
     row = resolve(reader, ref)
     dependants = Dependants(reader, row.key)
     if new_catalog is None:
-        return _gathered(reader, dependants, {})
+        return _gathered(reader, dependants, {}, {})
     if row.type != "dataset_formula":
         raise UsageError(f'"{ref}" is a {row.type}, which has no catalog to change', hint="name a formula")
     new = new_catalog if isinstance(new_catalog, type) else DataCatalog.from_json(new_catalog)
     diff = DataCatalog.from_json(row.record.body["output_catalog"]).diff(new)
-    version = Version.parse(row.record.body["version"])
-    bump = diff.bump("output", version=version)
-    broken = Contracts(reader, dependants, row, new).broken()
-    return _gathered(reader, dependants, broken, diff, bump, None if bump == "none" else str(version.bump(bump)))
+    bump = diff.bump("output", version=Version.parse(row.record.body["version"]))
+    following = next_version(reader, row, new)
+    contracts = Contracts(reader, dependants, row, new, following)
+    found = _gathered(reader, dependants, contracts.broken(), contracts.fed)
+    version, base = str(following.version) if following.version else None, str(following.base)
+    return replace(found, diff=diff, bump=bump, next_version=version, base=base if version else None)
 
 
-def _gathered(
-    reader: Reader,
-    dependants: Dependants,
-    broken: Mapping[int, Broken],
-    diff: CatalogDiff | None = None,
-    bump: str = "none",
-    next_version: str | None = None,
-) -> Impact:
-    nodes = dependants.nodes
-    paths = dependants.paths | {key: found.path for key, found in broken.items()}
+def _gathered(reader: Reader, dependants: Dependants, broken: Mapping[int, Broken], fed: Mapping[int, Path]) -> Impact:
+    paths = {**fed, **dependants.paths, **{key: found.path for key, found in broken.items()}}
+    steps = {key for path in paths.values() for key, _ in path}
+    nodes = dependants.nodes | named(reader.database, sorted(steps - dependants.nodes.keys()))
     root = nodes[dependants.root]
     downstream = sorted(paths.keys() - {dependants.root})
     return Impact(
@@ -154,9 +156,6 @@ def _gathered(
         id=root.id,
         items=tuple(_affected(nodes[key], broken.get(key), _steps(paths[key], nodes)) for key in downstream),
         aliases=tuple(_aliases(reader, paths, nodes, broken)),
-        diff=diff,
-        bump=bump,
-        next_version=next_version,
     )
 
 
@@ -183,7 +182,7 @@ def _lines(found: Impact) -> Iterable[str]:
     if found.diff is not None:
         yield from (f"{found.ref} would change:", *_indented(str(found.diff)))
         if found.next_version:
-            yield f"the smallest legal bump is a {found.bump}: {found.next_version}"
+            yield _legal(found)
     counts = f"{len(found.breaks)} would break, {len(found.touched)}" if found.diff is not None else str(len(found))
     yield f"{counts} downstream of {found.ref} {'are' if found.diff is None else 'more are'} touched"
     for item in (*found.breaks, *found.touched):
@@ -191,10 +190,19 @@ def _lines(found: Impact) -> Iterable[str]:
         for reason in item.reasons:
             yield from _indented(reason)
         if item.verdict == "breaks":
-            yield f"    smallest legal bump: {item.bump}"
+            yield f"    a new {item.bump} of it mends that"
         yield f"    {_path(item.path)}"
     for alias in found.aliases:
         yield f"{'BREAKS' if alias.verdict == 'breaks' else 'touched'}  alias {alias.ref}, which is {alias.target}"
+
+
+def _legal(found: Impact) -> str:
+    """Which version may carry the change; legal or not, it may break what is below."""
+    if found.ref.endswith(f"@{found.base}"):
+        said = f"the smallest legal bump is a {found.bump}: {found.next_version}"
+    else:
+        said = f"the smallest legal version is {found.next_version}, above {found.base}"
+    return f"{said}, which breaks what is below" if found.is_breaking else said
 
 
 def _short(ref: str) -> str:

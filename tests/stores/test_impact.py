@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from jeyn import Workspace
+from jeyn import DatasetFormula, MlUseCase, Workspace
 from jeyn.errors import NotFound, UsageError
 from jeyn.sdk.catalog import DataCatalog
 from jeyn.sdk.dtypes import Dtypes
@@ -202,6 +202,110 @@ def test_what_has_no_catalog_or_is_not_there_is_refused(world: World) -> None:
         impact(world.reader, "formula:digots@1.0.0")
 
 
+@pytest.mark.parametrize("asked", ["digits@1.1.0", "digits@1.0.0", "digits@^1", "digits"])
+def test_the_production_model_of_another_version_is_looked_at(world: World, asked: str) -> None:
+    """Trained on 1.0.0 and blessed; the next version of the line feeds it all the same."""
+    old, new = world.formula("digits", "1.0.0"), world.formula("digits", "1.1.0", Digits + catalog_of(x=INT))
+    needs = world.checkpoint("reader", "1.0.0", world.batch(old, "one"))
+    world.checkpoint("blind", "1.0.0", world.batch(old, "two"), inputs=Digits.only("pixels"))
+    world.batch(new, "three")
+    world.bless(needs)
+    found = impact(world.reader, asked, new_catalog=catalog_of(pixels=PIXELS, x=INT))
+    (broken,) = found.breaks
+    assert broken.ref == "checkpoint:reader@1.0.0" and "label" in broken.reasons[0] and broken.bump == "minor"
+    assert [(alias.ref, alias.verdict) for alias in found.aliases] == [("checkpoint:reader@blessed", "breaks")]
+    assert "checkpoint:blind@1.0.0" in refs(found.touched)
+    assert found.next_version == "2.0.0"
+
+
+def test_the_way_to_a_model_of_another_version_is_told(world: World) -> None:
+    world.checkpoint("reader", "1.0.0", world.batch(world.formula("digits", "1.0.0"), "one"))
+    world.formula("digits", "1.1.0", Digits + catalog_of(x=INT))
+    (broken,) = impact(world.reader, "digits@1.1.0", new_catalog=Digits.only("pixels")).breaks
+    assert [str(step) for step in broken.path] == [
+        "formula:digits@1.1.0",
+        "→ formula:digits@1.0.0 (other_version)",
+        "→ batch:digits@1.0.0/1 (formula_batch)",
+        "→ checkpoint:reader@1.0.0 (batch_checkpoint)",
+    ]
+
+
+def test_what_the_line_does_not_feed_any_more_is_not_broken_by_the_next_change(world: World) -> None:
+    """2.0.0 took the label away already: whoever needs it is not fed by it."""
+    world.checkpoint("reader", "1.0.0", world.batch(world.formula("digits", "1.0.0"), "one"))
+    world.formula("digits", "2.0.0", Digits.only("pixels") + catalog_of(x=INT))
+    assert impact(world.reader, "digits@2.0.0", new_catalog=Digits.only("pixels")).breaks == []
+    assert refs(impact(world.reader, "digits@1.0.0", new_catalog=Digits.only("pixels")).breaks) == [
+        "checkpoint:reader@1.0.0"
+    ]
+
+
+def test_the_models_of_a_union_are_looked_at_when_its_part_changes(world: World) -> None:
+    """digits -> union 1.1.0; the model was trained on union 1.0.0, which was made of an exact version."""
+    world.formula("digits", "1.0.0")
+    first = world.composite("union", ["digits@1.0.0"], Digits, version="1.0.0")
+    reader = world.checkpoint("reader", "1.0.0", world.batch(first, "one", kind="union"))
+    world.bless(reader)
+    world.formula("digits", "1.1.0", Digits + catalog_of(x=INT))
+    world.composite("union", ["digits@>=1.1"], Digits, version="1.1.0")
+    found = impact(world.reader, "digits@1.1.0", new_catalog=Digits.only("pixels") + catalog_of(x=INT))
+    assert refs(found.breaks) == ["checkpoint:reader@1.0.0", "formula:union@1.1.0"]
+    assert refs(found.aliases) == ["checkpoint:reader@blessed"]
+
+
+def test_recipes_that_the_next_version_would_feed_are_looked_at(world: World) -> None:
+    """Asked about 1.0.0, behind 1.1.0: latest and ranges mean the version that comes, an exact one does not."""
+    world.formula("digits", "1.0.0")
+    world.formula("digits", "1.1.0", Digits + catalog_of(x=INT))
+    for name, ref in {"latest": "digits@latest", "range": "digits@>=1.1", "exact": "digits@1.1.0"}.items():
+        world.composite(name, [ref], Digits)
+    found = impact(world.reader, "digits@1.0.0", new_catalog=Digits.only("pixels"))
+    assert refs(found.breaks) == ["formula:latest@1.0.0", "formula:range@1.0.0"]
+    assert found.next_version == "2.0.0"
+
+
+def test_the_contract_of_a_use_case_is_looked_at(workspace: Workspace) -> None:
+    """The blessed model can do without the label, but the next one is trained under a contract that asks for it."""
+    from tests.stores.digits import READER, Digits, Scores
+
+    checkpoint = a_checkpoint(workspace)
+    workspace.model_store.bless(checkpoint, reason="good")
+    workspace.dataset_store.save_formula(
+        DatasetFormula("digits", version="1.1.0", output_catalog=Digits + catalog_of(more=INT))
+    )
+    narrow = Digits.only("x")
+    assert not impact(workspace.reader, "digits@1.1.0", new_catalog=narrow).is_breaking
+    workspace.model_store.save_use_case(MlUseCase(READER.name, input_catalog=Digits, output_catalog=Scores))
+    found = impact(workspace.reader, "digits@1.1.0", new_catalog=narrow)
+    (broken,) = found.breaks
+    assert (broken.ref, broken.type) == ("usecase:digit-reader", "use_case") and "label" in broken.reasons[0]
+    assert [step.edge for step in broken.path][-1] == "contract" and checkpoint.ref in refs(found.touched)
+    # A contract that asks for what the line does not have today is not broken by this.
+    wide = Digits + catalog_of(other=INT)
+    workspace.model_store.save_use_case(MlUseCase(READER.name, input_catalog=wide, output_catalog=Scores))
+    assert not impact(workspace.reader, "digits@1.1.0", new_catalog=narrow).is_breaking
+
+
+@pytest.mark.parametrize("version", ["0.1.0", "1.0.0"])
+def test_what_breaks_is_never_mended_by_a_patch(world: World, version: str) -> None:
+    """In 0.x taking one input less is a patch by the rules of a checkpoint; for what broke it is a change."""
+    world.checkpoint("reader", version, world.batch(world.formula("digits", version), "one"))
+    found = impact(world.reader, f"digits@{version}", new_catalog=Digits.only("pixels"))
+    assert [item.bump for item in found.breaks] == ["minor"]
+    assert "BREAKS  checkpoint:reader" in str(found) and "patch" not in str(found)
+    assert "a new minor of it mends that" in str(found)
+
+
+def test_the_next_version_is_one_that_is_free(world: World) -> None:
+    world.formula("digits", "1.0.0")
+    world.formula("digits", "1.1.0", Digits + catalog_of(x=INT))
+    more = impact(world.reader, "digits@1.0.0", new_catalog=Digits + catalog_of(x=INT, y=INT))
+    assert (more.bump, more.next_version, more.base) == ("minor", "1.2.0", "1.1.0")
+    assert "the smallest legal version is 1.2.0, above 1.1.0" in str(more)
+    other = impact(world.reader, "digits@1.0.0", new_catalog=Digits + catalog_of(y=INT))
+    assert (other.bump, other.next_version) == ("minor", "2.0.0"), "1.1.0 has x, which would be lost"
+
+
 def test_the_workspace_asks_the_same(workspace: Workspace) -> None:
     checkpoint = a_checkpoint(workspace)
     workspace.model_store.bless(checkpoint, reason="good")
@@ -211,6 +315,8 @@ def test_the_workspace_asks_the_same(workspace: Workspace) -> None:
     assert [hit.ref for hit in workspace.search("type:checkpoint upstream:digits@^1")] == [checkpoint.ref]
     assert "formula:digits@1.0.0" in [node.ref for node in checkpoint.upstream()]
 
+
+Number = tuple[int, ...]
 
 # The oracle: the same question asked of plain Python data, with a small algebra of its own.
 Columns = dict[str, str]
@@ -248,6 +354,10 @@ class Model:
         return f"checkpoint:{self.name}@{self.version}"
 
 
+def number_of(version: str) -> Number:
+    return tuple(map(int, version.split(".")))
+
+
 def fits(given: Columns, wanted: Columns) -> bool:
     return all(name in given and kind in WIDER[given[name]] for name, kind in wanted.items())
 
@@ -270,6 +380,7 @@ class Oracle:
         self.plans: list[Plan] = []
         self.models: list[Model] = []
         self.blessed: dict[str, Model] = {}
+        self.coming: tuple[Plan, Number]
 
     def accepted(self, ref: str) -> list[Plan]:
         name, _, selector = ref.partition("@")
@@ -286,10 +397,24 @@ class Oracle:
             return self.blessed[name]
         return next(model for model in self.models if (model.name, model.version) == (name, selector))
 
+    def next(self, root: Plan, new: Columns) -> Number:
+        """The smallest legal version above the root's that is free, found by trying one after the other."""
+        known = {number_of(plan.version): plan.columns for plan in self.plans if plan.name == root.name}
+        tried = sorted((a, b, c) for a in range(5) for b in range(5) for c in range(5))
+        for number in (each for each in tried if each > number_of(root.version) and each not in known):
+            base = max(each for each in known if each < number)
+            held = known[base]
+            breaks, changes = number[0] > base[0], number[:2] > base[:2]
+            legal = (changes or new == held) if fits(new, held) else breaks
+            if legal:
+                return number
+        raise AssertionError("no version is legal")
+
     def broken(self, root: Plan, new: Columns) -> set[str]:
         if new == root.columns:
             return set()
         state: dict[str, tuple[bool, Columns | None, bool]] = {}
+        self.coming = (root, self.next(root, new))
         for plan in self.plans:  # sources come first
             state[plan.ref] = (True, new, False) if plan is root else self._after(plan, state)
         found = {ref for ref, (_, _, breaks) in state.items() if breaks}
@@ -297,7 +422,29 @@ class Oracle:
             changed, columns, _ = state[model.on.ref]
             if changed and (columns is None or not fits(columns, model.takes)):
                 found.add(model.ref)
+            if not changed:
+                found |= {model.ref for given in self._line(model.on, root, state) if self._unfit(model, given, state)}
         return found
+
+    def _line(self, plan: Plan, root: Plan, state: dict[str, tuple[bool, Columns | None, bool]]) -> list[Plan]:
+        """The changed formulas that would feed what was trained on another version of theirs."""
+        named = [each for each in self.plans if each.name == plan.name]
+        head = max(named, key=lambda each: number_of(each.version))
+        return [each for each in named if state[each.ref][0] and each in (root, head)]
+
+    def _unfit(self, model: Model, given: Plan, state: dict[str, tuple[bool, Columns | None, bool]]) -> bool:
+        columns = state[given.ref][1]
+        return fits(given.columns, model.takes) and (columns is None or not fits(columns, model.takes))
+
+    def _is_fed(self, ref: str) -> bool:
+        """Whether a recipe's reference would mean the version that is coming."""
+        root, number = self.coming
+        name, _, selector = ref.partition("@")
+        if name != root.name:
+            return False
+        if selector == "latest":
+            return number > max(number_of(plan.version) for plan in self.plans if plan.name == name)
+        return selector == "^1" and number[0] == 1
 
     def _after(
         self, plan: Plan, state: dict[str, tuple[bool, Columns | None, bool]]
@@ -309,10 +456,11 @@ class Oracle:
         for ref in plan.sources:
             able = [each for each in self.accepted(ref) if each.ref in state]
             moved = [each for each in able if state[each.ref][0]]
-            any_changed = any_changed or bool(moved)
             used = (moved or able)[-1]
+            fed = not moved and self._is_fed(ref)
+            any_changed = any_changed or bool(moved) or fed
             before.append(used.columns)
-            after.append(state[used.ref][1])
+            after.append(state[self.coming[0].ref if fed else used.ref][1])
         if not any_changed:
             return False, plan.columns, False
         if any(columns is None for columns in after):
@@ -429,6 +577,8 @@ def compare(world: World, seeds: range) -> int:
                 expected = made.broken(plan, new)
                 found = impact(world.reader, plan.ref, new_catalog=as_catalog(new))
                 assert set(refs(found.breaks)) == expected, (seed, plan, new)
+                if new != plan.columns:
+                    assert found.next_version == ".".join(map(str, made.next(plan, new))), (seed, plan, new)
                 assert (found.bump == "none") == (new == plan.columns)
                 assert (found.bump == "major") == (not fits(new, plan.columns))
                 breaks += len(expected)
