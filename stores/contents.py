@@ -12,26 +12,26 @@ from jeyn.errors import NotFound, PayloadMissing, UsageError
 from jeyn.sdk.artefact import Artefact, PayloadRef
 from jeyn.sdk.checkpoint import ModelCheckpoint
 from jeyn.sdk.datasets.batch import DatasetBatch, GenericBatch, UnionBatch
+from jeyn.sdk.datasets.selection import Selection, anchored
 from jeyn.sdk.value import Value
 from jeyn.stores.catalog.cache import kept
 from jeyn.stores.payloads import hash_file
 from jeyn.stores.payloads.failures import os_errors
+from jeyn.stores.vouched import check
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from jeyn.stores.workspace import Workspace
 
-LOAD_ROWS = 1 << 20
 
-
-def load(workspace: Workspace, artefact: Artefact) -> Any:
+def load(workspace: Workspace, artefact: Artefact, selection: Selection | None = None) -> Any:
     """A batch as a table (a generic one as its object), a checkpoint as its model, a value as itself."""
     match artefact:
         case GenericBatch():
             return _model(workspace, artefact, artefact.record().body["serializer"])
         case DatasetBatch():
-            return _table(workspace, artefact)
+            return _table(workspace, artefact, selection or Selection.of(artefact.output_catalog))
         case ModelCheckpoint():
             return _model(workspace, artefact, artefact.serializer)
         case Value():
@@ -39,39 +39,80 @@ def load(workspace: Workspace, artefact: Artefact) -> Any:
     raise UsageError(f"a {artefact.type} has no content to load", hint="show it instead")
 
 
-def iter_batches(workspace: Workspace, batch: DatasetBatch, rows: int) -> Iterator[pa.RecordBatch]:
-    """The rows of a batch in order, at most `rows` at a time."""
+def iter_batches(
+    workspace: Workspace, batch: DatasetBatch, rows: int, selection: Selection | None = None
+) -> Iterator[pa.RecordBatch]:
+    """The selected rows of a batch in order, at most `rows` at a time."""
     if isinstance(batch, GenericBatch):
         raise UsageError("a generic batch has no rows", hint="load() gives its object")
+    selection = selection or Selection.of(batch.output_catalog)
     if isinstance(batch, UnionBatch):
-        yield from _union(workspace, batch, rows)
-        return
+        pieces = _union(workspace, batch, rows, selection)
+    else:
+        pieces = _files(workspace, batch, rows, selection)
+    for piece in pieces:
+        yield from selection.columns_of(piece).combine_chunks().to_batches()
+
+
+def _files(workspace: Workspace, batch: DatasetBatch, rows: int, selection: Selection) -> Iterator[pa.Table]:
+    import pyarrow as pa
+
     from jeyn.stores.sources.formats import read_batches
 
     for payload in batch.record().payloads:
         with local_file(workspace, batch, payload) as path:
-            yield from read_batches(payload.name, path, batch.output_catalog, rows)
+            for piece in read_batches(payload.name, path, selection.reads, rows, selection.filter):
+                yield pa.Table.from_batches([piece])
 
 
-def _union(workspace: Workspace, batch: UnionBatch, rows: int) -> Iterator[pa.RecordBatch]:
+def _union(workspace: Workspace, batch: UnionBatch, rows: int, selection: Selection) -> Iterator[pa.Table]:
     import pyarrow as pa
 
-    for part in batch.record().body["kwargs"]["parts"]:
-        for piece in iter_batches(workspace, workspace.bound(part), rows):
-            table = batch.output_catalog.conform(pa.Table.from_batches([piece]))
-            yield from table.combine_chunks().to_batches()
+    for part in _sources(workspace, batch):
+        for piece in iter_batches(workspace, part, rows, _within(part, selection)):
+            table = selection.reads.conform(pa.Table.from_batches([piece]))
+            yield selection.filter.rows(table, selection.catalog) if selection.filter else table
 
 
-def _table(workspace: Workspace, batch: DatasetBatch) -> pa.Table:
+def _within(part: DatasetBatch, selection: Selection) -> Selection:
+    """What to read of a part; the filter too, where the part has its features with the same dtypes."""
+    own, wanted = part.output_catalog, selection.reads.features
+    there = tuple(name for name in wanted if name in own.features)
+    is_alike = selection.filter and all(
+        name in there and own.features[name].arrow_type() == wanted[name].arrow_type()
+        for name in selection.filter.features
+    )
+    return Selection(own, there, selection.filter if is_alike else None, anchored(there, own), is_whole=True)
+
+
+def _sources(workspace: Workspace, batch: UnionBatch) -> list[DatasetBatch]:
+    return [workspace.bound(part) for part in batch.record().body["kwargs"]["parts"]]
+
+
+def _table(workspace: Workspace, batch: DatasetBatch, selection: Selection) -> pa.Table:
     import pyarrow as pa
 
     from jeyn.stores.batches.drafts import plain_schema
 
-    pieces = [pa.Table.from_batches([piece]) for piece in iter_batches(workspace, batch, LOAD_ROWS)]
+    pieces = list(_tables(workspace, batch, selection))
     if not pieces:
-        return plain_schema(batch.output_catalog).empty_table()
+        return plain_schema(batch.output_catalog.only(*selection.columns)).empty_table()
     # An optional feature may be in some files only.
     return pa.concat_tables(pieces, promote_options="default")
+
+
+def _tables(workspace: Workspace, batch: DatasetBatch, selection: Selection) -> Iterator[pa.Table]:
+    """The selected rows, a table for each file or part."""
+    from jeyn.stores.sources.formats import read_table
+
+    if isinstance(batch, UnionBatch):
+        for part in _sources(workspace, batch):
+            whole = _table(workspace, part, _within(part, selection))
+            yield selection.of_table(selection.reads.conform(whole))
+        return
+    for payload in batch.record().payloads:
+        with local_file(workspace, batch, payload) as path:
+            yield selection.columns_of(read_table(payload.name, path, selection.reads, selection.filter))
 
 
 def _model(workspace: Workspace, artefact: Artefact, serializer: Any) -> Any:
@@ -135,13 +176,13 @@ def _bytes(workspace: Workspace, artefact: Artefact, payload: PayloadRef) -> byt
 
 @contextmanager
 def local_file(workspace: Workspace, artefact: Artefact, payload: PayloadRef) -> Iterator[Path]:
-    """A payload as a local file whose digest was just checked. Raises `Corrupt` or `PayloadMissing`."""
+    """A payload as a local file whose digest was checked, now or since it was touched. Raises `Corrupt` or
+    `PayloadMissing`."""
     digest = payload.digest[7:]
     try:
         direct = workspace.payloads.local_path(digest)
         if direct is not None:
-            with workspace.payloads.open(digest):
-                pass  # leaving the block has read and checked all of it
+            check(workspace, digest, direct)
             yield direct
             return
         with _scratch(workspace) as folder:

@@ -1,4 +1,4 @@
-"""`StatCache`: remembers the digests of source files by how they look, so that a listing need not hash them again."""
+"""`StatCache`: remembers the digests of files by how they look, so that what did not change is not hashed again."""
 
 from __future__ import annotations
 
@@ -56,6 +56,12 @@ class StatCache:
             return
         row = (root, path, size, version, digest)
         self._attempt(lambda connection: connection.execute("INSERT OR REPLACE INTO digests VALUES (?,?,?,?,?)", row))
+
+    def forget(self, root: str, path: str) -> None:
+        """No longer know the digest of a file."""
+        self._attempt(
+            lambda connection: connection.execute("DELETE FROM digests WHERE root = ? AND path = ?", (root, path))
+        )
 
     def close(self) -> None:
         with self._lock:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from jeyn.sdk.datasets import DatasetFormula
     from jeyn.sdk.datasets.batch import DatasetBatch
+    from jeyn.sdk.datasets.selection import Selection
     from jeyn.stores.attempt import Attempt
     from jeyn.stores.dataset_store import DatasetStore
     from jeyn.stores.lineage import Lineage
@@ -243,16 +244,19 @@ class Workspace:
         found: Mapping[str, Any] = json.loads(contracts[-1])
         return found
 
-    def load(self, artefact: Artefact) -> Any:
-        """The content of a saved artefact: a table, a model or a value, every byte checked by digest."""
+    def load(self, artefact: Artefact, selection: Selection | None = None) -> Any:
+        """The content of a saved artefact: a table (or what is selected of it), a model or a value, every byte checked
+        by digest; the bytes of a batch unless they look as they did when they were checked last."""
         from jeyn.stores.contents import load
 
-        return load(self, artefact)
+        return load(self, artefact, selection)
 
-    def iter_batches(self, batch: DatasetBatch, rows: int) -> Iterator[pa.RecordBatch]:
+    def iter_batches(
+        self, batch: DatasetBatch, rows: int, selection: Selection | None = None
+    ) -> Iterator[pa.RecordBatch]:
         from jeyn.stores.contents import iter_batches
 
-        return iter_batches(self, batch, rows)
+        return iter_batches(self, batch, rows, selection)
 
     def upstream(self, ref: str | Artefact, depth: int | None = None, types: Sequence[str] = ()) -> Lineage:
         """What an artefact came from, however far back or `depth` steps."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from jeyn.errors import Unsaved, UsageError
 from jeyn.sdk.artefact import Artefact, PayloadRef, Record
+from jeyn.sdk.datasets.selection import Filter, Selection
 
 if TYPE_CHECKING:
     import numpy as np
@@ -88,48 +89,71 @@ class DatasetBatch(Artefact):
     def rows(self) -> int:
         return int(self._need_saved("row count").facts.get("rows", 0))
 
-    def load(self) -> Any:
-        """The rows as a `pyarrow.Table` (a generic batch gives its object). Raises `Corrupt` for changed bytes."""
-        return self._need_saved("data").workspace.load(self)
+    def load(self, *, columns: Sequence[str] | None = None, filter: Filter | None = None) -> Any:
+        """The rows as a `pyarrow.Table` (a generic batch gives its object).
 
-    def iter_batches(self, rows: int = 65_536) -> Iterator[pa.RecordBatch]:
-        """Record batches of at most `rows` rows, in order, in memory bounded by them."""
+        `columns` names the features wanted, in the order wanted. `filter` says which rows: a `pyarrow.compute`
+        expression over any features, or conditions that all hold, `[("km", ">", 2), ("city", "in", ["Brest"])]`; rows
+        where it is null are left out. What is not asked for is not read where the format of the files allows.
+        Raises `UsageError` for a feature that is not there, `Corrupt` for changed bytes.
+        """
+        return self._need_saved("data").workspace.load(self, self._selected(columns, filter))
+
+    def iter_batches(
+        self, rows: int = 65_536, *, columns: Sequence[str] | None = None, filter: Filter | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """Record batches of at most `rows` rows, in order, in memory bounded by them; `columns` and `filter` as for
+        `load`."""
         if rows < 1:
             raise UsageError(f'rows is "{rows}"', hint="ask for at least one row at a time")
-        return self._need_saved("data").workspace.iter_batches(self, rows)
+        selection = self._selected(columns, filter)
+        return self._need_saved("data").workspace.iter_batches(self, rows, selection)
 
-    def _rows(self) -> pa.Table:
-        return self.load()
+    def _rows(self, columns: Sequence[str] | None, filter: Filter | None) -> pa.Table:
+        return self.load(columns=columns, filter=filter)
 
-    def to_pandas(self) -> pd.DataFrame:
-        """A data frame whose dtypes follow from the catalog; needs the `pandas` extra.
+    def _selected(self, columns: Sequence[str] | None, filter: Filter | None) -> Selection:
+        return Selection.of(self.output_catalog, columns, filter, whose=self.name)
 
-        Nullable integers and bools have pandas' nullable dtypes ("Int64", "boolean"), so that none is rounded.
+    def _asked(self, columns: Sequence[str] | None) -> CatalogClass:
+        return self.output_catalog if columns is None else self.output_catalog.only(*columns)
+
+    def to_pandas(self, *, columns: Sequence[str] | None = None, filter: Filter | None = None) -> pd.DataFrame:
+        """A data frame whose dtypes follow from the catalog; `columns` and `filter` as for `load`.
+
+        Nullable integers and bools have pandas' nullable dtypes ("Int64", "boolean"), so that none is rounded. Needs
+        the `pandas` extra.
         """
         from jeyn.sdk.datasets.arrays import table_to_pandas
 
-        return table_to_pandas(self._rows(), self.output_catalog)
+        return table_to_pandas(self._rows(columns, filter), self._asked(columns))
 
-    def to_polars(self) -> pl.DataFrame:
-        """A polars frame; needs the `polars` extra."""
+    def to_polars(self, *, columns: Sequence[str] | None = None, filter: Filter | None = None) -> pl.DataFrame:
+        """A polars frame; `columns` and `filter` as for `load`; needs the `polars` extra."""
         import polars
 
-        return polars.DataFrame(polars.from_arrow(self._rows()))
+        return polars.DataFrame(polars.from_arrow(self._rows(columns, filter)))
 
-    def to_numpy(self) -> dict[str, npt.NDArray[np.generic]]:
-        """One array per feature, of the feature's shape with the rows first; see `table_to_numpy` for nulls.
+    def to_numpy(
+        self, *, columns: Sequence[str] | None = None, filter: Filter | None = None
+    ) -> dict[str, npt.NDArray[np.generic]]:
+        """One array per feature, of the feature's shape with the rows first; `columns` and `filter` as for `load`.
 
-        Raises `DataInvalid` for integers beside nulls that float64 does not hold exactly.
+        See `table_to_numpy` for nulls. Raises `DataInvalid` for integers beside nulls that float64 does not hold
+        exactly.
         """
         from jeyn.sdk.datasets.arrays import table_to_numpy
 
-        return table_to_numpy(self._rows(), self.output_catalog)
+        return table_to_numpy(self._rows(columns, filter), self._asked(columns))
 
-    def to_torch(self) -> dict[str, torch.Tensor]:
-        """One tensor per numeric or bool feature, of the feature's shape; needs the `torch` extra."""
+    def to_torch(
+        self, *, columns: Sequence[str] | None = None, filter: Filter | None = None
+    ) -> dict[str, torch.Tensor]:
+        """One tensor per numeric or bool feature, of the feature's shape; `columns` and `filter` as for `load`; needs
+        the `torch` extra."""
         from jeyn.sdk.datasets.arrays import table_to_torch
 
-        return table_to_torch(self._rows(), self.output_catalog)
+        return table_to_torch(self._rows(columns, filter), self._asked(columns))
 
 
 class FileBatch(DatasetBatch):
@@ -153,12 +177,16 @@ class TableBatch(DatasetBatch):
         super().__init__(formula, sources=sources)
         self.table = table
 
-    def load(self) -> Any:
+    def load(self, *, columns: Sequence[str] | None = None, filter: Filter | None = None) -> Any:
         if self.saved is None and self.table is not None:
             from jeyn.sdk.datasets.arrays import as_table
 
-            return as_table(self.table, self.output_catalog)
-        return super().load()
+            table = as_table(self.table, self.output_catalog)
+            if columns is None and filter is None:
+                return table
+            selection = self._selected(columns, filter)
+            return selection.of_table(selection.reads.conform(table))
+        return super().load(columns=columns, filter=filter)
 
 
 class GenericBatch(DatasetBatch):
@@ -178,12 +206,22 @@ class GenericBatch(DatasetBatch):
         self.value = value
         self.kwargs = dict(kwargs or {})
 
-    def load(self) -> Any:
-        """The object itself."""
+    def load(self, *, columns: Sequence[str] | None = None, filter: Filter | None = None) -> Any:
+        """The object itself; it has no columns or rows to choose from."""
+        if columns is not None or filter is not None:
+            raise self._no_rows()
         return self.value if self.saved is None else super().load()
 
-    def _rows(self) -> Any:
-        raise UsageError("a generic batch has no rows", hint="load() gives its object")
+    def iter_batches(
+        self, rows: int = 65_536, *, columns: Sequence[str] | None = None, filter: Filter | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        raise self._no_rows()
+
+    def _rows(self, columns: Sequence[str] | None, filter: Filter | None) -> Any:
+        raise self._no_rows()
+
+    def _no_rows(self) -> UsageError:
+        return UsageError("a generic batch has no rows", hint="load() gives its object")
 
 
 class UnionBatch(DatasetBatch):

@@ -22,6 +22,7 @@ from jeyn.stores.catalog.commit import commit
 from jeyn.stores.catalog.health import Stored
 from jeyn.stores.catalog.leases import Leases
 from jeyn.stores.payloads.failures import os_errors
+from jeyn.stores.vouched import distrust
 
 if TYPE_CHECKING:
     from jeyn.stores.workspace import Workspace
@@ -207,6 +208,7 @@ class _Check:
         mend = self.drop if any(found.values()) else self.set_aside
         for where, sound in found.items():
             if not sound:
+                distrust(self.workspace, digest)
                 self.lost("corrupt", digest, "does not have its digest any more", partial(mend, *where))
 
     def lost(self, kind: str, digest: str, problem: str, mend: Callable[[str, list[str]], bool]) -> None:

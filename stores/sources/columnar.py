@@ -3,28 +3,79 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import BinaryIO
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from jeyn.errors import DataInvalid
 from jeyn.sdk.catalog import DataCatalog
+from jeyn.sdk.datasets.selection import RowFilter
+from jeyn.sdk.dtypes import Dtypes
+
+if TYPE_CHECKING:
+    import pyarrow.dataset as ds
 
 _PAGES = 1 << 20
+# Of a file that is smaller, all cores together read no quicker than `pyarrow.dataset` is imported.
+_LARGE = 16 << 20
 _FILE_MAGIC = b"ARROW1"
 
 
-def read_parquet(stream: BinaryIO, catalog: type[DataCatalog], rows: int) -> Iterator[pa.Table]:
+def read_parquet(
+    stream: BinaryIO, catalog: type[DataCatalog], rows: int, keep: RowFilter | None = None
+) -> Iterator[pa.Table]:
+    """The catalog's columns; row groups that hold no row for `keep`, by their statistics, are left out."""
     # A column chunk is read piece by piece, not whole: a row group may be as large as the file.
     with pq.ParquetFile(stream, pre_buffer=False, buffer_size=_PAGES) as file:
         schema = file.schema_arrow
-        names = _wanted(schema, catalog)
-        if not file.metadata.num_rows:
+        names, groups = _wanted(schema, catalog), list(range(file.num_row_groups))
+        if keep and groups:
+            groups = [group.id for group in _pruned(stream, catalog, keep).row_groups]
+        if not file.metadata.num_rows or not groups:
             yield schema.empty_table()
             return
-        for batch in file.iter_batches(batch_size=rows, columns=names, use_threads=False):
+        for batch in file.iter_batches(batch_size=rows, row_groups=groups, columns=names, use_threads=False):
             yield pa.Table.from_batches([batch])
+
+
+def load_parquet(path: Path, catalog: type[DataCatalog], keep: RowFilter | None = None) -> pa.Table:
+    """All of what `read_parquet` gives, at once and by all cores."""
+    if keep is None and path.stat().st_size < _LARGE:
+        with pq.ParquetFile(path) as file:
+            return file.read(columns=_wanted(file.schema_arrow, catalog))
+    fragment = _pruned(path, catalog, keep)
+    return fragment.to_table(columns=_wanted(fragment.physical_schema, catalog))
+
+
+def _pruned(source: Path | BinaryIO, catalog: type[DataCatalog], keep: RowFilter | None) -> ds.ParquetFileFragment:
+    """The row groups that may hold rows for `keep`: those whose statistics do not rule it out."""
+    fragment = _fragment(source)
+    schema = fragment.physical_schema
+    if keep is None or not all(_tells(schema, catalog, name, keep) for name in keep.features):
+        return fragment
+    return fragment.subset(filter=keep.expression, schema=schema)
+
+
+def _fragment(source: Path | BinaryIO) -> ds.ParquetFileFragment:
+    import pyarrow.dataset as ds
+    from pyarrow.fs import LocalFileSystem
+
+    if isinstance(source, Path):
+        return ds.ParquetFileFormat().make_fragment(str(source), filesystem=LocalFileSystem())
+    return ds.ParquetFileFormat().make_fragment(source)
+
+
+def _tells(schema: pa.Schema, catalog: type[DataCatalog], name: str, keep: RowFilter) -> bool:
+    """Whether statistics can be trusted: those of another type mean other values, and none of them tells of NaN.
+
+    Arrow cannot compare halves at all.
+    """
+    feature = catalog.features[name]
+    places = schema.get_all_field_indices(name)
+    is_exact = len(places) == 1 and schema.field(places[0]).type == feature.arrow_type()
+    return is_exact and feature.dtype is not Dtypes.FLOAT16 and (keep.is_plain or not feature.dtype.is_float)
 
 
 def read_arrow(stream: BinaryIO, catalog: type[DataCatalog], rows: int) -> Iterator[pa.Table]:

@@ -16,17 +16,19 @@ import pyarrow as pa
 
 from jeyn.errors import DataInvalid, JeynError, UsageError
 from jeyn.sdk.catalog import DataCatalog
+from jeyn.sdk.datasets.selection import RowFilter
 from jeyn.stores.payloads.failures import os_errors, translated
 from jeyn.stores.payloads.source import opened
-from jeyn.stores.sources.columnar import read_arrow, read_parquet
+from jeyn.stores.sources.columnar import load_parquet, read_arrow, read_parquet
 from jeyn.stores.sources.delimited import read_delimited
 from jeyn.stores.sources.json_lines import read_json_lines
 
 _SPOOLED_IN_MEMORY = 8 << 20
 _BUFFER = 1 << 20
+LOAD_ROWS = 1 << 20
 
 Catalog: TypeAlias = type[DataCatalog]
-Reader: TypeAlias = Callable[[BinaryIO, Catalog, int], Iterator[pa.Table]]
+Reader: TypeAlias = Callable[..., Iterator[pa.Table]]
 
 
 class _Format(NamedTuple):
@@ -64,22 +66,48 @@ _FORMATS = {
 SUFFIXES: tuple[str, ...] = tuple(_FORMATS)
 
 
-def read_batches(name: str, source: Path | BinaryIO, catalog: Catalog, rows: int) -> Iterator[pa.RecordBatch]:
-    """The features of `catalog` in the file `name`, whose suffix tells its format, `rows` rows at most at a time.
+def read_batches(
+    name: str, source: Path | BinaryIO, catalog: Catalog, rows: int, keep: RowFilter | None = None
+) -> Iterator[pa.RecordBatch]:
+    """The features of `catalog` in the file `name`, whose suffix tells its format, `rows` rows at most at a time; only
+    the rows for `keep`, if it is given.
 
     `source` is where the bytes are; a stream is read from its position and stays open. Raises `UsageError` for a
     suffix that is none of `SUFFIXES`, and `DataInvalid`, which names the file, for what cannot be read or does not
     have the catalog's columns and types.
     """
+    return _batches(_tables(name, source, _format_of(name), catalog, rows, keep), rows)
+
+
+def read_table(name: str, path: Path, catalog: Catalog, keep: RowFilter | None = None) -> pa.Table:
+    """What `read_batches` gives, as one table: not in bounded memory, but as quickly as the format allows."""
     found = _format_of(name)
-    return _read(name, source, found, catalog, rows)
+    if found.read is read_parquet:
+        with _errors(name):
+            return _fitting(load_parquet(path, catalog, keep), catalog, keep)
+    nothing = pa.schema([(name, feature.arrow_type()) for name, feature in catalog.features.items()]).empty_table()
+    return pa.concat_tables(list(_tables(name, path, found, catalog, LOAD_ROWS, keep)) or [nothing])
 
 
-def _read(name: str, source: Path | BinaryIO, found: _Format, catalog: Catalog, rows: int) -> Iterator[pa.RecordBatch]:
+def _batches(tables: Iterator[pa.Table], rows: int) -> Iterator[pa.RecordBatch]:
+    for table in tables:
+        yield from table.to_batches(max_chunksize=rows)
+
+
+def _tables(
+    name: str, source: Path | BinaryIO, found: _Format, catalog: Catalog, rows: int, keep: RowFilter | None
+) -> Iterator[pa.Table]:
     with ExitStack() as stack, _errors(name):
         stream = stack.enter_context(_stream(source, found))
-        for table in found.read(stream, catalog, rows):
-            yield from catalog.conform(table).to_batches(max_chunksize=rows)
+        # Only Parquet knows of rows that it need not read.
+        known = (keep,) if found.read is read_parquet else ()
+        for table in found.read(stream, catalog, rows, *known):
+            yield _fitting(table, catalog, keep)
+
+
+def _fitting(table: pa.Table, catalog: Catalog, keep: RowFilter | None) -> pa.Table:
+    table = catalog.conform(table)
+    return keep.rows(table, catalog) if keep else table
 
 
 def _format_of(name: str) -> _Format:

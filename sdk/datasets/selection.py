@@ -1,0 +1,219 @@
+"""`Selection`: which features and rows of a batch are asked for, checked against its catalog before a byte is read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from jeyn.errors import UsageError
+from jeyn.sdk.dtypes import Dtypes
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    from jeyn.sdk.catalog import CatalogClass
+
+Condition: TypeAlias = "tuple[str, str, Any]"
+Filter: TypeAlias = "pc.Expression | Sequence[Condition] | Sequence[Sequence[Condition]]"
+
+_UNKNOWN = re.compile(r"No match for FieldRef\.Name\((.*)\) in", re.DOTALL)
+_HINT = 'give an Arrow expression, pc.field("km") > 2, or conditions that all hold, [("km", ">", 2)]'
+
+
+@dataclass(frozen=True, slots=True)
+class RowFilter:
+    """Which rows: those for which the expression over these features is true, neither false nor null.
+
+    `is_plain`: it is made of comparisons only and negates none, so that NaN makes no part of it true.
+    """
+
+    expression: pc.Expression
+    features: tuple[str, ...]
+    is_plain: bool
+
+    @classmethod
+    def of(cls, given: Filter, catalog: CatalogClass, whose: str) -> RowFilter:
+        import pyarrow.compute as pc
+
+        expression = _expression(given, catalog)
+        is_plain = not isinstance(given, pc.Expression) and not _negates(given)
+        return cls(expression, tuple(_fields(expression, catalog, whose)), is_plain)
+
+    def rows(self, table: pa.Table, catalog: CatalogClass) -> pa.Table:
+        """The rows of a table with the catalog's types, in their order; an optional feature that is not there is
+        null."""
+        names = table.column_names
+        return rows_where(completed(table, catalog, self.features), self.expression).select(names)
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The features asked for, in that order, the rows (all where `filter` is None), and all features this reads.
+
+    `is_whole`: no features were asked for by name, so they are those that are there.
+    """
+
+    catalog: CatalogClass
+    columns: tuple[str, ...]
+    filter: RowFilter | None
+    needed: tuple[str, ...]
+    is_whole: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        catalog: CatalogClass,
+        columns: Iterable[str] | None = None,
+        filter: Filter | None = None,
+        *,
+        whose: str = "",
+    ) -> Selection:
+        """Of what a caller gave, `whose` dataset it may be; raises `UsageError` for a feature that the catalog does not
+        have or that is named twice, and for a filter that is none or does not fit the dtypes."""
+        chosen = tuple(catalog.features) if columns is None else _checked(catalog, columns, whose)
+        rows = None if filter is None else RowFilter.of(filter, catalog, whose)
+        needed = dict.fromkeys([*chosen, *(rows.features if rows else ())])
+        return cls(catalog, chosen, rows, anchored(tuple(needed), catalog), columns is None)
+
+    @property
+    def reads(self) -> CatalogClass:
+        """The features to read."""
+        return self.catalog.only(*self.needed)
+
+    def of_table(self, table: pa.Table) -> pa.Table:
+        """The selected part of a table with the catalog's types."""
+        return self.columns_of(self.filter.rows(table, self.catalog) if self.filter else table)
+
+    def columns_of(self, table: pa.Table) -> pa.Table:
+        """The selected features of rows that were selected before; one that was asked for by name is there."""
+        if not self.is_whole:
+            return completed(table, self.catalog, self.columns).select(self.columns)
+        return table.select([name for name in self.columns if name in table.column_names])
+
+
+def anchored(names: tuple[str, ...], catalog: CatalogClass) -> tuple[str, ...]:
+    """The names, with more where a file may have none of these features: what it has says how many rows there are."""
+    features = catalog.features
+    if not all(features[name].optional for name in names):
+        return names
+    required = [name for name, feature in features.items() if not feature.optional][:1]
+    return tuple(dict.fromkeys([*names, *(required or features)]))
+
+
+def completed(table: pa.Table, catalog: CatalogClass, names: Iterable[str]) -> pa.Table:
+    """The table with these features; those that are not there are all null."""
+    import pyarrow as pa
+
+    for name in names:
+        if name not in table.column_names:
+            table = table.append_column(name, pa.nulls(table.num_rows, catalog.features[name].arrow_type()))
+    return table
+
+
+def rows_where(table: pa.Table, expression: pc.Expression) -> pa.Table:
+    """The rows for which the expression is true, neither false nor null, in their order."""
+    import pyarrow as pa
+    import pyarrow.acero as acero
+
+    if any(pa.types.is_float16(type) for type in table.schema.types):
+        return table.take(_places_where(table, expression))
+    source = acero.Declaration("table_source", acero.TableSourceNodeOptions(table))
+    # One thread: with several, rows come in the order in which they are done.
+    return acero.Declaration("filter", acero.FilterNodeOptions(expression), [source]).to_table(use_threads=False)
+
+
+def _places_where(table: pa.Table, expression: pc.Expression) -> pa.ChunkedArray[pa.Int64Scalar]:
+    """The numbers of the rows; Arrow cannot compare halves, so they are compared as floats."""
+    import pyarrow as pa
+
+    floats = [column.cast(pa.float32()) if pa.types.is_float16(column.type) else column for column in table.columns]
+    numbers = pa.array(range(table.num_rows), pa.int64())
+    # A feature's name is never empty.
+    return rows_where(pa.table([*floats, numbers], [*table.column_names, ""]), expression).column("")
+
+
+def _checked(catalog: CatalogClass, columns: Iterable[str], whose: str) -> tuple[str, ...]:
+    names = (columns,) if isinstance(columns, str) else tuple(columns)
+    if isinstance(columns, str) or not names or not all(isinstance(name, str) for name in names):
+        raise UsageError(f"columns is {columns!r}", hint='name one or more features in a list: columns=["km"]')
+    for name in names:
+        if name not in catalog.features:
+            raise _unknown(name, catalog, whose)
+        if names.count(name) > 1:
+            raise UsageError(f'columns names "{name}" twice', hint="name each feature once")
+    return names
+
+
+def _unknown(name: str, catalog: CatalogClass, whose: str) -> UsageError:
+    close = get_close_matches(name, catalog.features, n=1)
+    meant = f'did you mean "{close[0]}"? ' if close else ""
+    return UsageError(
+        f'"{whose or catalog.name}" has no feature "{name}"', hint=f"{meant}its features: {', '.join(catalog.features)}"
+    )
+
+
+def _expression(given: Any, catalog: CatalogClass) -> pc.Expression:
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    if isinstance(given, pc.Expression):
+        return given
+    try:
+        return pq.filters_to_expression(_in_utc(given, catalog))
+    except (ValueError, TypeError, IndexError) as exc:
+        raise UsageError(f"filter is {given!r}, which is no filter ({exc})", hint=_HINT) from exc
+
+
+def _negates(given: Any) -> bool:
+    """Whether one of the conditions holds where a comparison does not."""
+    if isinstance(given, list):
+        return any(_negates(each) for each in given)
+    return given[1] in ("!=", "not in")
+
+
+def _in_utc(given: Any, catalog: CatalogClass) -> Any:
+    """Conditions whose times have a zone, as those of a batch do: UTC where they say none, midnight for a date."""
+    if isinstance(given, list):
+        return [_in_utc(each, catalog) for each in given]
+    if not isinstance(given, tuple):
+        raise TypeError("conditions are tuples in a list")
+    if len(given) != 3 or not isinstance(given[0], str):
+        raise ValueError('a condition is ("feature", "operator", value)')
+    name, operator, values = given
+    if values is None:
+        raise ValueError('nothing equals null; say pc.field("feature").is_null()')
+    if name not in catalog.features or catalog.features[name].dtype is not Dtypes.TIMESTAMP:
+        return given
+    many = isinstance(values, list | tuple | set | frozenset)
+    return name, operator, [_time(value) for value in values] if many else _time(values)
+
+
+def _time(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value
+    return datetime.combine(value, time(), UTC) if isinstance(value, date) else value
+
+
+def _fields(expression: pc.Expression, catalog: CatalogClass, whose: str) -> list[str]:
+    """The features that an expression reads, found by binding it to more and more of them; raises `UsageError`."""
+    import pyarrow as pa
+
+    found: list[str] = []
+    while True:
+        schema = pa.schema([(name, catalog.features[name].arrow_type()) for name in found])
+        try:
+            rows_where(schema.empty_table(), expression)
+            return found
+        except (pa.ArrowException, TypeError) as exc:
+            absent = _UNKNOWN.match(str(exc))
+            if absent is None or absent[1] in found:
+                said = str(exc).partition("\n")[0]
+                raise UsageError(f"filter is {expression}, which does not fit: {said}", hint=_HINT) from exc
+            if absent[1] not in catalog.features:
+                raise _unknown(absent[1], catalog, whose) from exc
+            found.append(absent[1])
