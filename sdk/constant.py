@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 from jeyn.errors import NotDigestible
@@ -29,6 +30,10 @@ _CURES = {
     "builtins.range": "pass list(…)",
     "builtins.bytes": "keep it in a file and pass jeyn.File(path), or make it inside an operation",
     "datetime.date": "pass .isoformat()",
+    "datetime.time": "pass .isoformat()",
+    "decimal.Decimal": "pass str(…)",
+    "uuid.UUID": "pass str(…)",
+    "pydantic.main.BaseModel": 'pass .model_dump(mode="json"), or its fields as parameters of their own',
     "datetime.timedelta": "pass .total_seconds()",
 }
 
@@ -52,6 +57,8 @@ def plain(value: Any, where: str, depth: int = 0) -> Any:
 
 def not_digestible(value: Any, where: str) -> NotDigestible:
     found = next((_CURES[name] for name in class_names(type(value)) if name in _CURES), _HINT)
+    if dataclasses.is_dataclass(value):
+        found = "pass dataclasses.asdict(…), or its fields as parameters of their own"
     kind = class_name(type(value)).removeprefix("builtins.")
     return NotDigestible(f"{where} is a {kind}, which no cache key can cover", hint=found)
 

@@ -12,9 +12,10 @@ from jeyn.sdk.annotation import show
 from jeyn.sdk.argument import source_of
 from jeyn.sdk.handle import Handle, Handles, handles_of
 from jeyn.sdk.operation import Operation
-from jeyn.sdk.parameter import check_value, parse_setting, recorded
+from jeyn.sdk.parameter import check_value, recorded
 from jeyn.sdk.plan import RETURN, Plan, PlannedOperation, PlannedParameter, Source
 from jeyn.sdk.recorder import Recorder, checked_name, current_recorder, recording
+from jeyn.sdk.setting import parse_setting
 from jeyn.sdk.signature import check_function, description_of, did_you_mean, reference_of, signature_of
 
 P = ParamSpec("P")

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import shlex
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from datetime import time as clock_time
+from decimal import Decimal
 from enum import Enum
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
+from uuid import UUID
 
 import pytest
+from pydantic import BaseModel
 
 import jeyn
 from jeyn import DatasetBatch, Plan, operation, pipeline
@@ -206,6 +212,31 @@ def test_what_a_pipeline_returns_names_its_outputs() -> None:
             returning(lambda a, b, wrong=wrong: wrong)
 
 
+@dataclass
+class Config:
+    rate: float
+    since: date | None = None
+
+
+@dataclass
+class Outer:
+    inner: Config
+    names: list[str] = field(default_factory=list)
+
+
+class Model(BaseModel):
+    size: int
+    price: Decimal = Decimal(0)
+
+
+@pytest.mark.parametrize(("annotation", "text"), [(list[str], "x"), (tuple[int, str], "x"), (list[date], "x")])
+def test_the_hint_works_as_it_stands(annotation: Any, text: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        with_parameter(annotation).arguments_from({"x": text})
+    (typed,) = shlex.split(caught.value.hint.partition("such as ")[2])
+    assert with_parameter(annotation).arguments_from({"x": typed})
+
+
 class Holder(NamedTuple):
     """One parameter of each kind, and what its texts mean."""
 
@@ -222,7 +253,42 @@ READINGS = [
     Holder(bool, "No", False),
     Holder(str, "3", "3"),
     Holder(str | None, "none", None),
+    Holder(str | None, "", ""),
+    Holder(str | None, '""', ""),
+    Holder(str | None, '"none"', "none"),
+    Holder(str | None, '"null"', "null"),
+    Holder(str | None, "nobody", "nobody"),
+    Holder(str | None, '"half', '"half'),
+    Holder(str, "none", "none"),
+    Holder(str, '"quoted"', '"quoted"'),
+    Holder(str, "", ""),
+    Holder(int | str | None, '"5"', "5"),
+    Holder(int | None, "none", None),
     Holder(int | None, "5", 5),
+    Holder(date, "2024-01-31", date(2024, 1, 31)),
+    Holder(date, "20240131", date(2024, 1, 31)),
+    Holder(date | None, "none", None),
+    Holder(date | datetime, "2024-01-31", date(2024, 1, 31)),
+    Holder(date | datetime, "2024-01-31T08:00", datetime(2024, 1, 31, 8)),
+    Holder(datetime, "2024-01-31T08:00:00Z", datetime(2024, 1, 31, 8, tzinfo=UTC)),
+    Holder(clock_time, "08:30", clock_time(8, 30)),
+    Holder(timedelta, "90", timedelta(seconds=90)),
+    Holder(timedelta, "PT1H30M", timedelta(hours=1, minutes=30)),
+    Holder(timedelta, "01:30:00", timedelta(hours=1, minutes=30)),
+    Holder(Decimal, "0.10", Decimal("0.10")),
+    Holder(UUID, "123e4567-e89b-12d3-a456-426614174000", UUID("123e4567-e89b-12d3-a456-426614174000")),
+    Holder(list[date], '["2024-01-31"]', [date(2024, 1, 31)]),
+    Holder(list[str], '["a", "b"]', ["a", "b"]),
+    Holder(list[Mode], '["quick"]', [Mode.QUICK]),
+    Holder(list[Path], '["a"]', [Path("a")]),
+    Holder(dict[str, Decimal], '{"a": "0.10"}', {"a": Decimal("0.10")}),
+    Holder(tuple[int, int], "[1, 2]", (1, 2)),
+    Holder(tuple[int, str], '[1, "b"]', (1, "b")),
+    Holder(list[int] | None, "none", None),
+    Holder(set[int], "[2, 1]", {1, 2}),
+    Holder(Config, '{"rate": 0.5, "since": "2024-01-31"}', Config(0.5, date(2024, 1, 31))),
+    Holder(Outer, '{"inner": {"rate": 1}, "names": ["a"]}', Outer(Config(1.0), ["a"])),
+    Holder(Model, '{"size": 3, "price": "1.10"}', Model(size=3, price=Decimal("1.10"))),
     Holder(int | str, "5", 5),
     Holder(int | str, "five", "five"),
     Holder(bool | int, "1", 1),
@@ -274,6 +340,23 @@ def test_settings_are_read_by_annotation(annotation: Any, text: str, value: Any)
         (list[int], '["a"]', "JSON"),
         (dict[str, int], "[1]", "dict"),
         (DatasetBatch, "no reference!", "name@1.2.0"),
+        (date, "31.01.2024", "2024-01-31"),
+        (date, "1704067200", "2024-01-31"),
+        (date, "2024-02-30", "2024-01-31"),
+        (datetime, "yesterday", "2024-01-31T08:00:00+00:00"),
+        (timedelta, "long", "PT1H30M"),
+        (Decimal, "much", "0.10"),
+        (UUID, "1234", "123e4567"),
+        (tuple[int, int], "[1, 2, 3]", "'[1, 1]'"),
+        (tuple[int, int], "[1]", "'[1, 1]'"),
+        (tuple[int, str], '["b", 1]', "'[1, \"a\"]'"),
+        (list[int], "[1, true]", "'[1, 1]'"),
+        (list[str], "a,b", '\'["a", "a"]\''),
+        (list[date], '["soon"]', '\'["2024-01-31", "2024-01-31"]\''),
+        (Config, '{"rate": "fast"}', "JSON"),
+        (Config, '{"speed": 1}', "JSON"),
+        (Model, "{}", "JSON"),
+        (int | None, "", "none"),
     ],
 )
 def test_a_mistyped_setting_names_parameter_text_and_type(annotation: Any, text: str, hint: str) -> None:
@@ -317,6 +400,12 @@ def test_a_value_from_python_is_checked_too(annotation: Any, value: Any) -> None
         (Any, (1, 2), [1, 2]),
         (list[Path], [Path("a")], ["a"]),
         (list[File], [File("a")], ["a"]),
+        (date, date(2024, 1, 31), "2024-01-31"),
+        (timedelta, timedelta(minutes=1), 60.0),
+        (Decimal, Decimal("0.10"), "0.10"),
+        (set[int], {2, 1}, [1, 2]),
+        (Outer, Outer(Config(1.0, date(2024, 1, 31))), {"inner": {"rate": 1.0, "since": "2024-01-31"}, "names": []}),
+        (Model, Model(size=3), {"size": 3, "price": "0"}),
     ],
 )
 def test_parameters_are_recorded_as_json(annotation: Any, value: Any, kept: Any) -> None:
