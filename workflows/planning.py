@@ -156,12 +156,15 @@ def _without_main(
     if not mine:
         return plan, dict(functions), {}
     cells = running_cells()
-    if cells is None:
-        module, extra = module_of_main(root), {}
-    else:
-        module, source = notebook_module([getattr(each, "function", each) for each in mine.values()], *cells)
-        extra = {f"{module}.py": source}
-    renamed = {reference: reference.replace(MAIN, f"{module}:", 1) for reference in mine}
+    extra: dict[str, str] = {}
+    renamed: dict[str, str] = {}
+    for reference, found in mine.items():
+        if cells is None:
+            module = module_of_main(root)
+        else:
+            module, source = notebook_module([getattr(found, "function", found)], *cells, root)
+            extra[f"{module}.py"] = source
+        renamed[reference] = reference.replace(MAIN, f"{module}:", 1)
 
     def rename(operation: PlannedOperation) -> PlannedOperation:
         return replace(operation, function=renamed.get(operation.function, operation.function))

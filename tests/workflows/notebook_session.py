@@ -29,6 +29,7 @@ def answer(shell: InteractiveShell, cell: str) -> dict[str, Any]:
 
 if __name__ == "__main__":
     HistoryManager.enabled = False
+    sys.path[0] = ""  # as in a notebook: its folder, not that of this file
     shell = InteractiveShell.instance()
     cells = json.load(sys.stdin)
     json.dump([answer(shell, cell) for cell in cells], sys.stdout)

@@ -78,11 +78,11 @@ def test_rule_22_magics_are_left_out() -> None:
         "if True:\n    %timeit 1\nelse:\n    y = 1",
         "def train():\n    return math.floor(scale + 0.5)",
     )
-    live = session("import math\nscale = 3", cells[-1]) | {"files": []}
+    live = session("import math\nscale = 3", cells[-1]) | {"files": ["a.py"]}
     assert run(captured("train", *cells, live=live))["train"]() == 3
-    live["train"] = session("def train(): return files")["train"]
-    with pytest.raises(UsageError, match="files"):
-        captured("train", *cells[:-1], "def train():\n    return files", live=live)
+    listing = "def train():\n    return files"
+    live["train"] = session(listing)["train"]
+    assert run(captured("train", *cells[:-1], listing, live=live))["train"]() == ["a.py"]  # as the session has it
 
 
 def test_classes_annotations_and_future_imports_work() -> None:
@@ -102,6 +102,7 @@ def test_the_module_is_named_by_its_content() -> None:
     assert name.startswith("notebook_") and name.isidentifier()
     assert notebook_module([names["train"]], [*cells, "other = 1"], names) == (name, source)
     changed = ("def train():\n    return 2",)
+    names = session(*changed)
     assert notebook_module([names["train"]], changed, names)[0] != name
 
 

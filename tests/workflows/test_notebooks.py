@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import subprocess
@@ -159,11 +160,12 @@ def test_b6_the_code_of_the_run_has_the_notebooks_module(whole: tuple[Path, dict
         _, payload = code_payload(workspace, run.code)
     with tarfile.open(fileobj=BytesIO(payload)) as archive:
         names = archive.getnames()
-        (module,) = [each for each in names if each.startswith("notebook_")]
-        file = archive.extractfile(module)
-        assert file is not None
-        source = file.read().decode()
-    assert sorted({*names} - {module}) == ["helpers.py", "jeyn.yaml"]
+        modules = [each for each in names if each.startswith("notebook_")]
+        files = [archive.extractfile(module) for module in modules]
+        sources = [file.read().decode() for file in files if file is not None]
+    assert len(sources) == 3  # one for each operation
+    assert sorted({*names} - {*modules}) == ["helpers.py", "jeyn.yaml"]
+    (source,) = [each for each in sources if "def total(" in each]
     assert "def helper(x)" in source and "RATE = 2" in source and "%precision" not in source
 
 
@@ -224,3 +226,61 @@ def test_rule_20_a_run_that_failed_in_a_notebook_is_resumed_elsewhere(tmp_path: 
     done = process(folder, "-m", "jeyn.cli", "run", "--resume", "last")
     assert (done.returncode, done.stdout) == (0, "2\n"), done.stderr
     assert "1 adopted" in done.stderr.splitlines()[-1]
+
+
+def effect_cells() -> dict[str, str]:
+    """The cells of one notebook that does all sorts of things, by name."""
+    parts = Path(__file__).with_name("notebook_effects.txt").read_text().removeprefix("=== ").split("\n=== ")
+    return {part.partition("\n")[0]: part.partition("\n")[2] for part in parts}
+
+
+EFFECTS = effect_cells()
+
+
+@pytest.fixture(scope="module")
+def effects(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    shown = notebook(project(tmp_path_factory.mktemp("effects")), *EFFECTS.values())
+    found = dict(zip(EFFECTS, shown, strict=True))
+    assert {name for name, each in found.items() if each["error"]} == {"half"}, found
+    return found
+
+
+def test_rule_22_no_cell_is_run_again(effects: dict[str, dict[str, Any]]) -> None:
+    assert effects["noted"]["result"] == "('cell\\n', 'the user has added to it')"
+
+
+@pytest.mark.parametrize("name", ["taken", "loop", "top", "awaited", "halved", "magic", "rates", "redone"])
+def test_rule_22_a_run_gives_what_the_notebook_shows(effects: dict[str, dict[str, Any]], name: str) -> None:
+    ran, plain = ast.literal_eval(effects[name]["result"])
+    assert ran == plain
+
+
+def test_a_kernel_runs_again_whatever_its_cells_show(effects: dict[str, dict[str, Any]]) -> None:
+    assert effects["again"]["result"] == "('succeeded', 6, 6)"
+    assert effects["taken"]["result"] == "(10, 10)"  # 2 * 1 + 4, then 6 * 1 + 4
+
+
+def test_rule_22_a_state_that_cannot_be_carried_names_its_cell(tmp_path: Path) -> None:
+    cells = [
+        "import jeyn, sqlite3",
+        "db = sqlite3.connect(':memory:')",
+        "@jeyn.operation\ndef ask() -> int: return db.execute('select 1').fetchone()[0]",
+        "@jeyn.pipeline\ndef flow(): return ask()",
+        "flow.run()",
+        "db.close()\n@jeyn.operation\ndef listing() -> str:\n    found = !ls\n    return found[0]",
+        "@jeyn.pipeline\ndef flow(): return listing()",
+        "flow.run()",
+        "@jeyn.operation\ndef use(): return kept\n@jeyn.pipeline\ndef flow(): return use()",
+        "from jeyn import DataCatalog, DatasetFormula, Dtypes, Feature",
+        "class P(DataCatalog):\n    x = Feature(Dtypes.INT64)\n"
+        "p = DatasetFormula('p', version='1.0.0', output_catalog=P)\n"
+        "kept = jeyn.dataset_store.save_batch(p.new_table({'x': [1]}))",
+        "flow.run()",
+    ]
+    shown = notebook(project(tmp_path), *cells)
+    assert shown[4]["error"].startswith(
+        'UsageError: "db", which "ask" uses, is a sqlite3.Connection, made in the cell In [2], and cannot be carried'
+    )
+    assert '"listing" has a magic' in shown[7]["error"]
+    assert '"kept", which "use" uses, is a jeyn.sdk.datasets.batch' in shown[11]["error"]
+    assert "In [11]" in shown[11]["error"] and "jeyn.ref" in shown[11]["error"]

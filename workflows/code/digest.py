@@ -17,6 +17,7 @@ from jeyn.sdk.canonical import canonical, sha256_of
 from jeyn.sdk.plan import FunctionCode
 from jeyn.workflows.code.environment import PYTHON, version_of, versions_for
 from jeyn.workflows.code.local import is_local, module_files, search_folders
+from jeyn.workflows.code.notebook import notebook_parts
 from jeyn.workflows.code.source import SourceFile, imports_for, read_source
 from jeyn.workflows.code.statements import Import
 
@@ -37,7 +38,7 @@ def function_code(
     trace = _Trace(root.resolve(), function.__qualname__)
     top = function.__qualname__.partition(".")[0]
     if source is not None:
-        trace.add_name(_Place(None, NOTEBOOK, SourceFile(source.encode())), top)
+        trace.add_notebook(source)
     else:
         trace.add_function(_file_of(function), function.__module__, top)
     for each in uses:
@@ -78,6 +79,11 @@ class _Trace:
             parts=parts,
             distributions=versions,
         )
+
+    def add_notebook(self, source: str) -> None:
+        """A module that was made for one operation: all of it counts."""
+        self.parts |= notebook_parts(source, NOTEBOOK)
+        self._add_imports(_Place(None, NOTEBOOK, SourceFile(source.encode())), SourceFile(source.encode()).imports)
 
     def add_function(self, path: Path, module: str, name: str) -> None:
         if is_local(path, self.root):
