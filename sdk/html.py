@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from jeyn.sdk.checkpoint import ModelCheckpoint
     from jeyn.sdk.datasets import DatasetBatch, DatasetFormula
     from jeyn.sdk.evaluation import Evaluation
+    from jeyn.sdk.plan import Plan, PlannedOperation
     from jeyn.sdk.use_case import MlUseCase
     from jeyn.sdk.value import Value
 
@@ -91,6 +92,44 @@ def catalog_html(catalog: CatalogType, statistics: Mapping[str, Mapping[str, Any
         for name, feature in catalog.features.items()
     ]
     return table(headers, rows)
+
+
+def plan_html(plan: Plan) -> str:
+    """What a pipeline would do: its operations with what each is given, what comes out, and its problems."""
+    from jeyn.sdk.plan_text import call_text, operations_of, problem_lines, source_text
+
+    rows = [_planned(each) for each in operations_of(plan)]
+    headers = ["operation", "inputs", "when", "options"]
+    kept = [at for at in range(len(headers)) if at < 2 or any(row[at] for row in rows)]
+    listed = table([headers[at] for at in kept], [[row[at] for at in kept] for row in rows])
+    gives = [("gives" if name == "return" else f"gives {name}", source_text(e)) for name, e in plan.outputs.items()]
+    about = [("about", plan.description)] if plan.description else []
+    problems = _lines(problem_lines(plan)) if plan.problems else ""
+    return card(call_text(plan), [*about, *gives], listed, problems, note="plan")
+
+
+def _planned(operation: PlannedOperation) -> list[str]:
+    from jeyn.sdk.plan_text import condition_text, source_text
+
+    mapped = operation.mapped
+    inputs = [f"{'each ' if n in mapped else ''}{n}={source_text(source)}" for n, source in operation.inputs.items()]
+    when = " and ".join(map(condition_text, operation.conditions))
+    usual = type(operation.options)()
+    said = ((name, getattr(operation.options, name)) for name in usual.__dataclass_fields__)
+    options = ", ".join(f"{name}={value}" for name, value in said if value != getattr(usual, name))
+    return [operation.name, ", ".join(inputs), when, options]
+
+
+def difference_html(title: str, changes: Mapping[str, tuple[object, object]], lines: Sequence[str]) -> str:
+    """Two artefacts beside each other, and below what of their parts is said line by line."""
+    rows = [[name, _short(old), _short(new)] for name, (old, new) in changes.items()]
+    listed = table(["", "old", "new"], rows) if rows else ""
+    return card(title, (), listed, _lines(lines), note="difference" if rows or lines else "they do not differ")
+
+
+def _lines(lines: Iterable[str]) -> str:
+    text = "\n".join(lines)
+    return f'<pre style="white-space:pre-wrap;background:none">{escape(text)}</pre>' if text else ""
 
 
 def _measures(statistics: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -237,6 +237,19 @@ class Plan(_Data):
         """The exit handler is the last."""
         return (*self.operations, self.on_exit) if self.on_exit else self.operations
 
+    def __str__(self) -> str:
+        from jeyn.sdk.plan_text import plan_text
+
+        return plan_text(self)
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(str(self))
+
+    def _repr_html_(self) -> str:
+        from jeyn.sdk.html import plan_html
+
+        return plan_html(self)
+
     def to_json(self) -> dict[str, Any]:
         """Plain data for any JSON writer; NaN and the infinities are tagged."""
         found: dict[str, Any] = plain_data(self)

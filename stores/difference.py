@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from jeyn.errors import UsageError
@@ -41,6 +41,16 @@ class Difference:
         if self.is_empty:
             return f"{self.old} and {self.new} do not differ"
         return "\n".join([f"{self.old} → {self.new}", *(f"  {line}" for line in self._lines())])
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(str(self))
+
+    def _repr_html_(self) -> str:
+        from jeyn.sdk.html import difference_html
+
+        plain = dict(_flat((name, *pair) for name, pair in self.changes.items() if name != PARENTS))
+        others = replace(self, changes={name: pair for name, pair in self.changes.items() if name == PARENTS})
+        return difference_html(f"{self.old} → {self.new}", plain, list(others._lines()))
 
     def _lines(self) -> Iterator[str]:
         for name, (old, new) in self.changes.items():
@@ -105,6 +115,16 @@ def _labels(artefact: Artefact) -> dict[str, str]:
     if artefact.saved is None or artefact.saved.staged:
         return {}
     return {node.id: node.label for node in artefact.upstream(depth=1)}
+
+
+def _flat(changes: Iterable[tuple[str, Any, Any]]) -> Iterator[tuple[str, tuple[Any, Any]]]:
+    """Each changed key of a mapping by itself."""
+    for name, old, new in changes:
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            keys = (key for key in dict.fromkeys((*old, *new)) if old.get(key) != new.get(key))
+            yield from _flat((f"{name}.{key}", old.get(key), new.get(key)) for key in keys)
+        else:
+            yield name, (old, new)
 
 
 def _changed(name: str, old: Any, new: Any) -> Iterator[str]:

@@ -108,6 +108,21 @@ class Impact:
     def __str__(self) -> str:
         return "\n".join(_lines(self))
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(str(self))
+
+    def _repr_html_(self) -> str:
+        from jeyn.sdk.html import card, table
+
+        rows = [
+            [i.verdict, i.label, "; ".join(i.reasons), i.bump, _path(i.path)] for i in (*self.breaks, *self.touched)
+        ]
+        rows += [[a.verdict, f"alias {a.ref}", f"is {a.target}", "", _path(a.path)] for a in self.aliases]
+        listed = table(["", "what", "why", "bump that mends it", "by way of"], rows) if rows else ""
+        said = [("would change", str(self.diff)), ("bump", _legal(self))] if self.diff and self.next_version else []
+        note = f"{len(self.breaks)} would break, {len(self.touched)} touched"
+        return card(f"impact of {self.ref}", said, listed, note=note)
+
     def to_json(self) -> dict[str, Any]:
         return {
             "ref": self.ref,

@@ -11,7 +11,7 @@ import pytest
 
 from jeyn.cli.output import safe
 from jeyn.cli.plan import first_problem
-from jeyn.cli.plan_view import condition_text, options_text, plan_text, tree
+from jeyn.cli.plan_view import options_text, plan_text
 from jeyn.errors import CatalogMismatch
 from jeyn.sdk.plan import (
     AllOf,
@@ -33,6 +33,7 @@ from jeyn.sdk.plan import (
     Source,
     Truth,
 )
+from jeyn.sdk.plan_text import condition_text, tree
 from jeyn.workflows.forecast import Forecast
 from tests.cli.conftest import call
 

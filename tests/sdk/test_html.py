@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from jeyn.sdk.artefact import Artefact, PayloadRef
 from jeyn.sdk.catalog import CatalogType
 from jeyn.sdk.evaluation import Evaluation, SerializerArtefact
 from jeyn.sdk.html import card, scrolled, table
+from jeyn.sdk.plan import Problem
 from jeyn.sdk.value import Value
 from jeyn.stores.catalog.changes import NewArtefact
 from tests.stores.digits import DIGITS, READER, Digits, Scores, a_batch, a_checkpoint
@@ -192,3 +194,63 @@ def test_lineage_and_search_results_are_shown(workspace: Workspace) -> None:
     assert "and more" in shown(workspace.search("", limit=1))
     assert "0 artefacts" in shown(workspace.search("name:nothing"))
     assert scrolled("<svg></svg>").count("<svg>") == 1
+
+
+@jeyn.operation(retries=2)
+def ingest(limit: int, note: str = HOSTILE) -> list[int]:
+    return [limit]
+
+
+@jeyn.operation
+def train(x: int) -> float:
+    return float(x)
+
+
+@jeyn.pipeline
+def nightly(limit: int = 3) -> Any:
+    """Once a night."""
+    rows = ingest(limit)
+    with jeyn.when(rows):
+        trained = train.map(x=rows)
+    return {"model": trained}
+
+
+def test_a_plan_is_shown_with_its_wiring_and_its_problems() -> None:
+    plan = nightly()
+    problem = Problem(error="Invalid", operation="train", message=f"wrong {HOSTILE}", hint="do otherwise")
+    text = shown(replace(plan, problems=(problem,)))
+    for part in ("nightly(limit=3)", "limit=3", "each x=ingest", "retries=2", HOSTILE, "gives model", "Once a night."):
+        assert part in text
+    assert "problem: train: wrong" in text and "→ do otherwise" in text
+    assert "backoff" not in text  # what is as always need not be said
+    assert str(plan).splitlines()[0] == "nightly(limit=3)" and "└─ train(each x=ingest)  when ingest" in str(plan)
+    assert pretty(plan) == str(plan)
+
+
+def test_a_difference_and_an_impact_are_shown(workspace: Workspace) -> None:
+    first = a_checkpoint(workspace, metrics={"accuracy": 0.25})
+    second = a_checkpoint(workspace, seed=2, metrics={"accuracy": 0.5, HOSTILE: 1.0})
+    differs = workspace.diff(first, second)
+    text = shown(differs)
+    assert f"{first.ref} → {second.ref}" in text and "0.25" in text and HOSTILE in text and "metrics" in text
+    assert "they do not differ" in shown(workspace.diff(first, first))
+    formula = first.dataset.formula  # type: ignore[union-attr]
+    touched = workspace.impact(formula)
+    text = shown(touched)
+    assert "impact of" in text and second.ref in text and "touched" in text and "0 would break" in text
+    broken = workspace.impact(formula, new_catalog=DataCatalog.of("Less", {"other": Feature(Dtypes.INT64)}))
+    text = shown(broken)
+    assert "breaks" in text and first.ref in text and "would change" in text
+    for each in (differs, touched, broken):
+        assert pretty(each) == str(each)
+
+
+def pretty(what: Any) -> str:
+    """What a notebook shows where it shows text."""
+    said: list[str] = []
+
+    class Printer:
+        text = staticmethod(said.append)
+
+    what._repr_pretty_(Printer(), False)
+    return "".join(said)
