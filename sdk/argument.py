@@ -21,7 +21,7 @@ _NOT_CONSTANT = (Handle, Handles, ConditionExpression, File, Secret, Artefact, R
 def source_of(value: Any, where: str) -> Source:
     """Where a plan gets an argument from. Raises `NotDigestible` that names `where` and what can be passed instead."""
     if type(value) in SCALARS:
-        return Constant(value=value)
+        return Constant(value=plain(value, where))
     match value:
         case Handle():
             return promise_of(value).source

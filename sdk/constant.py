@@ -10,6 +10,7 @@ from jeyn.sdk.serializer import class_name, class_names
 
 SCALARS = frozenset({type(None), bool, int, float, str})
 MAX_DEPTH = 100
+INT_BITS = 14_000  # of which Python makes text, in 4,300 digits
 
 _HINT = (
     "pass None, a bool, int, float or str, lists and dicts of these, the output of an operation, a saved artefact, "
@@ -40,6 +41,11 @@ _CURES = {
 
 def plain(value: Any, where: str, depth: int = 0) -> Any:
     """A copy of a value that JSON can hold; tuples become lists. Raises `NotDigestible` that names `where`."""
+    if isinstance(value, int) and value.bit_length() > INT_BITS:
+        raise NotDigestible(
+            f"{where} is an integer of {value.bit_length()} bits, and a plan holds at most {INT_BITS}",
+            hint="pass hex(…), or make it inside an operation and pass that operation's output",
+        )
     if type(value) in SCALARS:
         return value
     if depth > MAX_DEPTH:

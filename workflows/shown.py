@@ -29,6 +29,9 @@ def shown(workspace: Workspace, id: str) -> str:
 def short(value: Any) -> str | None:
     """A plain value as text; None for what is too long, or is no plain value."""
     if value is None or isinstance(value, bool | int | float | str | list | dict | tuple):
-        text = repr(value) if not isinstance(value, list | dict | tuple | str) or len(value) <= _WIDTH else ""
+        try:
+            text = repr(value) if not isinstance(value, list | dict | tuple | str) or len(value) <= _WIDTH else ""
+        except ValueError:  # an integer of more digits than Python converts
+            return None
         return text if 0 < len(text) <= _WIDTH else None
     return None

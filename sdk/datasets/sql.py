@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from jeyn.errors import UsageError
@@ -18,8 +20,8 @@ class SqlFormula(DatasetFormula):
     """The rows of `query` by their `watermark` column, from the database that settings know by this name.
 
     Rows with the last batch's exact watermark that arrive later are in the next batch. `late` looks further back:
-    rows whose watermark is up to that much older (in the watermark's own unit; seconds for timestamps) are compared
-    by content with what earlier batches hold.
+    rows whose watermark is up to that much older (in the watermark's own unit; seconds or a timedelta for timestamps)
+    are compared by content with what earlier batches hold.
     """
 
     kind: ClassVar[str] = "sql"
@@ -33,7 +35,7 @@ class SqlFormula(DatasetFormula):
         query: str,
         watermark: str,
         database: str = "default",
-        late: float | None = None,
+        late: float | timedelta | None = None,
         after: str | DatasetBatch | None = None,
         description: str = "",
     ) -> None:
@@ -46,7 +48,13 @@ class SqlFormula(DatasetFormula):
         self.query = query.strip().rstrip(";")
         self.watermark = watermark
         self.database = database
-        self.late = None if late is None else float(late)
+        feature = output_catalog.features.get(watermark) if isinstance(late, timedelta) else None
+        if feature is not None and feature.dtype.is_number:
+            raise UsageError(
+                f'late= of "{name}" is {late!r}, and its watermark "{watermark}" is no time',
+                hint="give a number in the watermark's own unit",
+            )
+        self.late = None if late is None else _distance(late, name)
         self.after = batch_reference(after)
 
     def recipe(self) -> dict[str, Any]:
@@ -61,3 +69,13 @@ class SqlFormula(DatasetFormula):
 
     def get_new_batch(self, *, after: str | DatasetBatch | None = None) -> DatasetBatch:
         return DatasetBatch.requested(self, after=batch_reference(after) or self.after)
+
+
+def _distance(late: float | timedelta, name: str) -> float:
+    found = late.total_seconds() if isinstance(late, timedelta) else late
+    if isinstance(found, bool) or not isinstance(found, int | float) or not math.isfinite(found) or found < 0:
+        raise UsageError(
+            f'late= of "{name}" is {late!r}, not how far back to look',
+            hint="give a number in the watermark's own unit, 0 or more, or for times a timedelta",
+        )
+    return float(found)

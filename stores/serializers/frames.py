@@ -26,7 +26,7 @@ def pandas_bytes(frame: Any) -> tuple[str, bytes]:
         exact = _same_pandas(_pandas_frame(table), frame)
     except NotSerializable:
         raise
-    except (pa.ArrowException, TypeError, ValueError) as exc:
+    except (pa.ArrowException, TypeError, ValueError, OverflowError) as exc:
         raise _inexact("pandas data frame", _pandas_dtypes(frame)) from exc
     if not exact:
         raise _inexact("pandas data frame", _pandas_dtypes(frame))
@@ -59,7 +59,7 @@ def polars_bytes(frame: Any) -> tuple[str, bytes]:
         table = frame.to_arrow()
         restored = polars.from_arrow(table)
         exact = restored.schema == frame.schema and restored.equals(frame)
-    except (pa.ArrowException, polars.exceptions.PolarsError, TypeError, ValueError) as exc:
+    except (pa.ArrowException, polars.exceptions.PolarsError, TypeError, ValueError, OverflowError) as exc:
         raise _inexact("polars data frame", str(dict(frame.schema))) from exc
     if not exact:
         raise _inexact("polars data frame", str(dict(frame.schema)))
@@ -76,7 +76,8 @@ def read_polars(container: str, source: bytes | Path) -> Any:
 def _inexact(what: str, dtypes: str) -> NotSerializable:
     return NotSerializable(
         f"a {what} with the dtypes '{dtypes}' would not come back the same",
-        hint="give object columns a precise dtype (convert_dtypes), or return a pyarrow.Table",
+        hint="give object columns a precise dtype (convert_dtypes; text or Decimal for integers beyond 64 bits), "
+        "or return a pyarrow.Table",
     )
 
 
