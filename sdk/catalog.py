@@ -255,11 +255,14 @@ class DataCatalog(metaclass=CatalogType):
             raise DataInvalid(f'{what} does not match "{cls.__name__}": {report}', hint=hint)
 
     @classmethod
-    def conform(cls, table: pa.Table) -> pa.Table:
-        """The features of this catalog in its order, each cast to its exact type; raises `DataInvalid`."""
+    def conform(cls, table: pa.Table, *, first_row: int = 0) -> pa.Table:
+        """The features of this catalog in its order, each cast to its exact type; raises `DataInvalid`.
+
+        No number is rounded; the error names feature, row (from `first_row` on) and value.
+        """
         from jeyn.sdk.validation import conform
 
-        return conform(cls, table)
+        return conform(cls, table, first_row=first_row)
 
 
 def alphabetical(names: Iterable[str]) -> list[str]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from jeyn.errors import CatalogMismatch, UsageError
 from jeyn.sdk.checks import Check, NotNull, Unique
-from jeyn.sdk.dtypes import common
-from jeyn.sdk.feature import Feature
+from jeyn.sdk.dtypes import Dtypes, common, common_digits
+from jeyn.sdk.feature import Feature, type_only
 from jeyn.sdk.version import Level, Version
 
 if TYPE_CHECKING:
@@ -65,13 +65,15 @@ def satisfies(provided: Features, required: Features) -> Satisfaction:
 
 def _misfits(actual: Feature, expected: Feature) -> Iterator[tuple[str, str, str]]:
     """Expected, actual and why, for each way in which it does not fit."""
-    if not actual.dtype.widens_to(expected.dtype):
+    if not actual.widens_to(expected):
         why = f"{actual.dtype.value} does not widen to {expected.dtype.value}"
         yield _type_of(expected), _type_of(actual), why
     if not _shape_fits(actual.shape, expected.shape):
         yield _type_of(expected), _type_of(actual), "the shapes differ, and only a required -1 takes any size"
     if actual.optional and not expected.optional:
         yield "required", "optional", "it may be absent"
+    if expected.nan_is_null and not expected.takes_nulls and actual.dtype.is_float and not actual.nan_is_null:
+        yield "no NaN", "NaN", "it may hold NaN, which is a null there"
     if actual.takes_nulls and not expected.takes_nulls:
         yield "no nulls", "nullable", "it may hold nulls"
 
@@ -82,7 +84,7 @@ def _shape_fits(actual: tuple[int, ...], expected: tuple[int, ...]) -> bool:
 
 
 def _type_of(feature: Feature) -> str:
-    return str(Feature(feature.dtype, feature.shape))
+    return str(type_only(feature))
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ class Change:
     @property
     def reasons(self) -> tuple[str, ...]:
         """What changed, a phrase for each attribute."""
-        names = ("dtype", "shape", "optional", "nullable", "checks", "description")
+        names = ("dtype", "precision", "scale", "shape", "optional", "nullable", "nan", "checks", "description")
         return tuple(
             f"{name} {_show(getattr(self.old, name))} → {_show(getattr(self.new, name))}"
             for name in names
@@ -182,7 +184,7 @@ def _unchecked(giving: Features, taking: Features) -> Iterator[Reason]:
 
 
 def _without_words(feature: Feature) -> Feature:
-    return Feature(feature.dtype, feature.shape, feature.optional, feature.nullable, feature.checks)
+    return replace(feature, description="")
 
 
 def _show(value: object) -> str:
@@ -211,7 +213,10 @@ def _join_feature(name: str, features: list[Feature]) -> Feature:
     first = features[0]
     if len(features) == 1:
         return first
-    dtype = common(*(feature.dtype for feature in features))
+    dtype, digits = common(*(feature.dtype for feature in features)), None
+    if dtype is Dtypes.DECIMAL:
+        digits = common_digits([feature.digits for feature in features])
+        dtype = dtype if digits else None
     if dtype is None or len({len(feature.shape) for feature in features}) > 1:
         types = list(dict.fromkeys(map(_type_of, features)))
         raise CatalogMismatch(
@@ -227,4 +232,7 @@ def _join_feature(name: str, features: list[Feature]) -> Feature:
         nullable=any(feature.nullable for feature in features),
         checks=tuple(check for check in checks if all(feature.guarantees(check) for feature in features)),
         description=first.description if len({feature.description for feature in features}) == 1 else "",
+        nan="null" if dtype.is_float and all(feature.nan_is_null for feature in features) else "value",
+        precision=digits[0] if digits else None,
+        scale=digits[1] if digits else None,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,8 @@ class Dtypes(Enum):
     FLOAT64 = "float64"
     STRING = "string"
     BYTES = "bytes"
+    DECIMAL = "decimal"
+    DATE = "date"
     TIMESTAMP = "timestamp"
     CATEGORICAL = "categorical"
 
@@ -53,9 +56,16 @@ class Dtypes(Enum):
         return self is other or other in _WIDER.get(self, ())
 
     def to_arrow(self) -> pa.DataType:
-        """The Arrow type of one value: timestamp("us", "UTC") and dictionary<int32, string> for the last two."""
+        """The Arrow type of one value: timestamp("us", "UTC") and dictionary<int32, string> for the last two.
+
+        A decimal's is that of a feature without precision and scale.
+        """
         import pyarrow as pa
 
+        if self is Dtypes.DATE:
+            return pa.date32()
+        if self is Dtypes.DECIMAL:
+            return pa.decimal128(*DECIMAL_DIGITS)
         if self is Dtypes.TIMESTAMP:
             return pa.timestamp("us", "UTC")
         if self is Dtypes.CATEGORICAL:
@@ -78,6 +88,10 @@ class Dtypes(Enum):
             return cls.BYTES
         if types.is_timestamp(arrow_type):
             return cls.TIMESTAMP
+        if types.is_date32(arrow_type):
+            return cls.DATE
+        if types.is_decimal(arrow_type) and arrow_type.scale >= 0:
+            return cls.DECIMAL
         name = "float16" if types.is_float16(arrow_type) else _FLOATS.get(str(arrow_type), str(arrow_type))
         if name not in _PLAIN:
             raise UsageError(f'no dtype holds the Arrow type "{arrow_type}"', hint=f"cast it to one of {_NAMES}")
@@ -100,10 +114,30 @@ def common(*dtypes: Dtypes) -> Dtypes | None:
     return min(candidates, key=_size, default=None) if dtypes else None
 
 
+def common_digits(digits: Sequence[tuple[int, int]]) -> tuple[int, int] | None:
+    """The smallest precision and scale that hold all of these; None if there are too many digits."""
+    scale = max(each[1] for each in digits)
+    precision = max(each[0] - each[1] for each in digits) + scale
+    return (precision, scale) if precision <= MAX_DIGITS else None
+
+
 def _size(dtype: Dtypes) -> int:
     return int("".join(filter(str.isdigit, dtype.value)) or 0)
 
 
+DECIMAL_DIGITS = (38, 9)  # precision and scale
+MAX_DIGITS = 76  # of Arrow's decimal256
+# How many decimal digits each integer type may need.
+INTEGER_DIGITS = {
+    Dtypes.INT8: 3,
+    Dtypes.INT16: 5,
+    Dtypes.INT32: 10,
+    Dtypes.INT64: 19,
+    Dtypes.UINT8: 3,
+    Dtypes.UINT16: 5,
+    Dtypes.UINT32: 10,
+    Dtypes.UINT64: 20,
+}
 _FLOATS = {"halffloat": "float16", "float": "float32", "double": "float64"}
 _PLAIN = {dtype.value for dtype in Dtypes if dtype.is_number or dtype is Dtypes.BOOL}
 _NAMES = ", ".join(dtype.value for dtype in Dtypes)
@@ -124,4 +158,5 @@ _WIDER = {
     Dtypes.FLOAT16: _wider("float32", "float64"),
     Dtypes.FLOAT32: _wider("float64"),
     Dtypes.CATEGORICAL: _wider("string"),
+    Dtypes.DATE: _wider("timestamp"),  # its midnight in UTC
 }

@@ -6,11 +6,11 @@ import json
 import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from jeyn.errors import Invalid, JeynError, UsageError
 from jeyn.sdk.checks import Check, NotNull, check_from_json, kind_of, with_times
-from jeyn.sdk.dtypes import Dtypes
+from jeyn.sdk.dtypes import DECIMAL_DIGITS, INTEGER_DIGITS, MAX_DIGITS, Dtypes
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -28,6 +28,10 @@ class Feature:
     `shape` starts with -1, the rows; each further dimension is a size, or -1 for any size. An `optional` feature may be
     absent; a `nullable` one may hold nulls, also within lists. Checks apply to the innermost values. Equal declarations
     are equal whatever the order of their checks.
+
+    NaN in a float is a value, unless `nan="null"` says that it is a null (SEMANTICS 34). A decimal has a `precision`,
+    how many digits it has, and a `scale`, how many of them come after the point: (12, 2) holds 9999999999.99. Without
+    both it has (38, 9).
     """
 
     dtype: Dtypes
@@ -36,6 +40,9 @@ class Feature:
     nullable: bool = False
     checks: tuple[Check, ...] = ()
     description: str = ""
+    nan: Literal["value", "null"] = "value"
+    precision: int | None = None
+    scale: int | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.dtype, Dtypes):
@@ -44,13 +51,41 @@ class Feature:
             raise UsageError(f"optional={self.optional!r}, nullable={self.nullable!r}", hint="use True or False")
         if not isinstance(self.description, str) or not _is_unicode(self.description):
             raise UsageError(f"{self.description!r} is not a description", hint="give a text")
+        if self.nan not in ("value", "null") or (self.nan == "null" and not self.dtype.is_float):
+            raise UsageError(
+                f"nan={self.nan!r} of {self.dtype.value}", hint='a float may have nan="null" or nan="value"'
+            )
+        self._set_digits()
         object.__setattr__(self, "shape", _checked_shape(self.shape))
         object.__setattr__(self, "checks", _checked_checks(self.checks, self.dtype))
+
+    def _set_digits(self) -> None:
+        if self.dtype is Dtypes.DECIMAL and self.precision is None and self.scale is None:
+            object.__setattr__(self, "precision", DECIMAL_DIGITS[0])
+            object.__setattr__(self, "scale", DECIMAL_DIGITS[1])
+        _check_digits(self.dtype, self.precision, self.scale)
 
     @property
     def takes_nulls(self) -> bool:
         """Whether nulls pass: nullable, and without a not_null() check."""
         return self.nullable and NotNull() not in self.checks
+
+    @property
+    def nan_is_null(self) -> bool:
+        return self.nan == "null"
+
+    @property
+    def digits(self) -> tuple[int, int]:
+        """Precision and scale of a decimal."""
+        return self.precision or 0, self.scale or 0
+
+    def widens_to(self, other: Feature) -> bool:
+        """Whether each value of this feature's dtype is exactly one of the other's; an integer may be a decimal."""
+        whole = other.digits[0] - other.digits[1]
+        if other.dtype is not Dtypes.DECIMAL or self.dtype.is_integer:
+            return self.dtype.widens_to(other.dtype) or INTEGER_DIGITS.get(self.dtype, MAX_DIGITS) <= whole
+        own = self.digits
+        return self.dtype is Dtypes.DECIMAL and own[1] <= other.digits[1] and own[0] - own[1] <= whole
 
     def guarantees(self, check: Check) -> bool:
         """Whether whatever fits this feature passes `check`; False also where that cannot be decided."""
@@ -69,6 +104,10 @@ class Feature:
             data["checks"] = [check.to_json() for check in self.checks]
         if self.description:
             data["description"] = self.description
+        if self.nan_is_null:
+            data["nan"] = self.nan
+        if self.dtype is Dtypes.DECIMAL:
+            data |= {"precision": self.precision, "scale": self.scale}
         return data
 
     @classmethod
@@ -88,10 +127,19 @@ class Feature:
         """(-1,) is the dtype itself, (-1, n) a fixed_size_list of it, (-1, -1) a list, and so on inwards."""
         import pyarrow as pa
 
-        arrow_type = self.dtype.to_arrow()
+        arrow_type = self.value_type()
         for size in reversed(self.shape[1:]):
             arrow_type = pa.list_(arrow_type, size)
         return arrow_type
+
+    def value_type(self) -> pa.DataType:
+        """The Arrow type of the innermost values."""
+        import pyarrow as pa
+
+        if self.dtype is not Dtypes.DECIMAL:
+            return self.dtype.to_arrow()
+        precision, scale = self.digits
+        return pa.decimal128(precision, scale) if precision <= 38 else pa.decimal256(precision, scale)
 
     def to_arrow(self, name: str) -> pa.Field:
         """A field whose metadata hold what an Arrow type cannot, so that `from_arrow` gives an equal feature."""
@@ -106,16 +154,28 @@ class Feature:
         kept = _from_metadata(field)
         if kept is not None:
             return kept
-        arrow_type, shape = split_arrow_type(field.type)
-        return cls(Dtypes.from_arrow(arrow_type), shape, nullable=field.nullable)
+        return feature_of(field.type, nullable=field.nullable)
 
     def __str__(self) -> str:
         flags = [word for word in ("optional", "nullable") if getattr(self, word)]
+        flags += ["nan is null"] * self.nan_is_null
         shape = f"({', '.join(map(str, self.shape))}{',' * (len(self.shape) == 1)})"
-        return " ".join([self.dtype.value, shape, *flags, *map(str, self.checks)])
+        dtype = f"decimal({self.precision}, {self.scale})" if self.dtype is Dtypes.DECIMAL else self.dtype.value
+        return " ".join([dtype, shape, *flags, *map(str, self.checks)])
 
 
-_KEYS = {"dtype", "shape", "optional", "nullable", "checks", "description"}
+_KEYS = {"dtype", "shape", "optional", "nullable", "checks", "description", "nan", "precision", "scale"}
+
+
+def feature_of(arrow_type: pa.DataType, *, nullable: bool = False) -> Feature:
+    """What a plain Arrow type says; raises `UsageError` for one that no dtype holds."""
+    leaf, shape = split_arrow_type(arrow_type)
+    return Feature(Dtypes.from_arrow(leaf), shape, nullable=nullable, **_digits_of(leaf))
+
+
+def type_only(feature: Feature) -> Feature:
+    """Its dtype and shape, without what may be asked of the values."""
+    return Feature(feature.dtype, feature.shape, precision=feature.precision, scale=feature.scale)
 
 
 def split_arrow_type(arrow_type: pa.DataType) -> tuple[pa.DataType, tuple[int, ...]]:
@@ -158,7 +218,7 @@ def _checked_checks(checks: Any, dtype: Dtypes) -> tuple[Check, ...]:
     for check in checks:
         if not isinstance(check, Check):
             raise UsageError(f"{check!r} is not a check", hint="use jeyn.checks, as in between(0, 1)")
-    ready = {with_times(check) if dtype is Dtypes.TIMESTAMP else check for check in checks}
+    ready = {with_times(check) if dtype in (Dtypes.TIMESTAMP, Dtypes.DATE) else check for check in checks}
     for check in ready:
         kind = kind_of(check)
         if kind not in (None, _KINDS.get(dtype, "number")):
@@ -171,8 +231,37 @@ _KINDS = {
     Dtypes.STRING: "text",
     Dtypes.CATEGORICAL: "text",
     Dtypes.TIMESTAMP: "time",
+    Dtypes.DATE: "time",
     Dtypes.BYTES: "byte",
 }
+
+
+def _check_digits(dtype: Dtypes, precision: Any, scale: Any) -> None:
+    if dtype is not Dtypes.DECIMAL:
+        if precision is not None or scale is not None:
+            raise UsageError(f"{dtype.value} has no precision and no scale", hint="only Dtypes.DECIMAL has")
+    elif (
+        type(precision) is not int
+        or type(scale) is not int
+        or not 0 <= scale <= precision <= MAX_DIGITS
+        or not precision
+    ):
+        raise UsageError(
+            f"a decimal cannot have precision={precision!r} and scale={scale!r}",
+            hint=f"say how many digits it has, up to {MAX_DIGITS}, and how many of them come after the point: "
+            "Feature(Dtypes.DECIMAL, precision=12, scale=2)",
+        )
+
+
+def _digits_of(arrow_type: pa.DataType) -> dict[str, Any]:
+    """The digits of an Arrow decimal, as arguments of a feature."""
+    import pyarrow as pa
+
+    while pa.types.is_dictionary(arrow_type):
+        arrow_type = arrow_type.value_type
+    if not pa.types.is_decimal(arrow_type):
+        return {}
+    return {"precision": arrow_type.precision, "scale": arrow_type.scale}
 
 
 def _is_unicode(text: str) -> bool:
@@ -194,7 +283,9 @@ def _from_metadata(field: pa.Field) -> Feature | None:
         return None
     try:
         feature = Feature.from_json(json.loads(text))
-        same = Dtypes.from_arrow(split_arrow_type(field.type)[0]) is feature.dtype
+        leaf = split_arrow_type(field.type)[0]
+        digits = {key: getattr(feature, key) for key in _digits_of(leaf)}
+        same = Dtypes.from_arrow(leaf) is feature.dtype and digits == _digits_of(leaf)
     except (JeynError, ValueError, RecursionError):
         return None
     return feature if same and split_arrow_type(field.type)[1] == feature.shape else None

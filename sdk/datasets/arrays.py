@@ -80,7 +80,7 @@ def check_floats_hold(name: str, array: pa.Array, feature: Feature) -> None:
     """Raise `DataInvalid` for integers beside nulls, which become float64, that float64 does not hold exactly."""
     if not feature.dtype.is_integer:
         return
-    nested = Nested.of(array, feature.dtype)
+    nested = Nested.of(array, feature)
     if not nested.leaf.null_count:
         return
     _, bad = as_floats(nested.leaf.fill_null(0).to_numpy(zero_copy_only=False), "float64")

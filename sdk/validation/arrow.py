@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from jeyn.errors import UsageError
 from jeyn.sdk.dtypes import Dtypes
-from jeyn.sdk.feature import Feature, split_arrow_type
+from jeyn.sdk.feature import Feature, feature_of, split_arrow_type
+from jeyn.sdk.validation.exact import exactly, is_by_value
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,17 +23,42 @@ def misfit(arrow_type: pa.DataType, feature: Feature) -> str | None:
     leaf, shape = split_arrow_type(arrow_type)
     if pa.types.is_null(arrow_type):
         return None
-    if not pa.types.is_null(leaf) and not _dtype_fits(leaf, feature.dtype):
+    if not pa.types.is_null(leaf) and not _dtype_fits(leaf, feature):
         return "dtype"
     return None if _shape_fits(shape, feature.shape) else "shape"
 
 
-def _dtype_fits(leaf: pa.DataType, wanted: Dtypes) -> bool:
+def _dtype_fits(leaf: pa.DataType, wanted: Feature) -> bool:
     try:
-        dtype = Dtypes.from_arrow(leaf)
+        found = feature_of(leaf)
     except UsageError:
         return False
-    return dtype.widens_to(wanted) or (dtype is Dtypes.STRING and wanted is Dtypes.CATEGORICAL)
+    is_label = found.dtype is Dtypes.STRING and wanted.dtype is Dtypes.CATEGORICAL
+    return found.widens_to(wanted) or is_label or is_by_value(leaf, wanted)
+
+
+def cure(arrow_type: pa.DataType, feature: Feature) -> str:
+    """What to declare, or to do, where a column of this type does not fit."""
+    try:
+        found = feature_of(split_arrow_type(arrow_type)[0])
+    except UsageError:
+        return "cast the column"
+    digits = f", precision={found.precision}, scale={found.scale}" if found.dtype is Dtypes.DECIMAL else ""
+    gaps = cure_of_gaps(arrow_type, feature).removeprefix(": ")
+    return gaps or f"declare Feature(Dtypes.{found.dtype.name}{digits}), or cast the column"
+
+
+def cure_of_gaps(arrow_type: pa.DataType, feature: Feature) -> str:
+    """For floats where integers are asked for, which is how pandas writes integers with gaps; else nothing."""
+    import pyarrow as pa
+
+    leaf = split_arrow_type(arrow_type)[0]
+    if not (pa.types.is_floating(leaf) and feature.dtype.is_integer):
+        return ""
+    return (
+        f": whole numbers in {leaf}, as pandas writes integers with gaps, fit "
+        f"Feature(Dtypes.{feature.dtype.name}, nullable=True)"
+    )
 
 
 def _shape_fits(shape: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
@@ -44,13 +70,17 @@ def _shape_fits(shape: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
 
 @dataclass
 class Nested:
-    """A column taken apart: the list arrays from the outside in, and the values within the innermost of them."""
+    """A column taken apart: the list arrays from the outside in, and the values within the innermost of them.
+
+    `inexact` are the positions of values that the feature cannot hold without rounding.
+    """
 
     lists: list[pa.Array]
     leaf: pa.Array
+    inexact: npt.NDArray[np.int64]
 
     @classmethod
-    def of(cls, array: pa.Array, dtype: Dtypes) -> Nested:
+    def of(cls, array: pa.Array, feature: Feature) -> Nested:
         import pyarrow as pa
 
         lists = []
@@ -59,7 +89,8 @@ class Nested:
             array = array.flatten()
         if pa.types.is_dictionary(array.type):
             array = array.dictionary_decode()
-        return cls(lists, _comparable(array, dtype))
+        made, inexact = exactly(array, feature)
+        return cls(lists, _comparable(array if inexact.size else made, feature), inexact)
 
     def rows(self, positions: npt.NDArray[np.int64], depth: int | None = None) -> npt.NDArray[np.int64]:
         """The rows of the column that hold the values at these positions of the leaf, or of `lists[depth]`."""
@@ -78,14 +109,16 @@ def sizes(array: pa.Array) -> npt.NDArray[np.int64]:
     return lengths
 
 
-def _comparable(leaf: pa.Array, dtype: Dtypes) -> pa.Array:
+def _comparable(leaf: pa.Array, feature: Feature) -> pa.Array:
     """The same values in a type that Arrow's kernels and Python's operators can compare: times as microseconds."""
     import pyarrow as pa
 
+    if pa.types.is_date32(leaf.type):
+        return _microseconds(leaf.cast(pa.timestamp("s")))
     if pa.types.is_timestamp(leaf.type):
         return _microseconds(leaf)
     if pa.types.is_null(leaf.type):
-        return leaf.cast(pa.int64() if dtype is Dtypes.TIMESTAMP else _leaf_type(dtype))
+        return leaf.cast(_leaf_type(feature))
     if pa.types.is_boolean(leaf.type):
         return leaf.cast(pa.uint8())
     if pa.types.is_float16(leaf.type):
@@ -110,8 +143,16 @@ def _microseconds(leaf: pa.Array) -> pa.Array:
     return pc.multiply(within, scale)
 
 
-def _leaf_type(dtype: Dtypes) -> pa.DataType:
+def _leaf_type(feature: Feature) -> pa.DataType:
     import pyarrow as pa
 
-    special = {Dtypes.BOOL: pa.uint8(), Dtypes.FLOAT16: pa.float32(), Dtypes.CATEGORICAL: pa.string()}
-    return special.get(dtype) or dtype.to_arrow()
+    return pa.string() if feature.dtype is Dtypes.CATEGORICAL else comparable_type(feature)
+
+
+def comparable_type(feature: Feature) -> pa.DataType:
+    """The type in which values of the feature are compared: times and days are microseconds."""
+    import pyarrow as pa
+
+    times = {Dtypes.TIMESTAMP: pa.int64(), Dtypes.DATE: pa.int64()}
+    special = times | {Dtypes.BOOL: pa.uint8(), Dtypes.FLOAT16: pa.float32()}
+    return special.get(feature.dtype) or feature.value_type()

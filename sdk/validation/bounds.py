@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import struct
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from jeyn.sdk.checks import Between, OneOf
@@ -37,6 +38,8 @@ def in_dtype(value: Any, dtype: Dtypes) -> Any:
         return (value - _EPOCH) // timedelta(microseconds=1)
     if isinstance(value, bool):
         return int(value)
+    if dtype is Dtypes.DECIMAL:
+        return Decimal(str(value))
     if dtype not in _FLOAT:
         return value
     try:

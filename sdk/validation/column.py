@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from jeyn.sdk.checks import Between, Check, Matches, OneOf, Unique
 from jeyn.sdk.dtypes import Dtypes
-from jeyn.sdk.feature import Feature
-from jeyn.sdk.validation.arrow import Nested, misfit, sizes
+from jeyn.sdk.feature import Feature, type_only
+from jeyn.sdk.validation.arrow import Nested, comparable_type, cure_of_gaps, misfit, sizes
 from jeyn.sdk.validation.bounds import allowed, bounds, iso
 from jeyn.sdk.validation.moments import Extent, Moments, finite, scan
 from jeyn.sdk.validation.report import MAX_ROWS, Failure, FailureLog, shortened
@@ -36,6 +37,7 @@ class Column:
         self.extent = Extent()
         self.moments = Moments()
         self.texts: tuple[str, str] | None = None
+        self.decimals: tuple[Decimal, Decimal] | None = None
         self.kept: list[tuple[pa.Array, Positions | int]] = []
 
     def missing(self) -> None:
@@ -55,16 +57,22 @@ class Column:
         problem = misfit(array.type, self.feature)
         if problem is not None:
             example = f"expected {self._type}, got {array.type}"
+            if problem == "dtype" and self.feature.dtype.is_integer and not self.feature.nullable:
+                example += cure_of_gaps(array.type, self.feature)
             self.log.add(problem, len(array), _first(len(array), offset), example)
             return
-        nested = Nested.of(array, self.feature.dtype)
+        nested = Nested.of(array, self.feature)
+        if nested.inexact.size:
+            found = _show(nested.leaf, nested.inexact[0], self.feature.dtype)
+            self._fail("exact", nested.inexact, nested, offset, f"{found} is no {self._type}")
+            return
         self._check_lists(nested, offset)
         self._check_nulls(nested, offset)
         self._take(nested, offset)
 
     @property
     def _type(self) -> str:
-        return str(Feature(self.feature.dtype, self.feature.shape))
+        return str(type_only(self.feature))
 
     def _check_lists(self, nested: Nested, offset: int) -> None:
         import numpy as np
@@ -107,6 +115,9 @@ class Column:
         if self.feature.dtype.is_text or self.feature.dtype is Dtypes.BYTES:
             self._take_texts(leaf)
             return None
+        if self.feature.dtype is Dtypes.DECIMAL:
+            self._take_decimals(leaf)
+            return None
         extent = Extent()
         if not self.statistics_wanted and self.feature.dtype.is_integer:
             _scan_integers(leaf, extent)
@@ -131,6 +142,19 @@ class Column:
         low, high = self.texts or (found["min"], found["max"])
         self.texts = min(low, found["min"]), max(high, found["max"])
 
+    def _take_decimals(self, leaf: pa.Array) -> None:
+        """Extremes as they are; mean and standard deviation are floats, and so are of the nearest floats."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        if not self.statistics_wanted or leaf.null_count == len(leaf):
+            return
+        for block in _blocks(leaf.cast(pa.float64())):
+            scan(block, Extent(), self.moments)
+        found = pc.min_max(leaf).as_py()
+        low, high = self.decimals or (found["min"], found["max"])
+        self.decimals = min(low, found["min"]), max(high, found["max"])
+
     def _positions(self, check: Check, leaf: pa.Array) -> Positions:
         """Where in the leaf a value fails; nulls never do."""
         import numpy as np
@@ -152,8 +176,8 @@ class Column:
         import pyarrow as pa
 
         low, high = bounds(check, self.feature.dtype)
-        if self.feature.dtype.is_text:
-            return _texts_outside(leaf, low, high)
+        if self.feature.dtype.is_text or self.feature.dtype is Dtypes.DECIMAL:
+            return _outside_of(leaf, low, high)
         values = leaf.fill_null(0).to_numpy(zero_copy_only=False)
         bad = np.isnan(values) if values.dtype.kind == "f" else np.zeros(len(values), bool)
         if self.feature.dtype.is_float:
@@ -169,7 +193,7 @@ class Column:
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        wanted = leaf.type if self.feature.dtype.is_text else _comparable_type(self.feature.dtype)
+        wanted = leaf.type if self.feature.dtype.is_text else comparable_type(self.feature)
         values = pa.array(allowed(check, self.feature.dtype), wanted)
         return pc.is_in(leaf.cast(wanted), value_set=values)
 
@@ -179,7 +203,7 @@ class Column:
         import pyarrow as pa
 
         leaf = nested.leaf
-        wanted = pa.large_string() if self.feature.dtype.is_text else _comparable_type(self.feature.dtype)
+        wanted = pa.large_string() if self.feature.dtype.is_text else comparable_type(self.feature)
         copy = pa.concat_arrays([leaf.cast(wanted), pa.array([], wanted)])
         rows = nested.rows(np.arange(len(leaf), dtype=np.int64)) + offset if nested.lists else offset
         self.kept.append((copy, rows))
@@ -199,7 +223,7 @@ class Column:
         duplicates = self._duplicates() if self.kept else None
         if duplicates is not None:
             found[duplicates.check] = duplicates
-        order = ["present", "dtype", "shape", "not_null", *map(str, self.feature.checks)]
+        order = ["present", "dtype", "shape", "exact", "not_null", *map(str, self.feature.checks)]
         return sorted(found.values(), key=lambda failure: order.index(failure.check))
 
     def _duplicates(self) -> Failure | None:
@@ -223,7 +247,7 @@ class Column:
     def statistics(self) -> dict[str, Any]:
         """JSON-able; see `Profiler.statistics`."""
         found = {"count": self.count, "nulls": self.nulls, **self._extremes()}
-        number = self.feature.dtype.is_number or self.feature.dtype is Dtypes.BOOL
+        number = self.feature.dtype.is_number or self.feature.dtype in (Dtypes.BOOL, Dtypes.DECIMAL)
         some = number and self.moments.count > 0
         found |= {"mean": finite(self.moments.mean) if some else None, "std": self.moments.std if some else None}
         special = {"nan": self.extent.nan, "infinite": self.extent.infinite}
@@ -232,7 +256,7 @@ class Column:
     def _extremes(self) -> dict[str, Any]:
         low: Any
         high: Any
-        low, high = self.texts or (self.moments.low, self.moments.high)
+        low, high = self.texts or self.decimals or (self.moments.low, self.moments.high)
         if low is None or high is None:
             return {"min": None, "max": None}
         dtype = self.feature.dtype
@@ -240,6 +264,10 @@ class Column:
             low, high = (text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}…" for text in (low, high))
         elif dtype is Dtypes.TIMESTAMP:
             low, high = iso(low), iso(high)
+        elif dtype is Dtypes.DATE:
+            low, high = (iso(time).partition("T")[0] for time in (low, high))
+        elif dtype is Dtypes.DECIMAL:
+            low, high = str(low), str(high)
         elif dtype is Dtypes.BOOL:
             low, high = bool(low), bool(high)
         elif dtype.is_float:
@@ -247,14 +275,17 @@ class Column:
         return {"min": low, "max": high}
 
 
-def _texts_outside(leaf: pa.Array, low: str | None, high: str | None) -> pa.Array:
+def _outside_of(leaf: pa.Array, low: Any, high: Any) -> pa.Array:
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    def bound(value: Any) -> pa.Scalar:
+        return pa.scalar(value, None if isinstance(value, Decimal) else leaf.type)
+
     if low is None:
-        return pc.greater(leaf, pa.scalar(high, leaf.type))
-    below = pc.less(leaf, pa.scalar(low, leaf.type))
-    return below if high is None else pc.or_(below, pc.greater(leaf, pa.scalar(high, leaf.type)))
+        return pc.greater(leaf, bound(high))
+    below = pc.less(leaf, bound(low))
+    return below if high is None else pc.or_(below, pc.greater(leaf, bound(high)))
 
 
 def _first(rows: int, offset: int) -> list[int]:
@@ -283,15 +314,12 @@ def _scan_integers(leaf: pa.Array, extent: Extent) -> None:
         extent.widen(found["min"], found["max"])
 
 
-def _comparable_type(dtype: Dtypes) -> pa.DataType:
-    import pyarrow as pa
-
-    special = {Dtypes.BOOL: pa.uint8(), Dtypes.TIMESTAMP: pa.int64(), Dtypes.FLOAT16: pa.float32()}
-    return special.get(dtype) or dtype.to_arrow()
-
-
 def _show(values: pa.Array, position: Any, dtype: Dtypes) -> str:
     value = values[int(position)].as_py()
     if dtype is Dtypes.TIMESTAMP:
         value = iso(value)
+    elif dtype is Dtypes.DATE:
+        value = iso(value).partition("T")[0]
+    elif dtype is Dtypes.DECIMAL:
+        return shortened(str(value))
     return shortened(repr(bool(value) if dtype is Dtypes.BOOL else value))

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jeyn.errors import DataInvalid
-from jeyn.sdk.feature import Feature
-from jeyn.sdk.validation.arrow import misfit
+from jeyn.sdk.dtypes import Dtypes
+from jeyn.sdk.feature import Feature, split_arrow_type, type_only
+from jeyn.sdk.validation.arrow import Nested, cure, misfit
+from jeyn.sdk.validation.exact import exactly, is_by_value, with_leaf
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -14,11 +16,12 @@ if TYPE_CHECKING:
     from jeyn.sdk.catalog import DataCatalog
 
 
-def conform(catalog: type[DataCatalog], table: pa.Table) -> pa.Table:
+def conform(catalog: type[DataCatalog], table: pa.Table, *, first_row: int = 0) -> pa.Table:
     """The features of the catalog in its order, cast to its types; absent optional ones and other columns left out.
 
-    Times are cut to microseconds, and those without a zone are UTC. The checks, nulls included, are not looked at, and
-    the schema has no metadata, so that equal data has equal bytes. Raises `DataInvalid`.
+    Times are cut to microseconds, and those without a zone are UTC; no number is rounded. The checks, nulls included,
+    are not looked at, and the schema has no metadata, so that equal data has equal bytes. Raises `DataInvalid`, which
+    counts rows from `first_row` on.
     """
     import pyarrow as pa
 
@@ -29,25 +32,60 @@ def conform(catalog: type[DataCatalog], table: pa.Table) -> pa.Table:
             problem = "occurs several times" if places else "is required and not there"
             raise DataInvalid(f'feature "{name}" {problem}', hint=f"the columns are {table.column_names}")
         if places:
-            columns[name] = _cast(name, table.column(places[0]), feature)
+            columns[name] = _cast(name, table.column(places[0]), feature, first_row)
     return pa.table(columns)
 
 
-def _cast(name: str, column: pa.ChunkedArray | pa.Array, feature: Feature) -> pa.ChunkedArray | pa.Array:
+def _cast(
+    name: str, column: pa.ChunkedArray | pa.Array, feature: Feature, first_row: int
+) -> pa.ChunkedArray | pa.Array:
     import pyarrow as pa
 
     wanted = feature.arrow_type()
-    if column.type == wanted:
+    if column.type == wanted and not feature.nan_is_null:
         return column
     problem = misfit(column.type, feature)
     if problem is not None:
         raise DataInvalid(
-            f'feature "{name}" has another {problem}: expected {wanted}, got {column.type}', hint="cast the column"
+            f'feature "{name}" has another {problem}: expected {wanted}, got {column.type}',
+            hint=cure(column.type, feature) if problem == "dtype" else "reshape the column",
         )
+    if feature.nan_is_null or is_by_value(split_arrow_type(column.type)[0], feature):
+        column = _exact(name, column, feature, first_row)
     try:
         return _to_type(column, wanted, feature)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as exc:
         raise DataInvalid(f'feature "{name}" cannot be {wanted}: {exc}', hint="see what validate() says") from exc
+
+
+def _exact(name: str, column: pa.ChunkedArray | pa.Array, feature: Feature, first_row: int) -> pa.ChunkedArray:
+    """The values as the feature's own, none of them rounded; raises `DataInvalid` with the first that would be."""
+    import pyarrow as pa
+
+    made, row = [], first_row
+    for chunk in column.chunks if isinstance(column, pa.ChunkedArray) else [column]:
+        nested = Nested.of(chunk, feature)
+        if nested.inexact.size:
+            at = int(nested.rows(nested.inexact[:1])[0])
+            value = chunk[at].as_py()
+            raise DataInvalid(
+                f'feature "{name}" holds {value} in row {row + at}, which is no {type_only(feature)} exactly',
+                hint=_cure_of_value(feature),
+            )
+        made.append(with_leaf(chunk, lambda leaf: exactly(leaf, feature)[0]))
+        row += len(chunk)
+    return pa.chunked_array(made) if made else column
+
+
+def _cure_of_value(feature: Feature) -> str:
+    if feature.dtype.is_float:
+        bits = {Dtypes.FLOAT16: 11, Dtypes.FLOAT32: 24}.get(feature.dtype, 53)
+        return f"{feature.dtype.value} holds whole numbers up to 2^{bits}: declare an integer, or correct the value"
+    if feature.dtype.is_integer:
+        return f"{feature.dtype.value} takes whole floats in its range only: declare FLOAT64, or correct the value"
+    if feature.dtype is Dtypes.DATE:
+        return "a day takes times at midnight UTC only: declare TIMESTAMP, or correct the value"
+    return "declare more digits, or correct the value"
 
 
 def _to_type(column: pa.ChunkedArray | pa.Array, wanted: pa.DataType, feature: Feature) -> pa.ChunkedArray | pa.Array:

@@ -1,15 +1,131 @@
-"""Numbers from one kind into the other without rounding: which of them are exactly the same there."""
+"""Values of one type as another without rounding: a column whose type fits only where each of its values does."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+
+from jeyn.errors import UsageError
+from jeyn.sdk.dtypes import Dtypes
+from jeyn.sdk.feature import Feature, feature_of
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+    import pyarrow as pa
+
+    Positions = npt.NDArray[np.int64]
+
+_DAY = 86_400_000_000  # microseconds
 
 
-def as_floats(values: npt.NDArray[Any], dtype: str) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
+def is_by_value(leaf: pa.DataType, feature: Feature) -> bool:
+    """Whether values of this Arrow type fit the feature where each is exactly one of its own.
+
+    Integers as floats, whole floats as integers that may be null (there NaN is the null, as pandas writes it),
+    midnights as days, and numbers of fewer digits as decimals.
+    """
+    try:
+        found = feature_of(leaf)
+    except UsageError:
+        return False
+    if found.widens_to(feature):
+        return False
+    pairs = (
+        found.dtype.is_integer and feature.dtype.is_float,
+        found.dtype.is_float and feature.dtype.is_integer and feature.nullable,
+        found.dtype is Dtypes.TIMESTAMP and feature.dtype is Dtypes.DATE,
+        (found.dtype.is_integer or found.dtype is Dtypes.DECIMAL) and feature.dtype is Dtypes.DECIMAL,
+    )
+    return any(pairs)
+
+
+def exactly(leaf: pa.Array, feature: Feature) -> tuple[pa.Array, Positions]:
+    """The values as the feature's own type, and the positions of those that are none of it."""
+    import numpy as np
+
+    if is_by_value(leaf.type, feature):
+        if feature.dtype is Dtypes.DECIMAL:
+            return _decimals(leaf, feature)
+        if feature.dtype is Dtypes.DATE:
+            return _days(leaf)
+        return _floats(leaf, feature) if feature.dtype.is_float else _integers(leaf, feature)
+    return (without_nan(leaf) if feature.nan_is_null else leaf), np.empty(0, np.int64)
+
+
+def without_nan(leaf: pa.Array) -> pa.Array:
+    """The same floats with null for NaN."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not pa.types.is_floating(leaf.type):
+        return leaf
+    wide = leaf.cast(pa.float32()) if pa.types.is_float16(leaf.type) else leaf
+    nan = pc.fill_null(pc.is_nan(wide), False)
+    return pc.if_else(nan, pa.scalar(None, leaf.type), leaf) if pc.any(nan).as_py() else leaf
+
+
+def _floats(leaf: pa.Array, feature: Feature) -> tuple[pa.Array, Positions]:
+    import pyarrow as pa
+
+    floats, bad = as_floats(leaf.fill_null(0).to_numpy(zero_copy_only=False), feature.dtype.value)
+    return pa.array(floats, mask=_nulls(leaf)), bad
+
+
+def _integers(leaf: pa.Array, feature: Feature) -> tuple[pa.Array, Positions]:
+    import pyarrow as pa
+
+    leaf = without_nan(leaf)
+    wide = leaf.cast(pa.float64())
+    integers, bad = as_integers(wide.fill_null(0).to_numpy(zero_copy_only=False), feature.dtype.value)
+    return pa.array(integers, mask=_nulls(leaf)), bad
+
+
+def _days(leaf: pa.Array) -> tuple[pa.Array, Positions]:
+    import numpy as np
+    import pyarrow as pa
+
+    values = leaf.cast(pa.timestamp(leaf.type.unit)).fill_null(0).to_numpy(zero_copy_only=False)
+    days = values.astype("datetime64[D]")
+    return pa.array(days, mask=_nulls(leaf)), np.flatnonzero(days.astype(values.dtype) != values).astype(np.int64)
+
+
+def _decimals(leaf: pa.Array, feature: Feature) -> tuple[pa.Array, Positions]:
+    import numpy as np
+    import pyarrow as pa
+
+    wanted = feature.value_type()
+    try:
+        return _as_decimal(leaf, wanted), np.empty(0, np.int64)
+    except pa.ArrowInvalid:
+        bad = [at for at in range(len(leaf)) if not _casts(leaf.slice(at, 1), wanted)]
+        return leaf, np.array(bad, np.int64)
+
+
+def _as_decimal(leaf: pa.Array, wanted: pa.DataType) -> pa.Array:
+    import pyarrow as pa
+
+    if pa.types.is_integer(leaf.type):
+        leaf = leaf.cast(pa.decimal128(20, 0))
+    wide = pa.decimal256(76, max(leaf.type.scale, wanted.scale))
+    return leaf.cast(wide).cast(wanted)
+
+
+def _casts(value: pa.Array, wanted: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    try:
+        _as_decimal(value, wanted)
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _nulls(leaf: pa.Array) -> Any:
+    return leaf.is_null().to_numpy(zero_copy_only=False) if leaf.null_count else None
+
+
+def as_floats(values: npt.NDArray[Any], dtype: str) -> tuple[npt.NDArray[Any], Positions]:
     """Integers as floats, and the positions of those that are another number there."""
     import numpy as np
 
@@ -22,7 +138,7 @@ def as_floats(values: npt.NDArray[Any], dtype: str) -> tuple[npt.NDArray[Any], n
     return floats, np.flatnonzero(~(within & same)).astype(np.int64)
 
 
-def as_integers(values: npt.NDArray[Any], dtype: str) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
+def as_integers(values: npt.NDArray[Any], dtype: str) -> tuple[npt.NDArray[Any], Positions]:
     """Floats as integers, and the positions of those that have a fraction or are out of range; NaN is one of them."""
     import numpy as np
 
@@ -31,3 +147,19 @@ def as_integers(values: npt.NDArray[Any], dtype: str) -> tuple[npt.NDArray[Any],
     with np.errstate(invalid="ignore"):
         within = (wide >= float(info.min)) & (wide < 2.0 ** (info.bits - (info.min < 0))) & (wide == np.floor(wide))
     return np.where(within, wide, 0).astype(dtype), np.flatnonzero(~within).astype(np.int64)
+
+
+def with_leaf(array: pa.Array, change: Callable[[pa.Array], pa.Array]) -> pa.Array:
+    """The same lists around changed innermost values."""
+    import pyarrow as pa
+
+    kind = array.type
+    if not (pa.types.is_fixed_size_list(kind) or pa.types.is_list(kind) or pa.types.is_large_list(kind)):
+        return change(array)
+    array = pa.concat_arrays([array])  # a slice's own values, from the first on
+    nulls = array.is_null() if array.null_count else None
+    if pa.types.is_fixed_size_list(kind):
+        values = array.values.slice(array.offset * kind.list_size, len(array) * kind.list_size)
+        return pa.FixedSizeListArray.from_arrays(with_leaf(values, change), kind.list_size, mask=nulls)
+    made = pa.ListArray if pa.types.is_list(kind) else pa.LargeListArray
+    return made.from_arrays(array.offsets, with_leaf(array.values, change), mask=nulls)

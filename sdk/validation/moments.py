@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 Number = int | float
+EXACT = 2**53  # up to here float64 holds every integer
 
 
 @dataclass
@@ -45,6 +46,9 @@ class Moments:
         """Add finite numbers, at least one, whose extremes are known."""
         import numpy as np
 
+        if values.dtype.kind in "iu" and max(-low, high) > EXACT:
+            self.merge(_of_large(values, low, high))
+            return
         with np.errstate(over="ignore", invalid="ignore"):
             mean = float(values.mean(dtype=np.float64))
             distances = values - mean if values.dtype == np.float64 else values.astype(np.float64) - mean
@@ -66,6 +70,16 @@ class Moments:
     def std(self) -> float | None:
         """The sample standard deviation (divided by count - 1); None below two numbers or where it overflows."""
         return finite(math.sqrt(self.m2 / (self.count - 1))) if self.count > 1 else None
+
+
+def _of_large(values: npt.NDArray[Any], low: Number, high: Number) -> Moments:
+    """Of integers that float64 does not hold: summed as Python's, so that only the results are rounded."""
+    import numpy as np
+
+    total = sum(values.tolist())
+    base, rest = divmod(total, values.size)
+    distances = np.array([value - base for value in values.tolist()], np.float64) - rest / values.size
+    return Moments(values.size, low, high, total / values.size, float(np.dot(distances, distances)))
 
 
 def finite(value: float) -> float | None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from jeyn.sdk.catalog import DataCatalog
+    from jeyn.sdk.feature import Feature
 
 
 def array_columns(catalog: type[DataCatalog], arrays: Mapping[str, Any]) -> Columns:
@@ -25,7 +26,7 @@ def array_columns(catalog: type[DataCatalog], arrays: Mapping[str, Any]) -> Colu
     if len(set(rows.values())) > 1:
         told = ", ".join(f'"{name}" has {count}' for name, count in rows.items())
         raise DataInvalid(f"the arrays differ in their rows: {told}", hint="the first axis of each is the rows")
-    return {name: _read(array) for name, array in made.items()}
+    return {name: _read(array, catalog.features[name]) for name, array in made.items()}
 
 
 def _as_array(values: Any) -> npt.NDArray[Any]:
@@ -40,14 +41,14 @@ def _as_array(values: Any) -> npt.NDArray[Any]:
         return made
 
 
-def _read(array: npt.NDArray[Any]) -> object:
+def _read(array: npt.NDArray[Any], feature: Feature) -> object:
     import pyarrow as pa
 
     if array.ndim == 0:
         return Unreadable("it is one value without rows")
     if array.ndim > 1 and 0 in array.shape[1:]:
         return Unreadable(f"its shape is {array.shape}")
-    flat = read_column(_native(array))
+    flat = read_column(_native(array), feature)
     if isinstance(flat, Unreadable):
         return flat
     for size in reversed(array.shape[1:]):
@@ -56,11 +57,11 @@ def _read(array: npt.NDArray[Any]) -> object:
 
 
 def _native(array: npt.NDArray[Any]) -> npt.NDArray[np.generic]:
-    """One contiguous axis in this machine's byte order; Arrow has no days, so they are told in microseconds."""
+    """One contiguous axis in this machine's byte order; times of a unit that Arrow has not are told in microseconds."""
     import numpy as np
 
     # A masked array goes on as it is: its mask says what is null.
     flat = array.reshape(-1) if isinstance(array, np.ma.MaskedArray) else np.ascontiguousarray(array).reshape(-1)
-    if flat.dtype.kind == "M" and flat.dtype != np.dtype("datetime64[ns]"):
+    if flat.dtype.kind == "M" and flat.dtype not in (np.dtype("datetime64[ns]"), np.dtype("datetime64[D]")):
         return flat.astype("datetime64[us]")
     return flat if flat.dtype.isnative else flat.astype(flat.dtype.newbyteorder("="))

@@ -10,6 +10,7 @@ from jeyn.errors import UsageError
 
 if TYPE_CHECKING:
     from jeyn.sdk.catalog import DataCatalog
+    from jeyn.sdk.feature import Feature
 
 Columns = dict[str, Any]  # pa.Array or Unreadable, by feature
 
@@ -54,15 +55,31 @@ def batch_columns(catalog: type[DataCatalog], batch: Any) -> Columns:
     return found
 
 
-def read_column(values: Any) -> Any:
-    """One Arrow array of a pandas series or a numpy array of one axis."""
+def read_column(values: Any, feature: Feature) -> Any:
+    """One Arrow array of a pandas series or a numpy array of one axis.
+
+    None, NA and NaT are nulls. NaN is a value where the feature is a float, and a null where no value of it could be
+    NaN, as in texts and integers; the same for every kind of data (SEMANTICS 34).
+    """
     import pyarrow as pa
 
     try:
-        array = pa.array(values)
+        array = pa.array(
+            _without_na(values) if feature.dtype.is_float else values, from_pandas=not feature.dtype.is_float
+        )
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as exc:
         return Unreadable(str(exc).partition("\n")[0])
     return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
+
+
+def _without_na(values: Any) -> Any:
+    """pandas' NA, which Arrow takes for a null only where it takes NaN for one too, as None."""
+    if str(getattr(values, "dtype", "")) != "object":
+        return values
+    import numpy as np
+
+    array = np.array(values, dtype=object)
+    return np.array([None if type(value).__name__ in ("NAType", "NaTType") else value for value in array], dtype=object)
 
 
 def _arrow_batches(data: Any) -> Iterator[Any]:

@@ -71,7 +71,7 @@ def profiled(draft: Draft, batches: Iterable[pa.RecordBatch]) -> Draft:
         for batch in batches:
             profiler.update(batch)
     except DataInvalid as exc:
-        return replace(draft, problem=exc.message)
+        return replace(draft, problem=f"{exc.message} ({exc.hint})" if exc.hint else exc.message)
     report = profiler.report()
     facts = {**draft.facts, "rows": report.rows, "statistics": json.loads(json.dumps(profiler.statistics()))}
     return replace(draft, facts=facts, problem="" if report.ok else str(report))

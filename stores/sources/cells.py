@@ -20,8 +20,13 @@ Column: TypeAlias = "pa.ChunkedArray[pa.Scalar[pa.DataType]]"
 
 def parsed_type(feature: Feature, *, lists: bool = True) -> pa.DataType:
     """What Arrow's parsers can make of the cells without loss; lists have any size here, if the format has them."""
-    leaf = {Dtypes.TIMESTAMP: pa.string(), Dtypes.CATEGORICAL: pa.string(), Dtypes.FLOAT16: pa.float32()}
-    parsed = leaf.get(feature.dtype) or feature.dtype.to_arrow()
+    leaf = {
+        Dtypes.TIMESTAMP: pa.string(),
+        Dtypes.DATE: pa.string(),
+        Dtypes.CATEGORICAL: pa.string(),
+        Dtypes.FLOAT16: pa.float32(),
+    }
+    parsed = leaf.get(feature.dtype) or feature.value_type()
     for _ in feature.shape[1:] if lists else ():
         parsed = pa.list_(parsed)
     return parsed
@@ -32,7 +37,7 @@ def as_feature(name: str, column: Column, feature: Feature) -> Column:
     try:
         if feature.dtype is Dtypes.TIMESTAMP and pa.types.is_string(column.type):
             return _times(column)
-        if feature.dtype in (Dtypes.TIMESTAMP, Dtypes.FLOAT16):
+        if feature.dtype in (Dtypes.TIMESTAMP, Dtypes.DATE, Dtypes.FLOAT16):
             return column.cast(_lists_of(feature.dtype.to_arrow(), column.type))
     except pa.ArrowInvalid as exc:
         message = f'column "{name}" is no {feature.dtype.value}: {str(exc).partition(": expected")[0]}'

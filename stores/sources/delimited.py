@@ -8,23 +8,20 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
 from jeyn.errors import DataInvalid
 from jeyn.sdk.catalog import DataCatalog
-from jeyn.sdk.dtypes import Dtypes
 from jeyn.sdk.feature import Feature
-from jeyn.stores.sources.cells import Column, as_feature, parsed_type
+from jeyn.stores.sources.cells import as_feature, parsed_type
 from jeyn.stores.sources.columnar import missing_columns
 
 _MAX_HEADER = 1 << 20
 _BLOCK = 4 << 20
-_TEXTS = (Dtypes.STRING, Dtypes.CATEGORICAL, Dtypes.BYTES)
 
 
 def read_delimited(stream: BinaryIO, catalog: type[DataCatalog], delimiter: str) -> Iterator[pa.Table]:
-    """A header line, then rows. An empty cell is a null, or the empty text where a text feature takes no nulls."""
+    """A header line, then rows. An empty cell is a null, of every dtype; a quoted one is an empty text."""
     names = _header(stream, delimiter)
     features = _columns(names, catalog)
     yield pa.table({name: pa.array([], feature.arrow_type()) for name, feature in features.items()})
@@ -87,13 +84,7 @@ def _columns(names: list[str], catalog: type[DataCatalog]) -> dict[str, Feature]
 
 def _table(batch: pa.RecordBatch, features: dict[str, Feature]) -> pa.Table:
     table = pa.Table.from_batches([batch])
-    return pa.table({name: _column(name, table.column(name), feature) for name, feature in features.items()})
-
-
-def _column(name: str, column: Column, feature: Feature) -> Column:
-    if feature.dtype in _TEXTS and not feature.takes_nulls:
-        column = pc.fill_null(column, b"" if feature.dtype is Dtypes.BYTES else "")
-    return as_feature(name, column, feature)
+    return pa.table({name: as_feature(name, table.column(name), feature) for name, feature in features.items()})
 
 
 def _named(exc: pa.ArrowInvalid, names: list[str]) -> DataInvalid:

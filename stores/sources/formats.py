@@ -101,12 +101,14 @@ def _tables(
         stream = stack.enter_context(_stream(source, found))
         # Only Parquet knows of rows that it need not read.
         known = (keep,) if found.read is read_parquet else ()
+        done = 0
         for table in found.read(stream, catalog, rows, *known):
-            yield _fitting(table, catalog, keep)
+            yield _fitting(table, catalog, keep, done)
+            done += table.num_rows
 
 
-def _fitting(table: pa.Table, catalog: Catalog, keep: RowFilter | None) -> pa.Table:
-    table = catalog.conform(table)
+def _fitting(table: pa.Table, catalog: Catalog, keep: RowFilter | None, first_row: int = 0) -> pa.Table:
+    table = catalog.conform(table, first_row=first_row)
     return keep.rows(table, catalog) if keep else table
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -29,7 +31,7 @@ def as_time(value: Any) -> datetime:
 def as_column(name: str, values: Sequence[Any], feature: Feature) -> pa.Array:
     """One Arrow array of the feature's type; raises `DataInvalid`, which names the column and a value."""
     wanted = feature.arrow_type()
-    convert = _nested(_converter(feature.dtype), len(feature.shape) - 1)
+    convert = _nested(_converter(feature), len(feature.shape) - 1)
     if feature.shape == (-1, 1):
         values = [[value] if value is not None and not isinstance(value, list) else value for value in values]
     if not _are_ready(values, feature):
@@ -42,7 +44,7 @@ def as_column(name: str, values: Sequence[Any], feature: Feature) -> pa.Array:
 
 def _are_ready(values: Sequence[Any], feature: Feature) -> bool:
     """Whether Arrow takes the values as they are, which is the usual case and far quicker."""
-    ready = _READY.get(feature.dtype, float if feature.dtype.is_float else int)
+    ready = _READY.get(feature.dtype, int)
     return feature.shape == (-1,) and set(map(type, values)) <= {ready, type(None)}
 
 
@@ -50,8 +52,12 @@ def _converted(name: str, value: Any, convert: Callable[[Any], Any], feature: Fe
     try:
         return convert(value)
     except (TypeError, ValueError, ArithmeticError) as exc:
-        message = f'column "{name}" holds {value!r}, which is no {feature.dtype.value}'
-        raise DataInvalid(message, hint="cast it in the query, or correct the catalog") from exc
+        shown = str(value) if isinstance(value, Decimal) else repr(value)
+        message = f'column "{name}" holds {shown}, which is no {feature.dtype.value}'
+        raise DataInvalid(
+            f"{message} exactly" if isinstance(exc, _Inexact) else message,
+            hint=str(exc) if isinstance(exc, _Inexact) else "cast it in the query, or correct the catalog",
+        ) from exc
 
 
 def _nested(convert: Callable[[Any], Any], depth: int) -> Callable[[Any], Any]:
@@ -67,12 +73,16 @@ def _nested(convert: Callable[[Any], Any], depth: int) -> Callable[[Any], Any]:
     return convert_list
 
 
-def _converter(dtype: Dtypes) -> Callable[[Any], Any]:
-    if dtype.is_integer:
-        return _integer
-    if dtype.is_float:
-        return _real
-    return _CONVERTERS[dtype]
+class _Inexact(ValueError):
+    """A number that would be rounded; says what to do."""
+
+
+def _converter(feature: Feature) -> Callable[[Any], Any]:
+    if feature.dtype.is_integer:
+        return _whole if feature.nullable else _integer
+    if feature.dtype.is_float:
+        return partial(_real, dtype=feature.dtype)
+    return _CONVERTERS[feature.dtype]
 
 
 def _integer(value: Any) -> int:
@@ -81,10 +91,57 @@ def _integer(value: Any) -> int:
     return int(value)
 
 
-def _real(value: Any) -> float:
+def _whole(value: Any) -> int | None:
+    """A nullable integer may come as a whole float, as gaps make of it; NaN is such a gap."""
+    if not isinstance(value, float):
+        return _integer(value)
+    if math.isnan(value):
+        return None
+    if value != int(value):
+        raise _Inexact("declare FLOAT64, or cast it in the query")
+    return int(value)
+
+
+def _real(value: Any, dtype: Dtypes) -> float:
+    """The float that prints as this number does, such as 0.1, which is no float; a whole number is that very number."""
+    import numpy as np
+
     if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
         raise TypeError("not a number")
-    return float(value)
+    with np.errstate(over="ignore"):
+        made = np.dtype(dtype.value).type(value)
+    wide = float(made)
+    if math.isnan(value) or wide == value:
+        return wide
+    shown = Decimal(str(made)) if math.isfinite(wide) else None
+    is_whole = math.isfinite(value) and value == int(value)
+    if shown is None or is_whole or shown != Decimal(str(value)):
+        raise _Inexact(f"declare {_more_exact(value)}, or cast it in the query")
+    return wide
+
+
+def _more_exact(value: int | float | Decimal) -> str:
+    if isinstance(value, float):
+        return "FLOAT64"
+    return "INT64" if value == int(value) and -(2**63) <= int(value) < 2**63 else "DECIMAL"
+
+
+def _decimal(value: Any) -> Decimal:
+    """SQLite keeps decimals as floats, which stand for what they print, or as texts."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, Decimal, str)):
+        raise TypeError("not a decimal")
+    made = Decimal(repr(value) if isinstance(value, float) else value)
+    if not made.is_finite():
+        raise ValueError("not a finite number")
+    return made
+
+
+def _day(value: Any) -> date:
+    """A date, its midnight in UTC, or its ISO text."""
+    time_of_day = as_time(value)
+    if time_of_day.time() != time():
+        raise _Inexact("declare TIMESTAMP, or cast it in the query")
+    return time_of_day.date()
 
 
 def _flag(value: Any) -> bool:
@@ -113,6 +170,8 @@ _CONVERTERS: dict[Dtypes, Callable[[Any], Any]] = {
     Dtypes.STRING: _text,
     Dtypes.CATEGORICAL: _text,
     Dtypes.BYTES: _bytes,
+    Dtypes.DATE: _day,
+    Dtypes.DECIMAL: _decimal,
     Dtypes.TIMESTAMP: as_time,
 }
 _READY: dict[Dtypes, type | None] = {
@@ -120,5 +179,10 @@ _READY: dict[Dtypes, type | None] = {
     Dtypes.STRING: str,
     Dtypes.CATEGORICAL: str,
     Dtypes.BYTES: bytes,
+    Dtypes.FLOAT64: float,
+    Dtypes.FLOAT32: None,  # may be rounded
+    Dtypes.FLOAT16: None,
+    Dtypes.DATE: date,
+    Dtypes.DECIMAL: Decimal,
     Dtypes.TIMESTAMP: None,  # zones differ
 }

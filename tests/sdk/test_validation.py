@@ -67,7 +67,7 @@ def test_data_of_the_very_type_is_valid_also_when_empty_or_null(dtype: Dtypes) -
         (Dtypes.BYTES, pa.string(), False),
         (Dtypes.TIMESTAMP, pa.timestamp("ns"), True),
         (Dtypes.TIMESTAMP, pa.timestamp("s", "Europe/Brussels"), True),
-        (Dtypes.TIMESTAMP, pa.date32(), False),
+        (Dtypes.TIMESTAMP, pa.date32(), True),
         (Dtypes.BOOL, pa.int8(), False),
         (Dtypes.FLOAT64, pa.decimal128(5), False),
         (Dtypes.FLOAT64, pa.struct({"a": pa.int8()}), False),
