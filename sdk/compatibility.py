@@ -98,7 +98,18 @@ class Change:
     @property
     def reasons(self) -> tuple[str, ...]:
         """What changed, a phrase for each attribute."""
-        names = ("dtype", "precision", "scale", "shape", "optional", "nullable", "nan", "checks", "description")
+        names = (
+            "dtype",
+            "precision",
+            "scale",
+            "shape",
+            "optional",
+            "nullable",
+            "nan",
+            "levels",
+            "checks",
+            "description",
+        )
         return tuple(
             f"{name} {_show(getattr(self.old, name))} → {_show(getattr(self.new, name))}"
             for name in names
@@ -177,10 +188,20 @@ class CatalogDiff:
 def _unchecked(giving: Features, taking: Features) -> Iterator[Reason]:
     """Each check that the taker relies on and the giver does not guarantee; nulls are told by `satisfies`."""
     for name, feature in taking.items():
+        if (
+            name in giving
+            and feature.levels
+            and giving[name].levels != feature.levels[: len(giving[name].levels) or None]
+        ):
+            yield Reason(name, _levels(feature), _levels(giving[name]), "categories differ, or have other codes")
         for check in feature.checks:
             if name in giving and not isinstance(check, NotNull) and not giving[name].guarantees(check):
                 actual = ", ".join(map(str, giving[name].checks)) or "no check"
                 yield Reason(name, str(check), actual, "the check does not hold for all of it")
+
+
+def _levels(feature: Feature) -> str:
+    return f"levels {', '.join(feature.levels)}" if feature.levels else "any levels"
 
 
 def _without_words(feature: Feature) -> Feature:
@@ -190,6 +211,8 @@ def _without_words(feature: Feature) -> Feature:
 def _show(value: object) -> str:
     if value == ():
         return "none"
+    if isinstance(value, tuple) and isinstance(value[0], str):
+        return ", ".join(value)
     if isinstance(value, tuple) and isinstance(value[0], Check):
         return " ".join(map(str, value))
     return str(getattr(value, "value", value)) or '""'

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from jeyn.errors import Invalid, JeynError, UsageError
-from jeyn.sdk.checks import Check, NotNull, check_from_json, kind_of, with_times
+from jeyn.sdk.checks import Check, NotNull, OneOf, check_from_json, kind_of, with_times
 from jeyn.sdk.dtypes import DECIMAL_DIGITS, INTEGER_DIGITS, MAX_DIGITS, Dtypes
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Feature:
 
     NaN in a float is a value, unless `nan="null"` says that it is a null (SEMANTICS 34). A decimal has a `precision`,
     how many digits it has, and a `scale`, how many of them come after the point: (12, 2) holds 9999999999.99. Without
-    both it has (38, 9).
+    both it has (38, 9). A categorical may declare its `levels`, in the order of their codes; others are refused.
     """
 
     dtype: Dtypes
@@ -43,6 +43,7 @@ class Feature:
     nan: Literal["value", "null"] = "value"
     precision: int | None = None
     scale: int | None = None
+    levels: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not isinstance(self.dtype, Dtypes):
@@ -56,6 +57,7 @@ class Feature:
                 f"nan={self.nan!r} of {self.dtype.value}", hint='a float may have nan="null" or nan="value"'
             )
         self._set_digits()
+        object.__setattr__(self, "levels", _checked_levels(self.levels, self.dtype))
         object.__setattr__(self, "shape", _checked_shape(self.shape))
         object.__setattr__(self, "checks", _checked_checks(self.checks, self.dtype))
 
@@ -91,7 +93,8 @@ class Feature:
         """Whether whatever fits this feature passes `check`; False also where that cannot be decided."""
         if isinstance(check, NotNull):
             return not self.takes_nulls
-        return any(own.implies(check) for own in self.checks)
+        own = (*self.checks, OneOf(self.levels)) if self.levels else self.checks
+        return any(each.implies(check) for each in own)
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object; what is at its default is left out, except for the shape."""
@@ -108,6 +111,8 @@ class Feature:
             data["nan"] = self.nan
         if self.dtype is Dtypes.DECIMAL:
             data |= {"precision": self.precision, "scale": self.scale}
+        if self.levels:
+            data["levels"] = list(self.levels)
         return data
 
     @classmethod
@@ -115,8 +120,8 @@ class Feature:
         """The feature that `to_json` wrote; raises `Invalid` for unknown keys and for what `Feature` refuses."""
         if not isinstance(data, Mapping) or not {"dtype", "shape"} <= set(data) <= _KEYS:
             raise Invalid(f"not a feature: {reprlib.repr(data)}", hint='write it as {"dtype": "int64", "shape": [-1]}')
-        if not isinstance(data["shape"], list) or not isinstance(data.get("checks", []), list):
-            raise Invalid(f"not a feature: {reprlib.repr(data)}", hint="shape and checks are lists")
+        if not all(isinstance(data.get(key, []), list) for key in ("shape", "checks", "levels")):
+            raise Invalid(f"not a feature: {reprlib.repr(data)}", hint="shape, checks and levels are lists")
         try:
             checks = tuple(check_from_json(check) for check in data.get("checks", ()))
             return cls(**{**data, "dtype": _dtype(data["dtype"]), "shape": tuple(data["shape"]), "checks": checks})
@@ -159,12 +164,13 @@ class Feature:
     def __str__(self) -> str:
         flags = [word for word in ("optional", "nullable") if getattr(self, word)]
         flags += ["nan is null"] * self.nan_is_null
+        flags += [f"levels({', '.join(map(repr, self.levels))})"] * bool(self.levels)
         shape = f"({', '.join(map(str, self.shape))}{',' * (len(self.shape) == 1)})"
         dtype = f"decimal({self.precision}, {self.scale})" if self.dtype is Dtypes.DECIMAL else self.dtype.value
         return " ".join([dtype, shape, *flags, *map(str, self.checks)])
 
 
-_KEYS = {"dtype", "shape", "optional", "nullable", "checks", "description", "nan", "precision", "scale"}
+_KEYS = {"dtype", "shape", "optional", "nullable", "checks", "description", "nan", "precision", "scale", "levels"}
 
 
 def feature_of(arrow_type: pa.DataType, *, nullable: bool = False) -> Feature:
@@ -234,6 +240,17 @@ _KINDS = {
     Dtypes.DATE: "time",
     Dtypes.BYTES: "byte",
 }
+
+
+def _checked_levels(levels: Any, dtype: Dtypes) -> tuple[str, ...]:
+    if isinstance(levels, str) or not isinstance(levels, Sequence):
+        raise UsageError(f"{reprlib.repr(levels)} are no levels", hint='give a list of texts: levels=["low", "high"]')
+    if levels and dtype is not Dtypes.CATEGORICAL:
+        raise UsageError(f"{dtype.value} has no levels", hint="only Dtypes.CATEGORICAL has; see one_of()")
+    wrong = [level for level in levels if not isinstance(level, str) or not _is_unicode(level)]
+    if wrong or len(set(levels)) < len(levels):
+        raise UsageError(f"{reprlib.repr(list(levels))} are no levels", hint="give texts, each of them once")
+    return tuple(levels)
 
 
 def _check_digits(dtype: Dtypes, precision: Any, scale: Any) -> None:

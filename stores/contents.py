@@ -14,6 +14,7 @@ from jeyn.sdk.checkpoint import ModelCheckpoint
 from jeyn.sdk.datasets.batch import DatasetBatch, GenericBatch, UnionBatch
 from jeyn.sdk.datasets.selection import Selection, anchored
 from jeyn.sdk.value import Value
+from jeyn.stores.batches.uniform import Uniform
 from jeyn.stores.catalog.cache import kept
 from jeyn.stores.payloads import hash_file
 from jeyn.stores.payloads.failures import os_errors
@@ -46,12 +47,26 @@ def iter_batches(
     if isinstance(batch, GenericBatch):
         raise UsageError("a generic batch has no rows", hint="load() gives its object")
     selection = selection or Selection.of(batch.output_catalog)
+    uniform = _uniform(workspace, batch)
+    for piece in _pieces(workspace, batch, rows, selection):
+        yield from uniform.table(piece, selection).combine_chunks().to_batches()
+
+
+def _uniform(workspace: Workspace, batch: DatasetBatch) -> Uniform:
+    def columns() -> set[str]:
+        from jeyn.stores.sources.formats import LOAD_ROWS
+
+        whole = Selection.of(batch.output_catalog)
+        return {name for piece in _pieces(workspace, batch, LOAD_ROWS, whole) for name in piece.column_names}
+
+    return Uniform.of(batch, columns)
+
+
+def _pieces(workspace: Workspace, batch: DatasetBatch, rows: int, selection: Selection) -> Iterator[pa.Table]:
+    """The selected rows as each file or part has them."""
     if isinstance(batch, UnionBatch):
-        pieces = _union(workspace, batch, rows, selection)
-    else:
-        pieces = _files(workspace, batch, rows, selection)
-    for piece in pieces:
-        yield from selection.columns_of(piece).combine_chunks().to_batches()
+        return _union(workspace, batch, rows, selection)
+    return _files(workspace, batch, rows, selection)
 
 
 def _files(workspace: Workspace, batch: DatasetBatch, rows: int, selection: Selection) -> Iterator[pa.Table]:
@@ -94,11 +109,11 @@ def _table(workspace: Workspace, batch: DatasetBatch, selection: Selection) -> p
 
     from jeyn.stores.batches.drafts import plain_schema
 
-    pieces = list(_tables(workspace, batch, selection))
+    uniform, pieces = _uniform(workspace, batch), list(_tables(workspace, batch, selection))
     if not pieces:
-        return plain_schema(batch.output_catalog.only(*selection.columns)).empty_table()
-    # An optional feature may be in some files only.
-    return pa.concat_tables(pieces, promote_options="default")
+        empty = plain_schema(batch.output_catalog.only(*selection.columns)).empty_table()
+        return uniform.table(empty, selection)
+    return pa.concat_tables(uniform.table(piece, selection) for piece in pieces).unify_dictionaries()
 
 
 def _tables(workspace: Workspace, batch: DatasetBatch, selection: Selection) -> Iterator[pa.Table]:

@@ -10,7 +10,7 @@ from typing import Any
 from jeyn.sdk.canonical import parse
 from jeyn.sdk.version import Version
 from jeyn.stores.binding import unsaved_row
-from jeyn.stores.catalog.changes import AliasMove, Change, Claim, EpochClaim, Mark, NewArtefact, Outcome
+from jeyn.stores.catalog.changes import LEVELS, AliasMove, Change, Claim, EpochClaim, Mark, NewArtefact, Outcome, grown
 from jeyn.stores.catalog.commit import facts_text
 from jeyn.stores.catalog.reader import ArtefactRow, Claimed, Marked, Moved, Reader
 
@@ -62,7 +62,7 @@ class Staged:
         if id not in self.rows:
             self.changes.append(new)
         if known is None:
-            facts = parse(facts_text(new.facts))
+            facts = parse(facts_text({**new.facts, **self._levels(new)}))
             known = self.rows[id] = unsaved_row(new.record, facts, actor, -1 - len(self.rows), now)
         is_new = known.key < 0
         if new.claim and is_new and not any(c.id == id for c in self.claims.get(new.claim.owner, [])):
@@ -71,6 +71,15 @@ class Staged:
         return Outcome(
             id, None if is_new else self._committed_number(known), known.at, actor, is_new, known.facts, False
         )
+
+    def _levels(self, new: NewArtefact) -> dict[str, Any]:
+        """The categories that the batch would have now, for this attempt's own reads; the commit settles them."""
+        if not new.levels or not isinstance(new.claim, EpochClaim):
+            return {}
+        reader = StagedReader(self)
+        last = reader.highest(new.claim.owner)
+        row = reader.row(last.id) if last else None
+        return {LEVELS: grown(row.facts.get(LEVELS, {}) if row else {}, new.levels)}
 
     def _committed_number(self, row: ArtefactRow) -> str | None:
         numbers = self.committed.numbers(row.key)

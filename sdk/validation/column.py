@@ -5,11 +5,12 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from jeyn.sdk.checks import Between, Check, Matches, OneOf, Unique
+from jeyn.sdk.checks import Between, Check, Matches, NotNull, OneOf, Unique
 from jeyn.sdk.dtypes import Dtypes
 from jeyn.sdk.feature import Feature, type_only
 from jeyn.sdk.validation.arrow import Nested, comparable_type, cure_of_gaps, misfit, sizes
 from jeyn.sdk.validation.bounds import allowed, bounds, iso
+from jeyn.sdk.validation.categories import MAX_LEVELS, encoded, levels_of
 from jeyn.sdk.validation.moments import Extent, Moments, finite, scan
 from jeyn.sdk.validation.report import MAX_ROWS, Failure, FailureLog, shortened
 
@@ -27,11 +28,16 @@ MAX_TEXT = 200
 class Column:
     """Watches one feature. `update` takes the next rows; values within lists are checked and counted one by one."""
 
-    def __init__(self, name: str, feature: Feature, *, statistics: bool) -> None:
+    def __init__(self, name: str, feature: Feature, *, statistics: bool, strict: bool = False) -> None:
         self.feature = feature
+        # A null of an optional feature may stand for a row of a file that lacks it; a file itself can tell them apart.
+        self.takes_gaps = feature.optional and not strict and NotNull() not in feature.checks
+        self.keeps_levels = feature.dtype is Dtypes.CATEGORICAL and not feature.levels
         self.log = FailureLog(name)
         self.statistics_wanted = statistics
-        self.absent = False
+        self.is_there = False
+        self.absent_rows = 0
+        self.levels: dict[str, None] = {}
         self.nulls = 0
         self.count = 0
         self.extent = Extent()
@@ -40,20 +46,20 @@ class Column:
         self.decimals: tuple[Decimal, Decimal] | None = None
         self.kept: list[tuple[pa.Array, Positions | int]] = []
 
-    def missing(self) -> None:
+    def missing(self, rows: int) -> None:
         """The feature is in no column of a batch."""
-        self.absent = True
+        self.absent_rows += rows
         if not self.feature.optional:
             self.log.add("present", 0, [], "it is required")
 
     def unreadable(self, problem: str, rows: int, offset: int) -> None:
         """The column could not be read as one type, so none of its checks can run."""
-        self.absent = False
+        self.is_there = True
         self.log.add("dtype", rows, _first(rows, offset), f"expected {self._type}: {problem}")
 
     def update(self, array: pa.Array, offset: int) -> None:
         """The next rows, which begin at row `offset` of the whole."""
-        self.absent = False
+        self.is_there = True
         problem = misfit(array.type, self.feature)
         if problem is not None:
             example = f"expected {self._type}, got {array.type}"
@@ -66,6 +72,8 @@ class Column:
             found = _show(nested.leaf, nested.inexact[0], self.feature.dtype)
             self._fail("exact", nested.inexact, nested, offset, f"{found} is no {self._type}")
             return
+        if self.keeps_levels:
+            self.levels |= dict.fromkeys(levels_of(array))
         self._check_lists(nested, offset)
         self._check_nulls(nested, offset)
         self._take(nested, offset)
@@ -90,7 +98,7 @@ class Column:
         import numpy as np
 
         for depth, array in enumerate([*nested.lists, nested.leaf]):
-            if array.null_count and not self.feature.takes_nulls:
+            if array.null_count and not (self.feature.takes_nulls or (self.takes_gaps and depth == 0)):
                 bad = np.flatnonzero(array.is_null().to_numpy(zero_copy_only=False))
                 self._fail("not_null", bad, nested, offset, "", depth)
             self.nulls += array.null_count
@@ -98,6 +106,7 @@ class Column:
 
     def _take(self, nested: Nested, offset: int) -> None:
         """Statistics and checks of the values, the extremes found once for both."""
+        self._take_levels(nested, offset)
         extent = self._extent(nested.leaf)
         for check in self.feature.checks:
             if isinstance(check, Unique):
@@ -106,6 +115,15 @@ class Column:
                 bad = self._positions(check, nested.leaf)
                 if bad.size:
                     self._fail(str(check), bad, nested, offset, _show(nested.leaf, bad[0], self.feature.dtype))
+
+    def _take_levels(self, nested: Nested, offset: int) -> None:
+        """What is none of the declared categories, and categories without end."""
+        if self.feature.levels:
+            bad = encoded(nested.leaf, self.feature.levels)[1]
+            if bad.size:
+                self._fail("levels", bad, nested, offset, _show(nested.leaf, bad[0], self.feature.dtype))
+        elif len(self.levels) > MAX_LEVELS and "levels" not in self.log.found:
+            self.log.add("levels", 0, [], f"it has more than {MAX_LEVELS:,} categories: declare Dtypes.STRING")
 
     def _extent(self, leaf: pa.Array) -> Extent | None:
         """The extremes of a batch of numbers; texts tell theirs in `_positions` and `_take_texts`."""
@@ -220,10 +238,13 @@ class Column:
     def failures(self) -> list[Failure]:
         """What failed so far; duplicates are looked for here, over all batches."""
         found = dict(self.log.found)
+        if self.is_there and self.absent_rows and NotNull() in self.feature.checks and "present" not in found:
+            example = "it is only in some files, and may not be null"
+            found["present"] = Failure(self.log.feature, "present", 0, (), example)
         duplicates = self._duplicates() if self.kept else None
         if duplicates is not None:
             found[duplicates.check] = duplicates
-        order = ["present", "dtype", "shape", "exact", "not_null", *map(str, self.feature.checks)]
+        order = ["present", "dtype", "shape", "exact", "levels", "not_null", *map(str, self.feature.checks)]
         return sorted(found.values(), key=lambda failure: order.index(failure.check))
 
     def _duplicates(self) -> Failure | None:
@@ -246,7 +267,7 @@ class Column:
 
     def statistics(self) -> dict[str, Any]:
         """JSON-able; see `Profiler.statistics`."""
-        found = {"count": self.count, "nulls": self.nulls, **self._extremes()}
+        found = {"count": self.count, "nulls": self.nulls + self.absent_rows, **self._extremes()}
         number = self.feature.dtype.is_number or self.feature.dtype in (Dtypes.BOOL, Dtypes.DECIMAL)
         some = number and self.moments.count > 0
         found |= {"mean": finite(self.moments.mean) if some else None, "std": self.moments.std if some else None}

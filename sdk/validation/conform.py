@@ -8,6 +8,7 @@ from jeyn.errors import DataInvalid
 from jeyn.sdk.dtypes import Dtypes
 from jeyn.sdk.feature import Feature, split_arrow_type, type_only
 from jeyn.sdk.validation.arrow import Nested, cure, misfit
+from jeyn.sdk.validation.categories import encoded
 from jeyn.sdk.validation.exact import exactly, is_by_value, with_leaf
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def _cast(
     import pyarrow as pa
 
     wanted = feature.arrow_type()
-    if column.type == wanted and not feature.nan_is_null:
+    if column.type == wanted and not feature.nan_is_null and not feature.levels:
         return column
     problem = misfit(column.type, feature)
     if problem is not None:
@@ -52,6 +53,8 @@ def _cast(
         )
     if feature.nan_is_null or is_by_value(split_arrow_type(column.type)[0], feature):
         column = _exact(name, column, feature, first_row)
+    if feature.levels:
+        return _in_levels(name, column, feature, first_row)
     try:
         return _to_type(column, wanted, feature)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as exc:
@@ -75,6 +78,24 @@ def _exact(name: str, column: pa.ChunkedArray | pa.Array, feature: Feature, firs
         made.append(with_leaf(chunk, lambda leaf: exactly(leaf, feature)[0]))
         row += len(chunk)
     return pa.chunked_array(made) if made else column
+
+
+def _in_levels(name: str, column: pa.ChunkedArray | pa.Array, feature: Feature, first_row: int) -> pa.ChunkedArray:
+    """The column with the categories that the feature declares, in their order; raises `DataInvalid` for another."""
+    import pyarrow as pa
+
+    made, row = [], first_row
+    for chunk in column.chunks if isinstance(column, pa.ChunkedArray) else [column]:
+        found, outside = encoded(chunk.cast(feature.arrow_type()), feature.levels)
+        if outside.size:
+            at = int(Nested.of(chunk, feature).rows(outside[:1])[0])
+            raise DataInvalid(
+                f'feature "{name}" holds {chunk[at].as_py()!r} in row {row + at}, which is none of its levels',
+                hint=f"its levels are {', '.join(feature.levels)}: add it in a new version, or correct the value",
+            )
+        made.append(found)
+        row += len(chunk)
+    return pa.chunked_array(made, feature.arrow_type())
 
 
 def _cure_of_value(feature: Feature) -> str:

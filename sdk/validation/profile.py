@@ -16,15 +16,18 @@ if TYPE_CHECKING:
 class Profiler:
     """Feed it batches with `update`, then ask for the `report()` and the `statistics()`, also in between.
 
-    Memory does not grow with the rows, but for features with a `unique()` check, whose values are kept.
+    Memory does not grow with the rows, but for features with a `unique()` check, whose values are kept. A null of an
+    optional feature stands for a row that lacks it; with `strict` one that is not nullable may lack in whole batches
+    only, as in files.
     """
 
-    def __init__(self, catalog: type[DataCatalog], *, statistics: bool = True) -> None:
+    def __init__(self, catalog: type[DataCatalog], *, statistics: bool = True, strict: bool = False) -> None:
         self._catalog = catalog
         self._rows = 0
         self._with_statistics = statistics
         self._columns = {
-            name: Column(name, feature, statistics=statistics) for name, feature in catalog.features.items()
+            name: Column(name, feature, statistics=statistics, strict=strict)
+            for name, feature in catalog.features.items()
         }
 
     def update(self, data: Any) -> None:
@@ -37,7 +40,7 @@ class Profiler:
         for name, column in self._columns.items():
             array = columns.get(name)
             if array is None:
-                column.missing()
+                column.missing(rows)
             elif isinstance(array, Unreadable):
                 column.unreadable(array.problem, rows, self._rows)
             else:
@@ -52,6 +55,7 @@ class Profiler:
     def statistics(self) -> dict[str, dict[str, Any]]:
         """{feature: {count, nulls, min, max, mean, std}} of the features that are there, JSON-able.
 
+        A feature is there if any batch had it; the rows of the others count as nulls.
         `count` is the values that are not null, those within lists one by one; `nulls` the nulls, lists included. Times
         are ISO 8601 in UTC, texts are cut after 200 characters, a mean of bools is the share that is true. `std` is the
         sample standard deviation. NaN and infinities are in none of min, max, mean, std: they are counted under "nan"
@@ -59,7 +63,15 @@ class Profiler:
         """
         if not self._with_statistics:
             raise UsageError("this profiler only validates", hint="make it with statistics=True")
-        return {name: column.statistics() for name, column in self._columns.items() if not column.absent}
+        return {name: column.statistics() for name, column in self._columns.items() if column.is_there}
+
+    def absent(self) -> list[str]:
+        """The features that no batch had."""
+        return [name for name, column in self._columns.items() if not column.is_there]
+
+    def levels(self) -> dict[str, list[str]]:
+        """The categories of the features that declare none, in the order in which they came."""
+        return {name: list(column.levels) for name, column in self._columns.items() if column.keeps_levels}
 
 
 def validate(catalog: type[DataCatalog], data: Any) -> ValidationReport:

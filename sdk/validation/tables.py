@@ -78,8 +78,12 @@ def _without_na(values: Any) -> Any:
         return values
     import numpy as np
 
-    array = np.array(values, dtype=object)
-    return np.array([None if type(value).__name__ in ("NAType", "NaTType") else value for value in array], dtype=object)
+    array = np.asarray(values)
+    gaps = [at for at, value in enumerate(array) if type(value).__name__ in ("NAType", "NaTType")]
+    if gaps:
+        array = array.copy()
+        array[gaps] = None
+    return array
 
 
 def _arrow_batches(data: Any) -> Iterator[Any]:

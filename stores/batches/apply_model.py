@@ -39,7 +39,7 @@ def apply_model(formula: ModelFormula, checkpoint: ModelCheckpoint, source: Data
             raise DataInvalid(
                 f'"{checkpoint.ref}" gave {made.num_rows} rows for {rows.num_rows}', hint="one output row per input row"
             )
-        for name in formula.keep:
+        for name in (name for name in formula.keep if name in rows.column_names):
             made = made.append_column(name, rows.column(name))
         yield from formula.output_catalog.conform(made).combine_chunks().to_batches()
 

@@ -12,6 +12,7 @@ from jeyn.errors import DataInvalid
 from jeyn.sdk.artefact import Artefact, Edge, PayloadRef, Record
 from jeyn.sdk.relationship import RelationshipType
 from jeyn.sdk.validation.profile import Profiler
+from jeyn.stores.batches.uniform import ABSENT
 from jeyn.stores.catalog.changes import EpochClaim, NewArtefact
 from jeyn.stores.catalog.reader import owner_of
 
@@ -37,6 +38,7 @@ class Draft:
     facts: Mapping[str, Any] = field(default_factory=dict)
     members: tuple[tuple[str, str], ...] = ()
     external: frozenset[str] = frozenset()
+    levels: Mapping[str, Sequence[str]] = field(default_factory=dict)
     problem: str = ""
 
     def record(self) -> Record:
@@ -59,14 +61,19 @@ class Draft:
             claim=EpochClaim(owner_of("batch", self.formula.id)),
             members=self.members,
             formula=self.formula.id,
+            levels=self.levels,
             external=self.external,
             event="jeyn.batch.saved",
         )
 
 
-def profiled(draft: Draft, batches: Iterable[pa.RecordBatch]) -> Draft:
-    """The draft with statistics, from one pass over its rows; failed checks become its problem."""
-    profiler = Profiler(draft.formula.output_catalog)
+def profiled(draft: Draft, batches: Iterable[pa.RecordBatch], *, strict: bool = False) -> Draft:
+    """The draft with statistics, from one pass over its rows; failed checks become its problem.
+
+    `strict` is for rows as their source has them: a null there is no row that lacks an optional feature.
+    """
+    catalog = draft.formula.output_catalog
+    profiler = Profiler(catalog, strict=strict)
     try:
         for batch in batches:
             profiler.update(batch)
@@ -74,10 +81,19 @@ def profiled(draft: Draft, batches: Iterable[pa.RecordBatch]) -> Draft:
         return replace(draft, problem=f"{exc.message} ({exc.hint})" if exc.hint else exc.message)
     report = profiler.report()
     facts = {**draft.facts, "rows": report.rows, "statistics": json.loads(json.dumps(profiler.statistics()))}
-    return replace(draft, facts=facts, problem="" if report.ok else str(report))
+    if any(feature.optional for feature in catalog.features.values()):
+        facts[ABSENT] = [name for name in profiler.absent() if catalog.features[name].optional]
+    return replace(draft, facts=facts, levels=profiler.levels(), problem="" if report.ok else str(report))
 
 
-def keep_table(writer: Workspace, formula: DatasetFormula, batches: Iterable[pa.RecordBatch], draft: Draft) -> Draft:
+def keep_table(
+    writer: Workspace,
+    formula: DatasetFormula,
+    batches: Iterable[pa.RecordBatch],
+    draft: Draft,
+    *,
+    strict: bool = False,
+) -> Draft:
     """Write rows as one Parquet payload while they are profiled; data that fails its checks is kept as it came."""
     from jeyn.stores.serializers.parquet import open_parquet_writer
 
@@ -92,7 +108,7 @@ def keep_table(writer: Workspace, formula: DatasetFormula, batches: Iterable[pa.
             yield batch
 
     try:
-        done = profiled(draft, written())
+        done = profiled(draft, written(), strict=strict)
         if not opened:
             opened.append(open_parquet_writer(path, plain_schema(formula.output_catalog)))
         opened[0].close()
@@ -124,7 +140,7 @@ def keep_files(writer: Workspace, formula: DatasetFormula, files: Sequence[tuple
     """Copy local files into the payload store and profile them from there, so both see the same bytes."""
     payloads = tuple(writer.keep(path, name) for name, path in files)
     draft = replace(draft, payloads=payloads)
-    return profiled(draft, rows_of(writer, formula, draft))
+    return profiled(draft, rows_of(writer, formula, draft), strict=True)
 
 
 def rows_of(writer: Workspace, formula: DatasetFormula, draft: Draft) -> Iterator[pa.RecordBatch]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -39,6 +39,15 @@ class EpochClaim:
 
 Claim = VersionClaim | EpochClaim
 
+# The fact of a batch that tells the categories of its features, up to it, in the order of their codes.
+LEVELS = "levels"
+
+
+def grown(before: Mapping[str, Iterable[str]], own: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
+    """Categories by feature: those of the batch before, and after them what this one has beyond them."""
+    names = dict.fromkeys((*before, *own))
+    return {name: list(dict.fromkeys((*before.get(name, ()), *own.get(name, ())))) for name in names}
+
 
 @dataclass(frozen=True)
 class NewArtefact:
@@ -59,6 +68,8 @@ class NewArtefact:
     formula: str = ""
     metrics: Mapping[str, float] = field(default_factory=dict)
     external: frozenset[str] = frozenset()
+    # Categories of a batch's features; what is kept are those of the batch before it, and after them these.
+    levels: Mapping[str, Sequence[str]] = field(default_factory=dict)
     quarantined: bool = False
     inline: Mapping[str, bytes] = field(default_factory=dict)
     event: str = "jeyn.artefact.saved"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -15,7 +16,18 @@ from jeyn.sdk.artefact import PayloadRef
 from jeyn.sdk.canonical import canonical, parse
 from jeyn.sdk.relationship import RelationshipType
 from jeyn.stores.catalog import claims, small
-from jeyn.stores.catalog.changes import ORDER, AliasMove, Change, Fence, Mark, NewArtefact, Outcome
+from jeyn.stores.catalog.changes import (
+    LEVELS,
+    ORDER,
+    AliasMove,
+    Change,
+    EpochClaim,
+    Fence,
+    Mark,
+    NewArtefact,
+    Outcome,
+    grown,
+)
 from jeyn.stores.catalog.database import Database, Transaction
 from jeyn.stores.catalog.fence import close_operation
 from jeyn.stores.catalog.prepared import Prepared
@@ -24,6 +36,7 @@ from jeyn.stores.catalog.tables import (
     artefact,
     artefact_payload,
     batch_member,
+    claim,
     condemned,
     edge,
     event,
@@ -69,6 +82,13 @@ def _condemned_of(count: int) -> Prepared:
     return Prepared(select(condemned.c.digest).where(condemned.c.digest.in_(digests)))
 
 
+_LAST_FACTS = (
+    select(artefact.c.facts)
+    .join(claim, claim.c.artefact == artefact.c.key)
+    .where(claim.c.owner == bindparam("owner"))
+    .order_by(claim.c.major.desc())
+    .limit(1)
+)
 _ALIAS = (
     select(alias_move.c.artefact)
     .where(alias_move.c.owner == bindparam("owner"), alias_move.c.alias == bindparam("alias"))
@@ -159,6 +179,7 @@ class _Writer:
         missing = [e.parent for e in edges if e.parent not in self.keys]
         if missing:
             raise NotFound(f'the parent "{missing[0]}" does not exist', hint="save parents first", refs=missing)
+        new = self._with_levels(new)
         key = self._insert(new)
         if edges:
             rows = [{"child": key, "parent": self.keys[e.parent], "type": int(e.type)} for e in edges]
@@ -204,6 +225,14 @@ class _Writer:
         if self.run(_BURIED, {"artefact": key}).scalar_one_or_none():
             self.mark(Mark(new.record.id, "tombstone", present=False, reason="saved again", event=_RESTORED))
         return Outcome(new.record.id, number, at, actor, is_new, parse(facts), quarantined and not number)
+
+    def _with_levels(self, new: NewArtefact) -> NewArtefact:
+        """Here and not before, because here batches come one after the other."""
+        if not new.levels or not isinstance(new.claim, EpochClaim):
+            return new
+        before = self.run(_LAST_FACTS, {"owner": new.claim.owner}).scalar_one_or_none()
+        levels = grown(json.loads(before).get(LEVELS, {}) if before else {}, new.levels)
+        return replace(new, facts={**new.facts, LEVELS: levels})
 
     def _insert(self, new: NewArtefact) -> int:
         record = new.record

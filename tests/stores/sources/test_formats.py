@@ -204,7 +204,7 @@ def test_csv_cells_are_what_they_say() -> None:
     found = read("a.csv", b'b,a,f,z\n,,,\n"","",nan,q\nNA,null,-inf,"NULL"\n', Text).to_pylist()
     assert repr(found) == repr(
         [
-            {"a": None, "b": "", "f": None, "z": b""},
+            {"a": None, "b": None, "f": None, "z": None},
             {"a": "", "b": "", "f": float("nan"), "z": b"q"},
             {"a": "null", "b": "NA", "f": float("-inf"), "z": b"NULL"},
         ]
