@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from jeyn.sdk.checks import Between, Check, Matches, NotNull, OneOf, Unique
 from jeyn.sdk.dtypes import Dtypes
@@ -24,14 +24,16 @@ if TYPE_CHECKING:
 BLOCK = 1 << 16  # values that stay in a core's cache while they are read several times
 MAX_TEXT = 200
 
+# Where an optional feature that is not nullable may lack: in any row, in whole pieces, or only where it is no column.
+Gaps: TypeAlias = Literal["rows", "pieces", "none"]
+
 
 class Column:
     """Watches one feature. `update` takes the next rows; values within lists are checked and counted one by one."""
 
-    def __init__(self, name: str, feature: Feature, *, statistics: bool, strict: bool = False) -> None:
+    def __init__(self, name: str, feature: Feature, *, statistics: bool, gaps: Gaps) -> None:
         self.feature = feature
-        # A null of an optional feature may stand for a row of a file that lacks it; a file itself can tell them apart.
-        self.takes_gaps = feature.optional and not strict and NotNull() not in feature.checks
+        self.gaps: Gaps = gaps if feature.optional and NotNull() not in feature.checks else "none"
         self.keeps_levels = feature.dtype is Dtypes.CATEGORICAL and not feature.levels
         self.log = FailureLog(name)
         self.statistics_wanted = statistics
@@ -98,11 +100,15 @@ class Column:
         import numpy as np
 
         for depth, array in enumerate([*nested.lists, nested.leaf]):
-            if array.null_count and not (self.feature.takes_nulls or (self.takes_gaps and depth == 0)):
+            if array.null_count and not (self.feature.takes_nulls or (depth == 0 and self._are_gaps(array))):
                 bad = np.flatnonzero(array.is_null().to_numpy(zero_copy_only=False))
                 self._fail("not_null", bad, nested, offset, "", depth)
             self.nulls += array.null_count
         self.count += len(nested.leaf) - nested.leaf.null_count
+
+    def _are_gaps(self, array: pa.Array) -> bool:
+        """Whether nulls stand for rows that lack the optional feature."""
+        return self.gaps == "rows" or (self.gaps == "pieces" and array.null_count == len(array))
 
     def _take(self, nested: Nested, offset: int) -> None:
         """Statistics and checks of the values, the extremes found once for both."""

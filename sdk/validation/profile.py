@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from jeyn.errors import UsageError
-from jeyn.sdk.validation.column import Column
+from jeyn.sdk.validation.column import Column, Gaps
 from jeyn.sdk.validation.report import ValidationReport
 from jeyn.sdk.validation.tables import Columns, Unreadable, batches_of
 
@@ -16,18 +16,17 @@ if TYPE_CHECKING:
 class Profiler:
     """Feed it batches with `update`, then ask for the `report()` and the `statistics()`, also in between.
 
-    Memory does not grow with the rows, but for features with a `unique()` check, whose values are kept. A null of an
-    optional feature stands for a row that lacks it; with `strict` one that is not nullable may lack in whole batches
-    only, as in files.
+    Memory does not grow with the rows, but for features with a `unique()` check, whose values are kept. An
+    optional feature that is not nullable may be null in a whole piece of the data, as `load` gives the rows of a file
+    that lacks it; `gaps="rows"` takes single nulls of it too, and `gaps="none"` takes none.
     """
 
-    def __init__(self, catalog: type[DataCatalog], *, statistics: bool = True, strict: bool = False) -> None:
+    def __init__(self, catalog: type[DataCatalog], *, statistics: bool = True, gaps: Gaps = "pieces") -> None:
         self._catalog = catalog
         self._rows = 0
         self._with_statistics = statistics
         self._columns = {
-            name: Column(name, feature, statistics=statistics, strict=strict)
-            for name, feature in catalog.features.items()
+            name: Column(name, feature, statistics=statistics, gaps=gaps) for name, feature in catalog.features.items()
         }
 
     def update(self, data: Any) -> None:

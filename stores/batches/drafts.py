@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from jeyn.errors import DataInvalid
 from jeyn.sdk.artefact import Artefact, Edge, PayloadRef, Record
 from jeyn.sdk.relationship import RelationshipType
+from jeyn.sdk.validation.column import Gaps
 from jeyn.sdk.validation.profile import Profiler
 from jeyn.stores.batches.uniform import ABSENT
 from jeyn.stores.catalog.changes import EpochClaim, NewArtefact
@@ -67,13 +68,13 @@ class Draft:
         )
 
 
-def profiled(draft: Draft, batches: Iterable[pa.RecordBatch], *, strict: bool = False) -> Draft:
+def profiled(draft: Draft, batches: Iterable[pa.RecordBatch], *, gaps: Gaps = "rows") -> Draft:
     """The draft with statistics, from one pass over its rows; failed checks become its problem.
 
-    `strict` is for rows as their source has them: a null there is no row that lacks an optional feature.
+    Rows as their source has them have no `gaps`: a null there is no row that lacks an optional feature.
     """
     catalog = draft.formula.output_catalog
-    profiler = Profiler(catalog, strict=strict)
+    profiler = Profiler(catalog, gaps=gaps)
     try:
         for batch in batches:
             profiler.update(batch)
@@ -92,7 +93,7 @@ def keep_table(
     batches: Iterable[pa.RecordBatch],
     draft: Draft,
     *,
-    strict: bool = False,
+    gaps: Gaps = "rows",
 ) -> Draft:
     """Write rows as one Parquet payload while they are profiled; data that fails its checks is kept as it came."""
     from jeyn.stores.serializers.parquet import open_parquet_writer
@@ -108,7 +109,7 @@ def keep_table(
             yield batch
 
     try:
-        done = profiled(draft, written(), strict=strict)
+        done = profiled(draft, written(), gaps=gaps)
         if not opened:
             opened.append(open_parquet_writer(path, plain_schema(formula.output_catalog)))
         opened[0].close()
@@ -140,7 +141,7 @@ def keep_files(writer: Workspace, formula: DatasetFormula, files: Sequence[tuple
     """Copy local files into the payload store and profile them from there, so both see the same bytes."""
     payloads = tuple(writer.keep(path, name) for name, path in files)
     draft = replace(draft, payloads=payloads)
-    return profiled(draft, rows_of(writer, formula, draft), strict=True)
+    return profiled(draft, rows_of(writer, formula, draft), gaps="none")
 
 
 def rows_of(writer: Workspace, formula: DatasetFormula, draft: Draft) -> Iterator[pa.RecordBatch]:

@@ -94,7 +94,7 @@ def _referenced(writer: Workspace, formula: DatasetFormula, fresh: dict[str, Sou
     payloads = tuple(PayloadRef(file.path, digest, file.size) for digest, file in fresh.items())
     facts = {"referenced": {digest: file.version for digest, file in fresh.items()}}
     draft = replace(draft, payloads=payloads, facts=facts, external=frozenset(fresh))
-    return profiled(draft, rows_of(writer, formula, draft), strict=True)
+    return profiled(draft, rows_of(writer, formula, draft), gaps="none")
 
 
 def _members_until(writer: Workspace, after: str | None) -> dict[str, str]:
@@ -113,7 +113,7 @@ def _sql(writer: Workspace, formula: SqlFormula, after: str | None) -> Draft | N
         return None
     window = {"start": found.start, "end": found.end}
     draft = Draft(formula, "table", body={"window": window}, members=((f"start:{found.start}", ""),))
-    return keep_table(writer, formula, conformed(formula, found.table), draft, strict=True)
+    return keep_table(writer, formula, conformed(formula, found.table), draft, gaps="none")
 
 
 def _new_rows(writer: Workspace, formula: SqlFormula, earlier: list[DatasetBatch]) -> NewRows | None:

@@ -71,8 +71,7 @@ def test_an_optional_feature_of_some_files_is_null_in_the_others(
         {"count": 2, "nulls": 1, "min": 0.5, "max": 1.5, "mean": 1.0, "std": 0.5**0.5}
     )
     assert list(batch.statistics) == ["tip", "id"]
-    for data in (table, table.combine_chunks(), batch.to_pandas(), batch.to_polars()):
-        assert Trips.validate(data).ok, Trips.validate(data)
+    assert Trips.validate(table).ok, Trips.validate(table)
     for rows in (1, 2, 100):
         pieces = list(batch.iter_batches(rows))
         assert {piece.schema for piece in pieces} == {table.schema}
