@@ -13,7 +13,7 @@ import pytest
 import jeyn
 from jeyn import DataCatalog, DatasetBatch, DatasetFormula, Dtypes, Feature, MlUseCase, Workspace, dataset_store
 from jeyn import errors as jeyn_errors
-from jeyn.formulas import StreamingFormula
+from jeyn.formulas import ModelFormula, StreamingFormula
 from jeyn.sdk.plan import (
     Compare,
     Constant,
@@ -50,6 +50,11 @@ wider = DatasetFormula("wider", version="1.0.0", output_catalog=Digits)
 patched = DatasetFormula("patched", version="1.0.1", output_catalog=Digits)
 small = MlUseCase("small-reader", input_catalog=Pixels, output_catalog=Scores)
 reader = MlUseCase("reader", input_catalog=Digits, output_catalog=Scores)
+
+
+predicted = ModelFormula(
+    "predicted", version="1.0.0", source="words@^1/latest", checkpoint="reader@latest", output_catalog=Words
+)
 
 
 def ingest_words(day: int = 0) -> DatasetBatch:
@@ -94,7 +99,21 @@ def score(checkpoint: Any, holdout: DatasetBatch, train: Any = None) -> float:
     return float(len(checkpoint.load()))
 
 
-FUNCTIONS = (ingest_words, ingest_digits, ingest_either, ingest_patched, train, train_either, train_latest, score)
+def predict(checkpoint: Any) -> DatasetBatch:
+    return predicted.get_new_batch()
+
+
+FUNCTIONS = (
+    predict,
+    ingest_words,
+    ingest_digits,
+    ingest_either,
+    ingest_patched,
+    train,
+    train_either,
+    train_latest,
+    score,
+)
 BY_NAME: dict[str, Callable[..., Any]] = {f"steps:{each.__name__}": each for each in FUNCTIONS}
 
 RETURNS = {"ingest": "DatasetBatch", "train": "ModelCheckpoint", "score": "float"}
@@ -263,6 +282,12 @@ def test_a_declared_contract_holds_through_collecting_and_for_evaluations(worksp
     inputs: dict[str, Source] = {"checkpoint": Output(operation="train"), "holdout": Output(operation="ingest")}
     problem = only(check(workspace, ingest, good, trained, op("score", inputs, "score")), "CatalogMismatch", '"reader"')
     assert problem.operation == "score"
+
+
+def test_what_a_model_made_need_not_be_what_it_takes(workspace: Workspace) -> None:
+    trained = op("train", {"batch": Output(operation="digits")}, "train")
+    made = op("predict", {"checkpoint": Output(operation="train")}, "predict", outputs={"return": "DatasetBatch"})
+    assert check(workspace, op("digits", function="ingest_digits"), trained, made) == ()
 
 
 def test_a_misfit_in_a_loop_is_told_once(workspace: Workspace) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from jeyn.errors import CatalogMismatch, JeynError, Unsaved
 from jeyn.sdk.catalog import CatalogClass
-from jeyn.sdk.datasets import DatasetFormula
+from jeyn.sdk.datasets import DatasetFormula, ModelFormula
 from jeyn.sdk.plan import Items, Leaf, Output, Plan, PlannedOperation, Ref, Source, leaves
 from jeyn.sdk.use_case import MlUseCase
 from jeyn.workflows.checks.declared import Declared, Use, declared
@@ -135,6 +135,8 @@ class Contracts:
         """Where the code makes batches itself, they are known if it has no others and makes them of one formula."""
         if not code.attributes & MAKES_BATCHES:
             return calls
+        if any(isinstance(use.artefact, ModelFormula) for use in code.of(DatasetFormula)):
+            return calls  # what a model made, such as the one that is given: it is not what a model is fed
         own = _made_by(code)
         return [[own]] if own is not None and not any(calls) else []
 
