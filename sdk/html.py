@@ -104,7 +104,7 @@ def plan_html(plan: Plan) -> str:
     listed = table([headers[at] for at in kept], [[row[at] for at in kept] for row in rows])
     gives = [("gives" if name == "return" else f"gives {name}", source_text(e)) for name, e in plan.outputs.items()]
     about = [("about", plan.description)] if plan.description else []
-    problems = _lines(problem_lines(plan)) if plan.problems else ""
+    problems = text_block("\n".join(problem_lines(plan)))
     return card(call_text(plan), [*about, *gives], listed, problems, note="plan")
 
 
@@ -124,11 +124,12 @@ def difference_html(title: str, changes: Mapping[str, tuple[object, object]], li
     """Two artefacts beside each other, and below what of their parts is said line by line."""
     rows = [[name, _short(old), _short(new)] for name, (old, new) in changes.items()]
     listed = table(["", "old", "new"], rows) if rows else ""
-    return card(title, (), listed, _lines(lines), note="difference" if rows or lines else "they do not differ")
+    said = text_block("\n".join(lines))
+    return card(title, (), listed, said, note="difference" if rows or lines else "they do not differ")
 
 
-def _lines(lines: Iterable[str]) -> str:
-    text = "\n".join(lines)
+def text_block(text: str) -> str:
+    """A text with its line breaks, "" for none."""
     return f'<pre style="white-space:pre-wrap;background:none">{escape(text)}</pre>' if text else ""
 
 

@@ -16,6 +16,10 @@ MOST_MESSAGE = 2_000  # characters; the traceback has more of it
 Error = dict[str, Any]  # code, message, hint, refs, exit_code, retry, traceback, operation
 
 
+class OperationTraceback(Exception):
+    """What was raised in another process, as text."""
+
+
 def retry_helps(exc: BaseException) -> bool:
     """Whether a further attempt may go better: never where a contract, a type or an import is wrong."""
     if isinstance(exc, JeynError):
@@ -46,10 +50,14 @@ def _exit_code(exc: BaseException, operation: str) -> int:
 
 
 def raised(error: Mapping[str, Any]) -> JeynError:
-    """The error again, as the class that its code names."""
+    """The error again, as the class that its code names; its cause is the traceback of the user's own code."""
     name = str(error.get("code", "")).title().replace("_", "")
     kind: type[JeynError] = getattr(errors, name, OperationFailed)
-    return kind(str(error.get("message", "")), hint=str(error.get("hint", "")), refs=tuple(error.get("refs", ())))
+    found = kind(str(error.get("message", "")), hint=str(error.get("hint", "")), refs=tuple(error.get("refs", ())))
+    if error.get("traceback"):
+        where = f'in the operation "{error["operation"]}"' if error.get("operation") else "there"
+        found.__cause__ = OperationTraceback(f"{where}:\n{error['traceback']}")
+    return found
 
 
 def install_hint(exc: BaseException) -> str:

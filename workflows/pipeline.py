@@ -36,8 +36,10 @@ class Pipeline(sdk.Pipeline[P]):
         """Run the pipeline with these arguments; `workspace` is the current one unless given.
 
         A run that does not succeed is logged as an error, which goes to stderr unless logging is set up otherwise;
-        `.check()` and `.outputs` of the run raise it.
+        `.check()` and `.outputs` of the run raise it, with the traceback of the operation's own code. In a notebook
+        the cell shows how far the run is.
         """
+        from jeyn.workflows.notebook_display import notebook_watch
         from jeyn.workflows.run import run_pipeline
 
         if current_recorder() is not None:
@@ -52,7 +54,8 @@ class Pipeline(sdk.Pipeline[P]):
                 hint='put the call under: if __name__ == "__main__":',
             )
         arguments = self.bind(*args, **kwargs)
-        run = run_pipeline(self, arguments, on=on, cache=cache, workers=workers, workspace=workspace)
+        options = {"cache": cache, "workers": workers, "watch": notebook_watch()}
+        run = run_pipeline(self, arguments, on=on, workspace=workspace, **options)
         _log_failure(run)
         return run
 

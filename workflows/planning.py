@@ -18,11 +18,10 @@ from jeyn.sdk.plan import FunctionCode, Options, Plan, PlannedOperation
 from jeyn.workflows.checks import check_offline, check_plan
 from jeyn.workflows.code.digest import function_code
 from jeyn.workflows.code.local import is_local
-from jeyn.workflows.code.notebook import PREFIX as NOTEBOOK_PREFIX
 from jeyn.workflows.code.notebook import notebook_module, running_cells
 from jeyn.workflows.failure import install_hint
 from jeyn.workflows.load import module_of_main
-from jeyn.workflows.traceback import place_of, user_traceback
+from jeyn.workflows.traceback import NOTEBOOK, place_of, user_traceback
 
 if TYPE_CHECKING:
     from jeyn.sdk.pipeline import Pipeline
@@ -177,7 +176,7 @@ def _without_main(
 
 def _kept_notebooks(references: Iterable[str], folder: Path) -> dict[str, str]:
     """The modules of an earlier notebook that a plan names, as when its run is resumed elsewhere."""
-    names = {_module_file(each) for each in references if each.startswith(NOTEBOOK_PREFIX)}
+    names = {_module_file(each) for each in references if each.startswith(NOTEBOOK)}
     return {name: (folder / name).read_text(encoding="utf-8") for name in names if (folder / name).is_file()}
 
 

@@ -10,6 +10,7 @@ from jeyn.workflows.mask import masked
 
 MOST_TEXT = 20_000  # characters; a message may hold a whole table
 
+NOTEBOOK = "notebook_"  # how the modules are called that were cells; they are kept in the home
 _CELLS = ("<ipython-input-", "<cell")
 
 
@@ -70,6 +71,6 @@ def _cut(found: traceback.TracebackException, root: Path) -> bool:
 
 def _is_users(frame: traceback.FrameSummary, root: Path) -> bool:
     name = frame.filename
-    if name.startswith(_CELLS) or "ipykernel_" in name:
+    if name.startswith(_CELLS) or "ipykernel_" in name or Path(name).name.startswith(NOTEBOOK):
         return True
     return not name.startswith("<") and is_local(Path(name).resolve(), root)

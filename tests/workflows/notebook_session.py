@@ -1,6 +1,6 @@
 """A notebook for tests: runs the cells that it is given as JSON in a real IPython shell, and prints what they show.
 
-Each cell's answer is {"result": text, "html": text or null, "error": text or null}.
+Each cell's answer is {"result": text, "html": text or null, "error": text or null, "printed": text}.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from IPython.core.interactiveshell import InteractiveShell
 
 
 def answer(shell: InteractiveShell, cell: str) -> dict[str, Any]:
-    with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+    printed = StringIO()
+    with redirect_stdout(printed), redirect_stderr(printed):
         done = shell.run_cell(cell, store_history=True)
     error = done.error_before_exec or done.error_in_exec
     found = done.result
@@ -24,6 +25,7 @@ def answer(shell: InteractiveShell, cell: str) -> dict[str, Any]:
         "result": found if isinstance(found, str) else repr(found),
         "html": found._repr_html_() if hasattr(found, "_repr_html_") else None,
         "error": f"{type(error).__name__}: {error}" if error else None,
+        "printed": printed.getvalue(),
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -284,3 +285,67 @@ def test_rule_22_a_state_that_cannot_be_carried_names_its_cell(tmp_path: Path) -
     assert '"listing" has a magic' in shown[7]["error"]
     assert '"kept", which "use" uses, is a jeyn.sdk.datasets.batch' in shown[11]["error"]
     assert "In [11]" in shown[11]["error"] and "jeyn.ref" in shown[11]["error"]
+
+
+MOVES = [
+    "import jeyn\nfrom IPython.core.displaypub import CapturingDisplayPublisher",
+    "def inner(x):\n    raise ValueError(f'no {x}')",
+    "@jeyn.operation\ndef count(n: int) -> int:\n    return sum(jeyn.progress(range(n)))",
+    "@jeyn.operation\ndef last(x):\n    return inner('<b>' if x else x)",
+    "@jeyn.pipeline\ndef good(n: int = 3): return count.map(n=[1, n])",
+    "@jeyn.pipeline\ndef bad(): return last(count(2))",
+    "run = good.run()",
+    "run = bad.run()",
+    "run.check()",
+    "run.outputs",
+    "shell = get_ipython()\nshell.kernel = None\nshell.display_pub = pub = CapturingDisplayPublisher()",
+    "run = bad.run()",
+    "[(each['update'], each['transient'], each['data']) for each in pub.outputs]",
+    "good()",
+]
+
+
+@pytest.fixture(scope="module")
+def moves(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    return notebook(project(tmp_path_factory.mktemp("moves")), *MOVES)
+
+
+def test_a_run_says_line_by_line_how_it_moves_where_text_is_all(moves: list[dict[str, Any]]) -> None:
+    lines = moves[6]["printed"].splitlines()
+    assert re.fullmatch(r"good-\S+: count", lines[0])
+    assert any(re.match(r"  count\[1\] running  since \d\d:\d\d:\d\d", line) for line in lines)
+    assert any(re.match(r"  count\[0\] succeeded  \d+\.\d s  0", line) for line in lines)
+    assert "count: 2 items" in moves[6]["printed"]
+    assert re.fullmatch(r"good-\S+ succeeded in \d+\.\d s: 2 succeeded", lines[-1])
+
+
+def test_a_failed_run_and_its_check_show_the_users_traceback(moves: list[dict[str, Any]]) -> None:
+    frames = [
+        "in last\n",
+        "return inner('<b>' if x else x)",
+        "in inner\n",
+        "raise ValueError(f'no {x}')",
+        "ValueError: no <b>",
+    ]
+    shown = moves[7]["printed"]  # as it fails
+    for cell in (moves[8], moves[9]):  # check() and outputs
+        assert cell["error"].startswith("OperationFailed: ValueError: no <b>")
+        assert 'in the operation "last":' in cell["printed"]
+        for frame in frames:
+            assert frame in cell["printed"] and frame in shown
+    assert "last failed:" in shown and "runner.py" not in shown
+
+
+def test_a_notebook_draws_a_run_in_one_place_again_and_again(moves: list[dict[str, Any]]) -> None:
+    drawn = ast.literal_eval(moves[12]["result"])
+    assert [update for update, _, _ in drawn] == [False] + [True] * (len(drawn) - 1)
+    assert len({transient["display_id"] for _, transient, _ in drawn}) == 1
+    html = [data["text/html"] for _, _, data in drawn]
+    assert any("running" in each and "since" in each for each in html)
+    assert "last failed:" in html[-1] and "&lt;b&gt;" in html[-1] and "<b>'" not in html[-1]
+    assert "ValueError: no <b>" in drawn[-1][2]["text/plain"]
+
+
+def test_a_plan_shows_itself(moves: list[dict[str, Any]]) -> None:
+    assert "good(n=3)" in moves[13]["html"] and "each n=[1, 3]" in moves[13]["html"]
+    assert "each n=[1, 3]" in moves[13]["printed"]  # the text that a terminal shows

@@ -54,6 +54,8 @@ def test_check_makes_it_the_scripts_own_error(project: Project) -> None:
     done = python(project, "flow.run().check()\nprint('not reached')")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.splitlines()[-1] == "jeyn.errors.OperationFailed: ValueError: no such luck"
+    own, _, _ = done.stderr.partition("The above exception was the direct cause")
+    assert 'in the operation "one":' in own and "in one\n" in own  # where in the user's own code
 
 
 def test_logging_decides_where_it_is_told(project: Project, caplog: pytest.LogCaptureFixture) -> None:

@@ -17,8 +17,8 @@ from jeyn.sdk.canonical import sha256_of
 from jeyn.workflows.code.cells import Cells, bound
 from jeyn.workflows.code.live import KEPT, Live
 from jeyn.workflows.code.session_state import add_state
+from jeyn.workflows.traceback import NOTEBOOK
 
-PREFIX = "notebook_"  # of the names of these modules
 LARGEST_MODULE = 32 * 2**20  # characters
 _HEAD = f"import jeyn.workflows.code.kept as {KEPT}"
 
@@ -74,7 +74,7 @@ def notebook_module(
 ) -> tuple[str, str]:
     """(module name, source) of captured cells; equal source has an equal name."""
     source = capture_cells(functions, cells, namespace, root)
-    return f"{PREFIX}{hashlib.sha256(source.encode()).hexdigest()[:12]}", source
+    return f"{NOTEBOOK}{hashlib.sha256(source.encode()).hexdigest()[:12]}", source
 
 
 def notebook_parts(source: str, label: str) -> dict[str, str]:
