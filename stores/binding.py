@@ -61,10 +61,11 @@ def _formula(workspace: Workspace, row: ArtefactRow, body: Mapping[str, Any]) ->
     }
     if kind == "model":
         return _model_formula(row.name, common, recipe)
+    if kind == "sql":
+        return _sql_formula(row.name, common, recipe)
     makers: dict[str, type[Any]] = {
         "generic": DatasetFormula,
         "streaming": StreamingFormula,
-        "sql": SqlFormula,
         "composite": CompositeFormula,
     }
     formula: DatasetFormula = makers[kind](row.name, **common, **recipe)
@@ -82,6 +83,13 @@ def in_kept_order(
         (json.loads(mark.value) for mark in workspace.reader.marks(id) if mark.kind == ORDER), None
     )
     return catalog.in_order(order) if order else catalog
+
+
+def _sql_formula(name: str, common: Mapping[str, Any], recipe: dict[str, Any]) -> SqlFormula:
+    late = recipe.pop("late", None)
+    formula = SqlFormula(name, **common, **recipe)
+    formula.late = late  # as it was saved: it is read to be shown, and looked at when it is used
+    return formula
 
 
 def _model_formula(name: str, common: Mapping[str, Any], recipe: dict[str, Any]) -> ModelFormula:
