@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from jeyn.errors import Busy, NotAllowed, NotFound, Unsaved, UsageError
 from jeyn.sdk.canonical import canonical
 from jeyn.stores.catalog.changes import (
+    LEVELS,
     ORDER,
     AliasMove,
     CacheKey,
@@ -36,6 +37,7 @@ from jeyn.stores.workspace import SHARED, Workspace
 
 if TYPE_CHECKING:
     from jeyn.sdk.artefact import Artefact
+    from jeyn.sdk.datasets.batch import DatasetBatch
     from jeyn.sdk.reference import Reference
     from jeyn.stores.lineage import Impact, Lineage
 
@@ -105,7 +107,7 @@ class Attempt(Workspace):
         """
         if not self.still_kept():
             raise Busy("a sweep took bytes of this attempt while it worked", hint="run it again; renew leases in time")
-        changes = [*self.staged.changes, *self._ends(tuple(outputs), tuple(inputs), cache, log)]
+        changes = [*self.staged.relying(), *self._ends(tuple(outputs), tuple(inputs), cache, log)]
         try:
             done = commit(self.database, changes, self.settings.actor)
         except MembersTaken as exc:
@@ -152,6 +154,10 @@ class Attempt(Workspace):
     def observe(self, kind: str, subject: str, answer: Any) -> None:
         observation = Observation(kind, subject, answer)
         self._observations.setdefault(canonical([kind, subject, answer]), observation)
+
+    def rely_on(self, batch: DatasetBatch) -> None:
+        if batch.saved is not None and batch.saved.staged and LEVELS in batch.facts:
+            self.staged.relied[batch.id] = batch.facts[LEVELS]
 
     def forbid_cache(self, reason: str) -> None:
         self.uncacheable = self.uncacheable or reason

@@ -59,6 +59,7 @@ def _uniform(workspace: Workspace, batch: DatasetBatch) -> Uniform:
         whole = Selection.of(batch.output_catalog)
         return {name for piece in _pieces(workspace, batch, LOAD_ROWS, whole) for name in piece.column_names}
 
+    workspace.rely_on(batch)
     return Uniform.of(batch, columns)
 
 

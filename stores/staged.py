@@ -31,6 +31,16 @@ class Staged:
         self.moves: list[tuple[str, Moved]] = []
         self.marks: dict[str, list[Marked]] = {}
         self.members: dict[str, dict[str, str]] = {}
+        self.relied: dict[str, Any] = {}
+
+    def relying(self) -> list[Change]:
+        """The changes, with the categories of staged batches that were read here."""
+        return [
+            replace(change, relied=self.relied[change.record.id])
+            if isinstance(change, NewArtefact) and change.record.id in self.relied
+            else change
+            for change in self.changes
+        ]
 
     def ancestors(self, ids: Sequence[str]) -> list[Change]:
         """The staged artefacts that these come from, parents first, without their claims."""

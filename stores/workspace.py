@@ -187,6 +187,9 @@ class Workspace:
     def forbid_cache(self, reason: str) -> None:
         """Say that something was read whose answer cannot be compared later; only an attempt minds."""
 
+    def rely_on(self, batch: DatasetBatch) -> None:
+        """Note that the categories of a batch were read; only an attempt minds, whose batches are not settled yet."""
+
     def bound(self, id: str, *, is_new: bool = False) -> Any:
         """The artefact with this whole id."""
         row = self.reader.row(id)

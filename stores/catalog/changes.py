@@ -69,7 +69,9 @@ class NewArtefact:
     metrics: Mapping[str, float] = field(default_factory=dict)
     external: frozenset[str] = frozenset()
     # Categories of a batch's features; what is kept are those of the batch before it, and after them these.
+    # `relied` are those that somebody has read already, before the commit settled them.
     levels: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    relied: Mapping[str, Sequence[str]] | None = None
     quarantined: bool = False
     inline: Mapping[str, bytes] = field(default_factory=dict)
     event: str = "jeyn.artefact.saved"

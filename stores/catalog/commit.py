@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, insert, select
 
-from jeyn.errors import AliasMoved, Conflict, Invalid, NotFound, PayloadMissing
+from jeyn.errors import AliasMoved, Busy, Conflict, Invalid, NotFound, PayloadMissing
 from jeyn.sdk.artefact import PayloadRef
 from jeyn.sdk.canonical import canonical, parse
 from jeyn.sdk.relationship import RelationshipType
@@ -232,6 +232,11 @@ class _Writer:
             return new
         before = self.run(_LAST_FACTS, {"owner": new.claim.owner}).scalar_one_or_none()
         levels = grown(json.loads(before).get(LEVELS, {}) if before else {}, new.levels)
+        if new.relied not in (None, levels):
+            raise Busy(
+                f'"{new.record.name}" has another new batch: categories that were read here have other codes',
+                hint="run it again, or declare the levels of the feature",
+            )
         return replace(new, facts={**new.facts, LEVELS: levels})
 
     def _insert(self, new: NewArtefact) -> int:

@@ -90,7 +90,7 @@ class Watermark:
 
 def _string_earlier(value: str, late: float, feature: Feature) -> str:
     """A text that comes before those of all times within `late` seconds; the day more is for the zones they are in."""
-    if feature.dtype is not Dtypes.TIMESTAMP:
+    if feature.dtype not in (Dtypes.TIMESTAMP, Dtypes.DATE):
         raise UsageError(f'late={late} has no meaning for the watermark "{value}"', hint="leave late= out for strings")
     return (as_time(value) - timedelta(seconds=late, days=1)).date().isoformat()
 

@@ -17,7 +17,7 @@ import pytest
 import jeyn
 from jeyn import DataCatalog, DatasetFormula, Dtypes, Feature, Workspace
 from jeyn.checks import not_null, one_of
-from jeyn.errors import DataInvalid, UsageError
+from jeyn.errors import Busy, DataInvalid, UsageError
 from jeyn.formulas import CompositeFormula, StreamingFormula
 from jeyn.stores.catalog.changes import EpochClaim, NewArtefact
 from jeyn.stores.catalog.reader import owner_of
@@ -320,12 +320,21 @@ def test_batches_that_are_saved_at_once_have_one_order(workspace: Workspace) -> 
 def test_attempts_settle_the_order_when_they_commit(workspace: Workspace) -> None:
     with workspace.attempt() as one, workspace.attempt() as other:
         first, second = _save(one, ["a"]), _save(other, ["b"])
-        assert _categories(one.get(first.id)) == ["a"]
         assert _categories(other.get(second.id)) == ["b"]
         other.finish()
         one.finish()
     assert _categories(workspace.get(second.id)) == ["b"]
     assert _categories(workspace.get(first.id)) == ["b", "a"]
+
+
+def test_an_attempt_whose_codes_changed_meanwhile_commits_nothing(workspace: Workspace) -> None:
+    with workspace.attempt() as one, workspace.attempt() as other:
+        first, second = _save(one, ["a"]), _save(other, ["b"])
+        assert _categories(one.get(first.id)) == ["a"]
+        other.finish()
+        with pytest.raises(Busy, match="have other codes"):
+            one.finish()
+    assert [batch.id for batch in workspace.dataset_store.get_formula_batches("sizes@1.0.0")] == [second.id]
 
 
 def test_two_batches_of_one_attempt_grow_too(workspace: Workspace) -> None:
