@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
+from decimal import Decimal
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -187,16 +188,25 @@ def _in_utc(given: Any, catalog: CatalogClass) -> Any:
     name, operator, values = given
     if values is None:
         raise ValueError('nothing equals null; say pc.field("feature").is_null()')
-    if name not in catalog.features or catalog.features[name].dtype is not Dtypes.TIMESTAMP:
+    convert = _LITERALS.get(catalog.features[name].dtype) if name in catalog.features else None
+    if convert is None:
         return given
     many = isinstance(values, list | tuple | set | frozenset)
-    return name, operator, [_time(value) for value in values] if many else _time(values)
+    return name, operator, [convert(value) for value in values] if many else convert(values)
 
 
 def _time(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value
     return datetime.combine(value, time(), UTC) if isinstance(value, date) else value
+
+
+def _decimal(value: Any) -> Any:
+    """A number as its digits: Arrow gives an integer more of them than a decimal may have room for."""
+    return Decimal(str(value)) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+_LITERALS: dict[Dtypes, Callable[[Any], Any]] = {Dtypes.TIMESTAMP: _time, Dtypes.DECIMAL: _decimal}
 
 
 def _fields(expression: pc.Expression, catalog: CatalogClass, whose: str) -> list[str]:

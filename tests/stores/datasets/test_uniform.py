@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date
+from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -304,6 +306,28 @@ def test_each_piece_of_a_batch_has_the_same_categories(workspace: Workspace, fol
     batch = workspace.dataset_store.save_batch(formula.get_new_batch())
     assert [piece.column(0).indices.to_pylist() for piece in batch.iter_batches(1)] == [[0], [1], [1], [2]]
     assert batch.to_pandas()["size"].cat.codes.tolist() == [0, 1, 1, 2]
+
+
+def test_rows_are_chosen_by_days_decimals_and_categories(workspace: Workspace) -> None:
+    catalog = DataCatalog.of(
+        "Sales",
+        {
+            "day": Feature(Dtypes.DATE),
+            "price": Feature(Dtypes.DECIMAL, precision=8, scale=2),
+            "size": Feature(Dtypes.CATEGORICAL, levels=LEVELS),
+        },
+    )
+    formula = DatasetFormula("sales", version="1.0.0", output_catalog=catalog)
+    days = np.array(["2024-01-31", "2024-02-01"], "datetime64[D]")
+    prices = np.array([Decimal("4.50"), Decimal(5)], object)
+    batch = workspace.dataset_store.save_batch(
+        formula.new_table({"day": days, "price": prices, "size": ["high", "low"]})
+    )
+    for condition in (("day", ">", date(2024, 1, 31)), ("price", ">=", 5), ("price", ">", 4.5), ("size", "==", "low")):
+        assert batch.load(filter=[condition]).num_rows == 1
+    chosen = batch.load(columns=["size"], filter=[("price", ">", 4.5)])
+    assert chosen.column("size").chunk(0).dictionary.to_pylist() == list(LEVELS)
+    assert batch.to_pandas(columns=["size"])["size"].cat.codes.tolist() == [2, 0]
 
 
 def test_batches_that_are_saved_at_once_have_one_order(workspace: Workspace) -> None:
