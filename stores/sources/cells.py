@@ -2,20 +2,39 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, TypeAlias
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from jeyn.errors import DataInvalid
+from jeyn.sdk.datasets.source_options import PLAIN, SourceOptions
 from jeyn.sdk.dtypes import Dtypes
 from jeyn.sdk.feature import Feature
 
 _DATE = r"^\d{4}-\d\d-\d\d$"
 _ZONE = r"(Z|[+-]\d\d(:?\d\d)?)$"
 _BEYOND_MICROSECONDS = r"(\.\d{6})\d+"
+_MAX_SHOWN = 80
 
 Column: TypeAlias = "pa.ChunkedArray[pa.Scalar[pa.DataType]]"
+
+
+class BadCell(Exception):
+    """A value, in row `at` of a piece, that its feature cannot hold; who knows the file says where that is."""
+
+    def __init__(self, name: str, at: int, problem: str) -> None:
+        super().__init__(problem)
+        self.name = name
+        self.at = at
+        self.problem = problem
+
+
+def quoted(value: Any) -> str:
+    text = str(value)
+    return f'"{text if len(text) <= _MAX_SHOWN else text[:_MAX_SHOWN] + "…"}"'
 
 
 def parsed_type(feature: Feature, *, lists: bool = True) -> pa.DataType:
@@ -32,33 +51,118 @@ def parsed_type(feature: Feature, *, lists: bool = True) -> pa.DataType:
     return parsed
 
 
-def as_feature(name: str, column: Column, feature: Feature) -> Column:
-    """A parsed column in a type that conforms to the feature; raises `DataInvalid`."""
-    try:
-        if feature.dtype is Dtypes.TIMESTAMP and pa.types.is_string(column.type):
-            return _times(column)
-        if feature.dtype in (Dtypes.TIMESTAMP, Dtypes.DATE, Dtypes.FLOAT16):
-            return column.cast(_lists_of(feature.dtype.to_arrow(), column.type))
-    except pa.ArrowInvalid as exc:
-        message = f'column "{name}" is no {feature.dtype.value}: {str(exc).partition(": expected")[0]}'
-        raise DataInvalid(message, hint="correct the cells, or the catalog") from exc
+def as_feature(name: str, column: Column, feature: Feature, options: SourceOptions = PLAIN) -> Column:
+    """A parsed column in a type that conforms to the feature; raises `BadCell`."""
+    if feature.dtype is Dtypes.TIMESTAMP and pa.types.is_string(column.type):
+        return checked(name, column, feature, lambda part: times(part, options))
+    if feature.dtype is Dtypes.DATE and options.dates and pa.types.is_string(column.type):
+        return checked(name, column, feature, lambda part: days(part, options))
+    if feature.dtype in (Dtypes.TIMESTAMP, Dtypes.DATE):
+        wanted = _lists_of(feature.dtype.to_arrow(), column.type)
+        return checked(name, column, feature, lambda part: part.cast(wanted))
+    if feature.dtype is Dtypes.FLOAT16:
+        wanted = _lists_of(feature.dtype.to_arrow(), column.type)
+        return checked(name, column, feature, lambda part: _halves(part, wanted))
     return column
+
+
+def infinite(column: Column) -> list[int]:
+    """The rows that hold an infinity, within lists too."""
+    rows: list[int] = []
+    offset = 0
+    for chunk in column.chunks:
+        leaf, where = chunk, None
+        while pa.types.is_list(leaf.type):
+            parents = pc.list_parent_indices(leaf)
+            where = parents if where is None else where.take(parents)
+            leaf = leaf.flatten()
+        if pa.types.is_float16(leaf.type):
+            leaf = leaf.cast(pa.float32())
+        found = pc.indices_nonzero(pc.is_inf(leaf))
+        rows += [offset + at for at in (found if where is None else where.take(found)).to_pylist()]
+        offset += len(chunk)
+    return rows
+
+
+def checked(name: str, column: Column, feature: Feature, convert: Callable[[Column], Column]) -> Column:
+    try:
+        return convert(column)
+    except (pa.ArrowInvalid, ValueError):
+        at = _first_bad(column, convert)
+        raise BadCell(name, at, f"{quoted(column[at].as_py())} is no {feature.dtype.value}") from None
+
+
+def _first_bad(column: Column, convert: Callable[[Column], Column]) -> int:
+    """The first row that does not convert, by halving."""
+    low, high = 0, len(column)
+    while high - low > 1:
+        middle = (low + high) // 2
+        try:
+            convert(column.slice(low, middle - low))
+            low = middle
+        except (pa.ArrowInvalid, ValueError):
+            high = middle
+    return low
+
+
+def _halves(column: Column, wanted: pa.DataType) -> Column:
+    made = column.cast(wanted)
+    if len(infinite(made)) > len(infinite(column)):
+        raise ValueError("out of range")
+    return made
 
 
 def _lists_of(leaf: pa.DataType, like: pa.DataType) -> pa.DataType:
     return pa.list_(_lists_of(leaf, like.value_type)) if pa.types.is_list(like) else leaf
 
 
-def _times(column: Column) -> Column:
-    """ISO 8601 with "T" or a space; UTC where there is no zone, midnight where there is only a date."""
+def times(column: Column, options: SourceOptions = PLAIN) -> Column:
+    """ISO 8601 with "T" or a space, or the options' forms; in the options' zone, UTC, where a time names none, and
+    midnight where there is only a date. Raises `ArrowInvalid` or `ValueError`."""
+    if options.dates:
+        return _formatted(column, options)
     wanted = Dtypes.TIMESTAMP.to_arrow()
     try:
         return column.cast(wanted)
     except pa.ArrowInvalid:
         text = pc.replace_substring_regex(column, _BEYOND_MICROSECONDS, r"\1")
-        suffix = pc.if_else(
-            pc.match_substring_regex(text, _DATE),
-            "T00:00:00Z",
-            pc.if_else(pc.match_substring_regex(text, _ZONE), "", "Z"),
+        text = pc.if_else(
+            pc.match_substring_regex(text, _DATE), pc.binary_join_element_wise(text, "T00:00:00", ""), text
         )
-        return pc.binary_join_element_wise(text, suffix, "").cast(wanted)
+        has_zone = pc.match_substring_regex(text, _ZONE)
+        nothing = pa.scalar(None, pa.string())
+        zoned = pc.if_else(has_zone, text, nothing).cast(wanted)
+        local = pc.if_else(has_zone, nothing, text).cast(pa.timestamp("us"))
+        return pc.coalesce(zoned, pc.assume_timezone(local, options.zone).cast(wanted))
+
+
+def days(column: Column, options: SourceOptions) -> Column:
+    """The days of ISO 8601 dates, or of the options' forms, in which what is no midnight is refused."""
+    if not options.dates:
+        return column.cast(pa.date32())
+    local = SourceOptions(dates=options.dates)
+    return times(column, local).cast(pa.timestamp("us")).cast(pa.date32())
+
+
+def _formatted(column: Column, options: SourceOptions) -> Column:
+    """By Python, each text once: Arrow's parser knows neither fractions nor zones."""
+    made = {text: None if text is None else _time(text, options) for text in column.unique().to_pylist()}
+    return pa.chunked_array([pa.array([made[text] for text in column.to_pylist()], Dtypes.TIMESTAMP.to_arrow())])
+
+
+def _time(text: str, options: SourceOptions) -> datetime:
+    for form in options.dates:
+        try:
+            found = datetime.strptime(text.strip(), form)
+        except ValueError:
+            continue
+        return found.astimezone(UTC) if found.tzinfo else _in_zone(found, options.zone)
+    raise ValueError("in none of the forms")
+
+
+def _in_zone(local: datetime, zone: str) -> datetime:
+    """The moment of a local time; raises `ValueError` where clocks show it twice or never."""
+    first, second = (local.replace(tzinfo=ZoneInfo(zone), fold=fold) for fold in (0, 1))
+    if first.utcoffset() != second.utcoffset():
+        raise ValueError("twice or never")
+    return first.astimezone(UTC)

@@ -3,68 +3,89 @@
 from __future__ import annotations
 
 import csv
+import io
+import math
 import re
 from collections.abc import Iterator
-from typing import BinaryIO
+from dataclasses import dataclass
+from itertools import chain
+from typing import BinaryIO, NoReturn
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
 from jeyn.errors import DataInvalid
 from jeyn.sdk.catalog import DataCatalog
+from jeyn.sdk.datasets.source_options import PLAIN, SourceOptions
+from jeyn.sdk.dtypes import Dtypes
 from jeyn.sdk.feature import Feature
-from jeyn.stores.sources.cells import as_feature, parsed_type
+from jeyn.stores.sources.casts import cast, false_words, true_words
+from jeyn.stores.sources.cells import BadCell, Column, as_feature, parsed_type, quoted
 from jeyn.stores.sources.columnar import missing_columns
+from jeyn.stores.sources.encoded import in_utf8, not_utf8
+from jeyn.stores.sources.records import BLOCK, Block, blocks
 
 _MAX_HEADER = 1 << 20
-_BLOCK = 4 << 20
+_INFINITE = re.compile(rb"\s*[+-]?inf(inity)?\s*", re.IGNORECASE)
+_WHOLE = re.compile(rb"[+-]?\d+")
+# Up to here every whole number is a float of its own.
+_EXACT = {Dtypes.FLOAT16: 2.0**11, Dtypes.FLOAT32: 2.0**24, Dtypes.FLOAT64: 2.0**53}
+_HEXADECIMAL = re.compile(rb"\s*0x", re.IGNORECASE)
+_CONVERSION = re.compile(r"In CSV column #(\d+): Row #(\d+): CSV conversion error to .*?: (.*)", re.DOTALL)
+_COUNT = re.compile(r"CSV parse error: Row #(\d+): Expected (\d+) columns, got (\d+)")
+_VALUE = re.compile(r"invalid value '(.*)'", re.DOTALL)
+_CURE = "correct the cell, or the catalog"
 
 
-def read_delimited(stream: BinaryIO, catalog: type[DataCatalog], delimiter: str) -> Iterator[pa.Table]:
-    """A header line, then rows. An empty cell is a null, of every dtype; a quoted one is an empty text."""
-    names = _header(stream, delimiter)
+def read_delimited(
+    stream: BinaryIO,
+    catalog: type[DataCatalog],
+    delimiter: str,
+    options: SourceOptions = PLAIN,
+    block: int = BLOCK,
+) -> Iterator[pa.Table]:
+    """A header line, then rows. An empty cell is a null, and so is an empty line where there is one column.
+
+    `block` is how many bytes are read at a time.
+    """
+    delimiter = options.separator or delimiter
+    pieces = blocks(in_utf8(stream, options.encoding), delimiter, block)
+    names, rest = _header(pieces, delimiter)
     features = _columns(names, catalog)
     yield pa.table({name: pa.array([], feature.arrow_type()) for name, feature in features.items()})
+    rows = 0
+    for piece in chain(rest, pieces):
+        table = _Piece(piece, rows, names, features, delimiter, options).table()
+        rows += table.num_rows
+        yield table
+
+
+def _header(pieces: Iterator[Block], delimiter: str) -> tuple[list[str], list[Block]]:
+    """The names in the first record, which may follow empty lines, and what of its block comes after it."""
+    for piece in pieces:
+        start = 0
+        for end in piece.ends():
+            record = piece.data[start:end]
+            if len(record) > _MAX_HEADER:
+                raise DataInvalid(f"the header is longer than {_MAX_HEADER} bytes", hint="check that the file is text")
+            if record.strip():
+                rest = piece.after(end)
+                return _names(record, delimiter), [rest] if rest.data else []
+            start = end
+    return [], []
+
+
+def _names(record: bytes, delimiter: str) -> list[str]:
     try:
-        with _opened(stream, delimiter, names, features) as reader:
-            for batch in reader:
-                yield _table(batch, features)
-    except pa.ArrowInvalid as exc:
-        if "Empty CSV file" not in str(exc):
-            raise _named(exc, names) from exc
-
-
-def _opened(
-    stream: BinaryIO, delimiter: str, names: list[str], features: dict[str, Feature]
-) -> pa_csv.CSVStreamingReader:
-    return pa_csv.open_csv(
-        stream,
-        read_options=pa_csv.ReadOptions(column_names=names, block_size=_BLOCK),
-        parse_options=pa_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
-        convert_options=pa_csv.ConvertOptions(
-            column_types={name: parsed_type(feature, lists=False) for name, feature in features.items()},
-            include_columns=list(features),
-            null_values=[""],
-            strings_can_be_null=True,
-            quoted_strings_can_be_null=False,
-        ),
-    )
-
-
-def _header(stream: BinaryIO, delimiter: str) -> list[str]:
-    """The names in the first record, after which the stream is left; a quoted name may hold line breaks."""
-    lines = b""
-    while line := stream.readline(_MAX_HEADER):
-        lines += line
-        if len(lines) > _MAX_HEADER:
-            raise DataInvalid(f"the header is longer than {_MAX_HEADER} bytes", hint="check that the file is text")
-        if lines.strip() and lines.count(b'"') % 2 == 0:
-            break
-    try:
-        text = lines.decode("utf-8-sig").strip("\r\n")
+        text = record.decode().rstrip("\r\n")
     except UnicodeDecodeError as exc:
-        raise DataInvalid("the header is not UTF-8", hint="write the file as UTF-8") from exc
-    return next(csv.reader([text] if "\n" not in text else text.splitlines(keepends=True), delimiter=delimiter), [])
+        raise not_utf8("the header") from exc
+    if "\0" in text:
+        raise DataInvalid(
+            "the header holds zero bytes", hint='check that it is text; of UTF-16, say encoding="utf-16-le"'
+        )
+    return next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), [])
 
 
 def _columns(names: list[str], catalog: type[DataCatalog]) -> dict[str, Feature]:
@@ -82,15 +103,134 @@ def _columns(names: list[str], catalog: type[DataCatalog]) -> dict[str, Feature]
     return features
 
 
-def _table(batch: pa.RecordBatch, features: dict[str, Feature]) -> pa.Table:
-    table = pa.Table.from_batches([batch])
-    return pa.table({name: as_feature(name, table.column(name), feature) for name, feature in features.items()})
+@dataclass(frozen=True)
+class _Piece:
+    """One block, and what is needed to parse it; `rows` of the file come before it."""
+
+    block: Block
+    rows: int
+    names: list[str]
+    features: dict[str, Feature]
+    delimiter: str
+    options: SourceOptions
+
+    def table(self) -> pa.Table:
+        """The features; where there are none, a column that only tells how many rows there are."""
+        types = {name: self._type(name, feature) for name, feature in self.features.items()}
+        try:
+            found = self._parsed(types or {self.names[0]: pa.binary()})
+        except pa.ArrowInvalid as exc:
+            self._fail(exc)
+        try:
+            columns = {name: self._column(name, found.column(name), feature) for name, feature in self.features.items()}
+        except BadCell as exc:
+            raise self._bad(exc.at, exc.problem, exc.name) from exc
+        return pa.table(columns) if columns else found
+
+    def _type(self, name: str, feature: Feature) -> pa.DataType:
+        return pa.string() if name in self.options.casts else parsed_type(feature, lists=False)
+
+    def _column(self, name: str, column: Column, feature: Feature) -> Column:
+        if name in self.options.casts:
+            return cast(name, column, feature, self.options)
+        if feature.dtype.is_float:
+            self._check_range(name, column, feature)
+        if feature.dtype.is_integer and (b"0x" in self.block.data or b"0X" in self.block.data):
+            self._check_digits(name, feature)
+        return as_feature(name, column, feature, self.options)
+
+    def _check_range(self, name: str, column: Column, feature: Feature) -> None:
+        """Arrow makes infinities of numbers that are too large, and rounds whole ones."""
+        large = pc.indices_nonzero(pc.greater_equal(pc.abs(column), _EXACT[feature.dtype]))
+        if not len(large):
+            return
+        texts = self._texts(name)
+        for at in large.to_pylist():
+            text = texts[at].as_py().strip()
+            if not _is_kept(text, column[at].as_py()):
+                problem = f"{self._shown(texts, at)} is out of the range of {feature.dtype.value}"
+                raise BadCell(name, at, problem)
+
+    def _check_digits(self, name: str, feature: Feature) -> None:
+        """Arrow reads hexadecimal digits as bits: 0xFF would be -1."""
+        texts = self._texts(name)
+        for at, text in enumerate(texts.to_pylist()):
+            if text is not None and _HEXADECIMAL.match(text):
+                raise BadCell(name, at, f"{self._shown(texts, at)} is no {feature.dtype.value}")
+
+    def _texts(self, name: str) -> Column:
+        return self._parsed({name: pa.binary()}).column(name)
+
+    @staticmethod
+    def _shown(texts: Column, at: int) -> str:
+        return quoted(texts[at].as_py().decode(errors="replace"))
+
+    def _parsed(self, types: dict[str, pa.DataType]) -> pa.Table:
+        # By number: names may occur twice, or be empty.
+        places = {str(self.names.index(name)): type for name, type in types.items()}
+        data = self.block.data
+        found = pa_csv.read_csv(
+            pa.BufferReader(data),
+            read_options=pa_csv.ReadOptions(
+                column_names=[str(at) for at in range(len(self.names))], block_size=len(data) + 1, use_threads=False
+            ),
+            parse_options=pa_csv.ParseOptions(
+                delimiter=self.delimiter,
+                newlines_in_values=self.block.is_quoted,
+                ignore_empty_lines=self._skips_blank,
+            ),
+            convert_options=self._conversion(places),
+        )
+        return found.rename_columns(list(types))
+
+    def _conversion(self, places: dict[str, pa.DataType]) -> pa_csv.ConvertOptions:
+        return pa_csv.ConvertOptions(
+            column_types=places,
+            include_columns=list(places),
+            null_values=["", *self.options.nulls],
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
+            true_values=true_words(self.options),
+            false_values=false_words(self.options),
+            decimal_point=self.options.decimal,
+        )
+
+    @property
+    def _skips_blank(self) -> bool:
+        """With one column an empty line is a row: so pyarrow and polars write a null."""
+        return len(self.names) > 1
+
+    def _fail(self, exc: pa.ArrowInvalid) -> NoReturn:
+        said = str(exc)
+        if count := _COUNT.match(said):
+            raise self._miscounted(int(count[1]) - 1, int(count[2]), int(count[3])) from exc
+        if found := _CONVERSION.match(said):
+            name, at = self.names[int(found[1])], int(found[2]) - 1
+            if "UTF8" in found[3]:
+                raise not_utf8(f"{self._place(at, name)}: the text") from exc
+            value = _VALUE.search(found[3])
+            told = f"{quoted(value[1])} is no {self.features[name].dtype.value}" if value else found[3]
+            raise self._bad(at, told, name) from exc
+        raise DataInvalid(f"cannot be read after row {self.rows}: {said}", hint="check that the file is whole") from exc
+
+    def _miscounted(self, at: int, expected: int, found: int) -> DataInvalid:
+        record = self.block.record(at, blank=not self._skips_blank)[0].rstrip(b"\r\n").decode(errors="replace")
+        hint = "check that the file is whole, and quote cells that hold a separator or a line break"
+        return DataInvalid(
+            f"{self._place(at)} has {found} columns, not {expected} columns: {quoted(record)}", hint=hint
+        )
+
+    def _bad(self, at: int, problem: str, name: str) -> DataInvalid:
+        return DataInvalid(f"{self._place(at, name)}: {problem}", hint=_CURE)
+
+    def _place(self, at: int, name: str = "") -> str:
+        line = self.block.record(at, blank=not self._skips_blank)[1]
+        column = f'column "{name}" in ' if name else ""
+        return f"{column}row {self.rows + at} (line {line})"
 
 
-def _named(exc: pa.ArrowInvalid, names: list[str]) -> DataInvalid:
-    """Arrow tells the number of the column; people know its name."""
-    said = str(exc)
-    place = re.match(r"In CSV column #(\d+): (?:CSV conversion error to )?(.*)", said, re.DOTALL)
-    if place and int(place[1]) < len(names):
-        said = f'column "{names[int(place[1])]}": {place[2]}'
-    return DataInvalid(f"cannot be read: {said}", hint="correct the cells, or the catalog")
+def _is_kept(text: bytes, value: float) -> bool:
+    """Whether a float is what the text says: a whole number to its last digit, and no infinity but one by name."""
+    if math.isinf(value):
+        return _INFINITE.fullmatch(text) is not None
+    return not _WHOLE.fullmatch(text) or int(text) == int(value)

@@ -17,11 +17,15 @@ import pyarrow as pa
 from jeyn.errors import DataInvalid, JeynError, UsageError
 from jeyn.sdk.catalog import DataCatalog
 from jeyn.sdk.datasets.selection import RowFilter
+from jeyn.sdk.datasets.source_options import PLAIN, SourceOptions
 from jeyn.stores.payloads.failures import os_errors, translated
 from jeyn.stores.payloads.source import opened
+from jeyn.stores.sources.casts import cast_table
+from jeyn.stores.sources.cells import BadCell
 from jeyn.stores.sources.columnar import load_parquet, read_arrow, read_parquet
 from jeyn.stores.sources.delimited import read_delimited
 from jeyn.stores.sources.json_lines import read_json_lines
+from jeyn.stores.sources.partitions import in_file, partitions, with_partitions
 
 _SPOOLED_IN_MEMORY = 8 << 20
 _BUFFER = 1 << 20
@@ -35,30 +39,41 @@ class _Format(NamedTuple):
     read: Reader
     seeks: bool = False
     gzipped: bool = False
+    casts: bool = False
 
 
-def _csv(stream: BinaryIO, catalog: Catalog, rows: int) -> Iterator[pa.Table]:
-    return read_delimited(stream, catalog, ",")
+def _csv(stream: BinaryIO, catalog: Catalog, rows: int, options: SourceOptions) -> Iterator[pa.Table]:
+    return read_delimited(stream, catalog, ",", options)
 
 
-def _tsv(stream: BinaryIO, catalog: Catalog, rows: int) -> Iterator[pa.Table]:
-    return read_delimited(stream, catalog, "\t")
+def _tsv(stream: BinaryIO, catalog: Catalog, rows: int, options: SourceOptions) -> Iterator[pa.Table]:
+    return read_delimited(stream, catalog, "\t", options)
 
 
-def _json_lines(stream: BinaryIO, catalog: Catalog, rows: int) -> Iterator[pa.Table]:
-    return read_json_lines(stream, catalog)
+def _json_lines(stream: BinaryIO, catalog: Catalog, rows: int, options: SourceOptions) -> Iterator[pa.Table]:
+    return read_json_lines(stream, catalog, options)
+
+
+def _arrow(stream: BinaryIO, catalog: Catalog, rows: int, options: SourceOptions) -> Iterator[pa.Table]:
+    return read_arrow(stream, catalog, rows)
+
+
+def _parquet(
+    stream: BinaryIO, catalog: Catalog, rows: int, options: SourceOptions, keep: RowFilter | None = None
+) -> Iterator[pa.Table]:
+    return read_parquet(stream, catalog, rows, keep)
 
 
 _FORMATS = {
-    ".arrow": _Format(read_arrow, seeks=True),
+    ".arrow": _Format(_arrow, seeks=True, casts=True),
     ".csv": _Format(_csv),
     ".csv.gz": _Format(_csv, gzipped=True),
-    ".feather": _Format(read_arrow, seeks=True),
+    ".feather": _Format(_arrow, seeks=True, casts=True),
     ".jsonl": _Format(_json_lines),
     ".jsonl.gz": _Format(_json_lines, gzipped=True),
     ".ndjson": _Format(_json_lines),
     ".ndjson.gz": _Format(_json_lines, gzipped=True),
-    ".parquet": _Format(read_parquet, seeks=True),
+    ".parquet": _Format(_parquet, seeks=True, casts=True),
     ".tsv": _Format(_tsv),
     ".tsv.gz": _Format(_tsv, gzipped=True),
 }
@@ -67,26 +82,34 @@ SUFFIXES: tuple[str, ...] = tuple(_FORMATS)
 
 
 def read_batches(
-    name: str, source: Path | BinaryIO, catalog: Catalog, rows: int, keep: RowFilter | None = None
+    name: str,
+    source: Path | BinaryIO,
+    catalog: Catalog,
+    rows: int,
+    keep: RowFilter | None = None,
+    options: SourceOptions = PLAIN,
 ) -> Iterator[pa.RecordBatch]:
     """The features of `catalog` in the file `name`, whose suffix tells its format, `rows` rows at most at a time; only
-    the rows for `keep`, if it is given.
+    the rows for `keep`, if it is given. Folders of `name` such as "year=2024" are features too, where the catalog has
+    them and the file does not.
 
     `source` is where the bytes are; a stream is read from its position and stays open. Raises `UsageError` for a
     suffix that is none of `SUFFIXES`, and `DataInvalid`, which names the file, for what cannot be read or does not
     have the catalog's columns and types.
     """
-    return _batches(_tables(name, source, _format_of(name), catalog, rows, keep), rows)
+    return _batches(_tables(name, source, _File(name, catalog, keep, options), rows), rows)
 
 
-def read_table(name: str, path: Path, catalog: Catalog, keep: RowFilter | None = None) -> pa.Table:
+def read_table(
+    name: str, path: Path, catalog: Catalog, keep: RowFilter | None = None, options: SourceOptions = PLAIN
+) -> pa.Table:
     """What `read_batches` gives, as one table: not in bounded memory, but as quickly as the format allows."""
-    found = _format_of(name)
-    if found.read is read_parquet:
+    file = _File(name, catalog, keep, options)
+    if file.format.read is _parquet:
         with _errors(name):
-            return _fitting(load_parquet(path, catalog, keep), catalog, keep)
+            return file.fitting(load_parquet(path, file.columns, keep), 0)
     nothing = pa.schema([(name, feature.arrow_type()) for name, feature in catalog.features.items()]).empty_table()
-    return pa.concat_tables(list(_tables(name, path, found, catalog, LOAD_ROWS, keep)) or [nothing])
+    return pa.concat_tables(list(_tables(name, path, file, LOAD_ROWS)) or [nothing])
 
 
 def _batches(tables: Iterator[pa.Table], rows: int) -> Iterator[pa.RecordBatch]:
@@ -94,22 +117,37 @@ def _batches(tables: Iterator[pa.Table], rows: int) -> Iterator[pa.RecordBatch]:
         yield from table.to_batches(max_chunksize=rows)
 
 
-def _tables(
-    name: str, source: Path | BinaryIO, found: _Format, catalog: Catalog, rows: int, keep: RowFilter | None
-) -> Iterator[pa.Table]:
+def _tables(name: str, source: Path | BinaryIO, file: _File, rows: int) -> Iterator[pa.Table]:
     with ExitStack() as stack, _errors(name):
-        stream = stack.enter_context(_stream(source, found))
+        stream = stack.enter_context(_stream(source, file.format))
         # Only Parquet knows of rows that it need not read.
-        known = (keep,) if found.read is read_parquet else ()
-        done = 0
-        for table in found.read(stream, catalog, rows, *known):
-            yield _fitting(table, catalog, keep, done)
-            done += table.num_rows
+        known = (file.keep,) if file.format.read is _parquet else ()
+        row = 0
+        for table in file.format.read(stream, file.columns, rows, file.options, *known):
+            yield file.fitting(table, row)
+            row += table.num_rows
 
 
-def _fitting(table: pa.Table, catalog: Catalog, keep: RowFilter | None, first_row: int = 0) -> pa.Table:
-    table = catalog.conform(table, first_row=first_row)
-    return keep.rows(table, catalog) if keep else table
+class _File:
+    """What is wanted of a file, and what its name says of it."""
+
+    def __init__(self, name: str, catalog: Catalog, keep: RowFilter | None, options: SourceOptions) -> None:
+        self.format = _format_of(name)
+        self.catalog, self.keep, self.options = catalog, keep, options
+        self.folders = partitions(name)
+        self.columns = in_file(catalog, self.folders)
+
+    def fitting(self, table: pa.Table, row: int) -> pa.Table:
+        """The table, whose first row is `row` of the file, with the catalog's types, and only the rows to keep."""
+        if self.format.casts and self.options.casts:
+            try:
+                table = cast_table(table, self.catalog.features, self.options)
+            except BadCell as exc:
+                problem = f'column "{exc.name}" in row {row + exc.at}: {exc.problem}'
+                raise DataInvalid(problem, hint="correct the value, or the catalog") from exc
+        table = with_partitions(table, self.catalog, self.folders, self.options)
+        table = self.catalog.conform(table, first_row=row)
+        return self.keep.rows(table, self.catalog) if self.keep else table
 
 
 def _format_of(name: str) -> _Format:

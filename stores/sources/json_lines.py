@@ -3,74 +3,195 @@
 from __future__ import annotations
 
 import io
+import json
+import re
 from collections.abc import Iterator
-from typing import BinaryIO
+from dataclasses import dataclass
+from typing import Any, BinaryIO, NoReturn
 
 import pyarrow as pa
 import pyarrow.json as pa_json
 
 from jeyn.errors import DataInvalid
 from jeyn.sdk.catalog import DataCatalog
+from jeyn.sdk.datasets.source_options import PLAIN, SourceOptions
+from jeyn.sdk.dtypes import Dtypes
 from jeyn.sdk.feature import Feature
-from jeyn.stores.sources.cells import as_feature, parsed_type
+from jeyn.stores.sources.casts import cast
+from jeyn.stores.sources.cells import BadCell, Column, as_feature, infinite, parsed_type, quoted
 from jeyn.stores.sources.columnar import missing_columns
+from jeyn.stores.sources.encoded import Readable, in_utf8, not_utf8
 
 _BLOCK = 4 << 20
+_NULL = re.compile(rb"^[ \t\r]*null\b", re.MULTILINE)
 
 Features = dict[str, Feature]
 
 
-def read_json_lines(stream: BinaryIO, catalog: type[DataCatalog]) -> Iterator[pa.Table]:
-    """One object per line. A key that is not there is a null; an optional feature without nulls is in all or none."""
-    features, left_out = dict(catalog.features), None
-    for block in _blocks(stream):
-        table = _parse(block, features)
+def read_json_lines(
+    stream: BinaryIO, catalog: type[DataCatalog], options: SourceOptions = PLAIN, block: int = _BLOCK
+) -> Iterator[pa.Table]:
+    """One object per line. A key that is not there is a null; an optional feature without nulls is in all or none.
+
+    `block` is how many bytes are read at a time.
+    """
+    features, left_out, rows = dict(catalog.features), None, 0
+    for lines in _blocks(in_utf8(stream, options.encoding), block):
+        piece = _Piece(lines, rows, features, options)
+        table = piece.parsed()
         if not table.num_rows:
             continue
+        rows += table.num_rows
         absent = {name for name, feature in features.items() if _absent(table, name, feature)}
         if left_out is None:
             left_out = {name for name in absent if features[name].optional}
         _check(absent, left_out, features)
         kept = {name: feature for name, feature in features.items() if name not in left_out}
-        yield pa.table({name: as_feature(name, table.column(name), feature) for name, feature in kept.items()})
+        yield piece.conformed(table, kept)
 
 
-def _blocks(stream: BinaryIO) -> Iterator[bytes]:
+def _blocks(stream: Readable, size: int) -> Iterator[bytes]:
     """Whole lines, a few MiB at a time, or one line if that is longer."""
-    while block := stream.read(_BLOCK):
-        if not block.endswith(b"\n"):
-            block += stream.readline()
-        yield block
+    rest = b""
+    while more := stream.read(max(size, len(rest))):
+        cut = more.rfind(b"\n") + 1
+        if cut:
+            yield rest + more[:cut]
+            rest = more[cut:]
+        else:
+            rest += more
+    if rest:
+        yield rest
 
 
-def _parse(block: bytes, features: Features) -> pa.Table:
-    try:
-        block.decode()  # Arrow takes any bytes for UTF-8
-        return _read(block, features)
-    except UnicodeDecodeError as exc:
-        raise DataInvalid(f"it is not UTF-8: {exc.reason}", hint="write the file as UTF-8") from exc
-    except pa.ArrowInvalid as exc:
-        said = str(exc).partition(" in row ")[0]
-        raise DataInvalid(f"cannot be read{_culprit(block, features)}: {said}", hint="correct the lines") from exc
+@dataclass(frozen=True)
+class _Piece:
+    """Some whole lines, before which `rows` rows of the file lie."""
+
+    lines: bytes
+    rows: int
+    features: Features
+    options: SourceOptions
+
+    def parsed(self) -> pa.Table:
+        """Every feature, all null where no line has its key; raises `DataInvalid`."""
+        try:
+            self.lines.decode()  # Arrow takes any bytes for UTF-8
+            table = _read(self.lines, self._types())
+            for name in self.features:
+                if name in self.options.casts:
+                    table = table.append_column(name, self._texts(name))
+            return table
+        except UnicodeDecodeError as exc:
+            at = self.lines.count(b"\n", 0, exc.start)
+            raise not_utf8(f"row {self.rows + at}") from exc
+        except (pa.ArrowInvalid, ValueError) as exc:
+            self._fail(exc)
+
+    def conformed(self, table: pa.Table, kept: Features) -> pa.Table:
+        """These features; where there are none, a table that only tells how many rows there are."""
+        try:
+            columns = {name: self._column(name, table.column(name), feature) for name, feature in kept.items()}
+        except BadCell as exc:
+            raise self._bad(exc.at, exc.problem, exc.name) from exc
+        return pa.table(columns) if columns else pa.table({"": pa.nulls(table.num_rows)})
+
+    def _types(self) -> dict[str, pa.DataType]:
+        return {name: parsed_type(each) for name, each in self.features.items() if name not in self.options.casts}
+
+    def _column(self, name: str, column: Column, feature: Feature) -> Column:
+        if name in self.options.casts:
+            return cast(name, column, feature, self.options)
+        if feature.dtype.is_float:
+            self._check_range(name, column, feature)
+        return as_feature(name, column, feature, self.options)
+
+    def _check_range(self, name: str, column: Column, feature: Feature) -> None:
+        """Arrow makes infinities of numbers that are too large for a float; of a double it refuses them."""
+        found = infinite(column)
+        if not found:
+            return
+        wide = Feature(Dtypes.FLOAT64, feature.shape)
+        said = set(infinite(_read(self.lines, {name: parsed_type(wide)}).column(name)))
+        for at in found:
+            if at not in said:
+                raise BadCell(name, at, f"{self._value(at, name)} is out of the range of {feature.dtype.value}")
+
+    def _texts(self, name: str) -> Column:
+        """What each line has under a key, as text, whatever its type."""
+        return pa.chunked_array([pa.array([_text(_loaded(line).get(name)) for line in self._rows()], pa.string())])
+
+    def _rows(self) -> list[bytes]:
+        return [line for line in self.lines.split(b"\n") if line.strip()]
+
+    def _value(self, at: int, name: str) -> str:
+        try:
+            return quoted(_shown(_loaded(self._rows()[at]).get(name)))
+        except (ValueError, IndexError):
+            return "the value"
+
+    def _fail(self, exc: Exception) -> NoReturn:
+        """Arrow says neither which line nor which column it could not read: they are looked for by reading again."""
+        rows = self._rows()
+        at = next((at for at, line in enumerate(rows) if not self._is_readable(line, self._types())), None)
+        if at is None:
+            said = str(exc).partition(" in row ")[0]
+            raise DataInvalid(f"cannot be read after row {self.rows}: {said}", hint="one object in each line") from exc
+        try:
+            _loaded(rows[at])
+        except ValueError as problem:
+            told = f"row {self.rows + at} is no JSON object: {quoted(rows[at].decode())} ({problem})"
+            raise DataInvalid(told, hint="check that the file is whole, and has one object in each line") from exc
+        for name, type in self._types().items():
+            if not self._is_readable(rows[at], {name: type}):
+                told = f"{self._value(at, name)} is no {self.features[name].dtype.value}"
+                raise self._bad(at, told, name) from exc
+        raise DataInvalid(f"row {self.rows + at} cannot be read: {exc}", hint="correct the line") from exc
+
+    @staticmethod
+    def _is_readable(line: bytes, types: dict[str, pa.DataType]) -> bool:
+        try:
+            _read(line, types)
+        except (pa.ArrowInvalid, ValueError):
+            return False
+        return True
+
+    def _bad(self, at: int, problem: str, name: str) -> DataInvalid:
+        return DataInvalid(
+            f'column "{name}" in row {self.rows + at}: {problem}', hint="correct the line, or the catalog"
+        )
 
 
-def _read(block: bytes, features: Features) -> pa.Table:
-    schema = pa.schema([(name, parsed_type(feature)) for name, feature in features.items()])
+def _read(lines: bytes, types: dict[str, pa.DataType]) -> pa.Table:
+    if found := _NULL.search(lines):
+        raise ValueError(found[0])  # Arrow crashes when the first line is a null
     return pa_json.read_json(
-        io.BytesIO(block.removeprefix(b"\xef\xbb\xbf")),
-        read_options=pa_json.ReadOptions(block_size=len(block) + 1),
-        parse_options=pa_json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore"),
+        io.BytesIO(lines),
+        read_options=pa_json.ReadOptions(block_size=len(lines) + 1),
+        parse_options=pa_json.ParseOptions(
+            explicit_schema=pa.schema(list(types.items())), unexpected_field_behavior="ignore"
+        ),
     )
 
 
-def _culprit(block: bytes, features: Features) -> str:
-    """Arrow does not say which column it could not read: the first that it cannot read alone."""
-    for name, feature in features.items():
-        try:
-            _read(block, {name: feature})
-        except pa.ArrowInvalid as exc:
-            return f' in column "{name}"' if "parse error: Invalid value" not in str(exc) else ""
-    return ""
+def _loaded(line: bytes) -> dict[str, Any]:
+    """Numbers as they are written; raises `ValueError` for what is no object."""
+    found = json.loads(line, parse_int=_Number, parse_float=_Number)
+    if not isinstance(found, dict):
+        raise ValueError("no object")
+    return found
+
+
+class _Number(str):
+    """A number by its digits."""
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(_shown(value))
+
+
+def _shown(value: Any) -> Any:
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _absent(table: pa.Table, name: str, feature: Feature) -> bool:

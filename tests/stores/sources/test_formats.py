@@ -167,7 +167,7 @@ class Numbers(DataCatalog):
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.tsv"])
-@pytest.mark.parametrize("data", [b"x\n", b"x", b"\xef\xbb\xbfx\r\n", b'"x"\n\n'])
+@pytest.mark.parametrize("data", [b"x\n", b"x", b"\xef\xbb\xbfx\r\n", b'\n\n"x"\n'])
 def test_a_header_without_rows_is_no_rows(name: str, data: bytes) -> None:
     assert read(name, data, Numbers).num_rows == 0
 

@@ -1,0 +1,85 @@
+"""Columns of another type than their feature, cast value by value where the formula's options name them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from jeyn.sdk.datasets.source_options import SourceOptions
+from jeyn.sdk.dtypes import Dtypes
+from jeyn.sdk.feature import Feature
+from jeyn.stores.sources.cells import Column, checked, days, times
+
+_TRUE, _FALSE = ("1", "true", "TRUE", "True"), ("0", "false", "FALSE", "False")
+
+
+def true_words(options: SourceOptions) -> list[str]:
+    return [*_TRUE, *options.true]
+
+
+def false_words(options: SourceOptions) -> list[str]:
+    return [*_FALSE, *options.false]
+
+
+def cast(name: str, column: Column, feature: Feature, options: SourceOptions) -> Column:
+    """The column in the type of the feature, each value kept; raises `BadCell` for the first that is not."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        return checked(name, column, feature, lambda part: _parsed(part, feature, options))
+    if feature.dtype.is_text and not pa.types.is_dictionary(column.type):
+        return checked(name, column, feature, lambda part: part.cast(pa.string()))
+    if feature.dtype is Dtypes.BOOL and not pa.types.is_boolean(column.type):
+        return checked(name, column, feature, _flags)
+    return checked(name, column, feature, lambda part: part.cast(feature.value_type()))
+
+
+def cast_table(table: pa.Table, features: Mapping[str, Feature], options: SourceOptions) -> pa.Table:
+    """The table with the columns cast that the options name; raises `BadCell`."""
+    for at, name in enumerate(table.column_names):
+        if name in options.casts and name in features and features[name].shape == (-1,):
+            table = table.set_column(at, name, cast(name, table.column(name), features[name], options))
+    return table
+
+
+def _parsed(column: Column, feature: Feature, options: SourceOptions) -> Column:
+    if options.nulls:
+        column = pc.if_else(pc.is_in(column, pa.array(options.nulls, column.type)), None, column)
+    if feature.dtype.is_text:
+        return column
+    column = pc.utf8_trim_whitespace(column.cast(pa.string()))
+    if feature.dtype is Dtypes.TIMESTAMP:
+        return times(column, options)
+    if feature.dtype is Dtypes.DATE:
+        return days(column, options)
+    if feature.dtype is Dtypes.BOOL:
+        return _words(column, options)
+    if options.decimal != ".":
+        column = pc.replace_substring(column, options.decimal, ".")
+    if feature.dtype.is_integer:
+        # By way of a decimal, which keeps all digits: "1.0" is 1, and "1.5" is refused.
+        return column.cast(pa.decimal128(38, 6)).cast(feature.value_type())
+    made = column.cast(feature.value_type())
+    if not feature.dtype.is_float:
+        return made
+    words = pc.match_substring_regex(column, r"^[+-]?inf(inity)?$", ignore_case=True)
+    if pc.any(pc.and_(pc.is_inf(made), pc.invert(words))).as_py():
+        raise ValueError("out of range")
+    return made
+
+
+def _words(column: Column, options: SourceOptions) -> Column:
+    true = pc.is_in(column, pa.array(true_words(options)))
+    false = pc.is_in(column, pa.array(false_words(options)))
+    if not pc.all(pc.or_(pc.or_(true, false), column.is_null())).as_py():
+        raise ValueError("no bool")
+    return pc.if_else(column.is_null(), None, true)
+
+
+def _flags(column: Column) -> Column:
+    made = column.cast(pa.bool_())
+    if not pc.all(pc.equal(made.cast(pa.int8()).cast(column.type), column)).as_py():
+        raise ValueError("neither 0 nor 1")
+    return made
