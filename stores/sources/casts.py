@@ -73,13 +73,13 @@ def _parsed(column: Column, feature: Feature, options: SourceOptions) -> Column:
 def _words(column: Column, options: SourceOptions) -> Column:
     true = pc.is_in(column, pa.array(true_words(options)))
     false = pc.is_in(column, pa.array(false_words(options)))
-    if not pc.all(pc.or_(pc.or_(true, false), column.is_null())).as_py():
+    if not pc.all(pc.or_(pc.or_(true, false), column.is_null()), min_count=0).as_py():
         raise ValueError("no bool")
     return pc.if_else(column.is_null(), None, true)
 
 
 def _flags(column: Column) -> Column:
     made = column.cast(pa.bool_())
-    if not pc.all(pc.equal(made.cast(pa.int8()).cast(column.type), column)).as_py():
+    if not pc.all(pc.equal(made.cast(pa.int8()).cast(column.type), column), min_count=0).as_py():
         raise ValueError("neither 0 nor 1")
     return made

@@ -18,18 +18,21 @@ _DATE = r"^\d{4}-\d\d-\d\d$"
 _ZONE = r"(Z|[+-]\d\d(:?\d\d)?)$"
 _BEYOND_MICROSECONDS = r"(\.\d{6})\d+"
 _MAX_SHOWN = 80
+# The years 1 to 9999, in microseconds since 1970.
+_FIRST, _LAST = -62_135_596_800_000_000, 253_402_300_799_999_999
 
 Column: TypeAlias = "pa.ChunkedArray[pa.Scalar[pa.DataType]]"
 
 
 class BadCell(Exception):
-    """A value, in row `at` of a piece, that its feature cannot hold; who knows the file says where that is."""
+    """A value, in row `at` of a piece, that its feature cannot hold; who knows the file says where that is, and shows
+    the value as the file writes it."""
 
-    def __init__(self, name: str, at: int, problem: str) -> None:
-        super().__init__(problem)
+    def __init__(self, name: str, at: int, value: Any, verdict: str) -> None:
+        super().__init__(f"{quoted(value)} {verdict}")
         self.name = name
         self.at = at
-        self.problem = problem
+        self.verdict = verdict
 
 
 def quoted(value: Any) -> str:
@@ -89,7 +92,7 @@ def checked(name: str, column: Column, feature: Feature, convert: Callable[[Colu
         return convert(column)
     except (pa.ArrowInvalid, ValueError):
         at = _first_bad(column, convert)
-        raise BadCell(name, at, f"{quoted(column[at].as_py())} is no {feature.dtype.value}") from None
+        raise BadCell(name, at, column[at].as_py(), f"is no {feature.dtype.value}") from None
 
 
 def _first_bad(column: Column, convert: Callable[[Column], Column]) -> int:
@@ -119,8 +122,18 @@ def _lists_of(leaf: pa.DataType, like: pa.DataType) -> pa.DataType:
 def times(column: Column, options: SourceOptions = PLAIN) -> Column:
     """ISO 8601 with "T" or a space, or the options' forms; in the options' zone, UTC, where a time names none, and
     midnight where there is only a date. Raises `ArrowInvalid` or `ValueError`."""
-    if options.dates:
-        return _formatted(column, options)
+    return _formatted(column, options) if options.dates else _in_calendar(_iso(column, options))
+
+
+def _in_calendar(column: Column) -> Column:
+    """The times themselves; raises `ValueError` for a year that no `datetime` has."""
+    found = pc.min_max(column.cast(pa.int64())).as_py()
+    if found["min"] is not None and not (found["min"] >= _FIRST and found["max"] <= _LAST):
+        raise ValueError("out of the calendar")
+    return column
+
+
+def _iso(column: Column, options: SourceOptions) -> Column:
     wanted = Dtypes.TIMESTAMP.to_arrow()
     try:
         return column.cast(wanted)

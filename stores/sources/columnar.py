@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _PAGES = 1 << 20
 # Of a file that is smaller, all cores together read no quicker than `pyarrow.dataset` is imported.
 _LARGE = 16 << 20
+# Arrow reads Spark's times in nanoseconds, in which the year 9999 ends up in 1816.
+_INT96 = "us"
 _FILE_MAGIC = b"ARROW1"
 
 
@@ -28,7 +30,7 @@ def read_parquet(
 ) -> Iterator[pa.Table]:
     """The catalog's columns; row groups that hold no row for `keep`, by their statistics, are left out."""
     # A column chunk is read piece by piece, not whole: a row group may be as large as the file.
-    with pq.ParquetFile(stream, pre_buffer=False, buffer_size=_PAGES) as file:
+    with pq.ParquetFile(stream, pre_buffer=False, buffer_size=_PAGES, coerce_int96_timestamp_unit=_INT96) as file:
         schema = file.schema_arrow
         names, groups = _wanted(schema, catalog), list(range(file.num_row_groups))
         if keep and groups:
@@ -43,7 +45,7 @@ def read_parquet(
 def load_parquet(path: Path, catalog: type[DataCatalog], keep: RowFilter | None = None) -> pa.Table:
     """All of what `read_parquet` gives, at once and by all cores."""
     if keep is None and path.stat().st_size < _LARGE:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(path, coerce_int96_timestamp_unit=_INT96) as file:
             return file.read(columns=_wanted(file.schema_arrow, catalog))
     fragment = _pruned(path, catalog, keep)
     return fragment.to_table(columns=_wanted(fragment.physical_schema, catalog))
@@ -62,9 +64,10 @@ def _fragment(source: Path | BinaryIO) -> ds.ParquetFileFragment:
     import pyarrow.dataset as ds
     from pyarrow.fs import LocalFileSystem
 
+    format = ds.ParquetFileFormat(coerce_int96_timestamp_unit=_INT96)
     if isinstance(source, Path):
-        return ds.ParquetFileFormat().make_fragment(str(source), filesystem=LocalFileSystem())
-    return ds.ParquetFileFormat().make_fragment(source)
+        return format.make_fragment(str(source), filesystem=LocalFileSystem())
+    return format.make_fragment(source)
 
 
 def _tells(schema: pa.Schema, catalog: type[DataCatalog], name: str, keep: RowFilter) -> bool:

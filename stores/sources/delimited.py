@@ -29,8 +29,8 @@ from jeyn.stores.sources.records import BLOCK, Block, blocks
 _MAX_HEADER = 1 << 20
 _INFINITE = re.compile(rb"\s*[+-]?inf(inity)?\s*", re.IGNORECASE)
 _WHOLE = re.compile(rb"[+-]?\d+")
-# Up to here every whole number is a float of its own.
-_EXACT = {Dtypes.FLOAT16: 2.0**11, Dtypes.FLOAT32: 2.0**24, Dtypes.FLOAT64: 2.0**53}
+# Up to here every whole number is a double of its own; who declares less than a double wants rounded ones.
+_EXACT = {Dtypes.FLOAT64: 2.0**53}
 _HEXADECIMAL = re.compile(rb"\s*0x", re.IGNORECASE)
 _CONVERSION = re.compile(r"In CSV column #(\d+): Row #(\d+): CSV conversion error to .*?: (.*)", re.DOTALL)
 _COUNT = re.compile(r"CSV parse error: Row #(\d+): Expected (\d+) columns, got (\d+)")
@@ -124,7 +124,8 @@ class _Piece:
         try:
             columns = {name: self._column(name, found.column(name), feature) for name, feature in self.features.items()}
         except BadCell as exc:
-            raise self._bad(exc.at, exc.problem, exc.name) from exc
+            shown = self._shown(self._texts(exc.name), exc.at)
+            raise self._bad(exc.at, f"{shown} {exc.verdict}", exc.name) from exc
         return pa.table(columns) if columns else found
 
     def _type(self, name: str, feature: Feature) -> pa.DataType:
@@ -141,22 +142,21 @@ class _Piece:
 
     def _check_range(self, name: str, column: Column, feature: Feature) -> None:
         """Arrow makes infinities of numbers that are too large, and rounds whole ones."""
-        large = pc.indices_nonzero(pc.greater_equal(pc.abs(column), _EXACT[feature.dtype]))
+        large = pc.indices_nonzero(pc.greater_equal(pc.abs(column), _EXACT.get(feature.dtype, math.inf)))
         if not len(large):
             return
         texts = self._texts(name)
         for at in large.to_pylist():
             text = texts[at].as_py().strip()
             if not _is_kept(text, column[at].as_py()):
-                problem = f"{self._shown(texts, at)} is out of the range of {feature.dtype.value}"
-                raise BadCell(name, at, problem)
+                raise BadCell(name, at, text, f"is out of the range of {feature.dtype.value}")
 
     def _check_digits(self, name: str, feature: Feature) -> None:
         """Arrow reads hexadecimal digits as bits: 0xFF would be -1."""
         texts = self._texts(name)
         for at, text in enumerate(texts.to_pylist()):
             if text is not None and _HEXADECIMAL.match(text):
-                raise BadCell(name, at, f"{self._shown(texts, at)} is no {feature.dtype.value}")
+                raise BadCell(name, at, text, f"is no {feature.dtype.value}")
 
     def _texts(self, name: str) -> Column:
         return self._parsed({name: pa.binary()}).column(name)

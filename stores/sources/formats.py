@@ -143,7 +143,7 @@ class _File:
             try:
                 table = cast_table(table, self.catalog.features, self.options)
             except BadCell as exc:
-                problem = f'column "{exc.name}" in row {row + exc.at}: {exc.problem}'
+                problem = f'column "{exc.name}" in row {row + exc.at}: {exc}'
                 raise DataInvalid(problem, hint="correct the value, or the catalog") from exc
         table = with_partitions(table, self.catalog, self.folders, self.options)
         table = self.catalog.conform(table, first_row=row)

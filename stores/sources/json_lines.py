@@ -93,7 +93,7 @@ class _Piece:
         try:
             columns = {name: self._column(name, table.column(name), feature) for name, feature in kept.items()}
         except BadCell as exc:
-            raise self._bad(exc.at, exc.problem, exc.name) from exc
+            raise self._bad(exc.at, f"{self._value(exc.at, exc.name)} {exc.verdict}", exc.name) from exc
         return pa.table(columns) if columns else pa.table({"": pa.nulls(table.num_rows)})
 
     def _types(self) -> dict[str, pa.DataType]:
@@ -115,7 +115,7 @@ class _Piece:
         said = set(infinite(_read(self.lines, {name: parsed_type(wide)}).column(name)))
         for at in found:
             if at not in said:
-                raise BadCell(name, at, f"{self._value(at, name)} is out of the range of {feature.dtype.value}")
+                raise BadCell(name, at, column[at].as_py(), f"is out of the range of {feature.dtype.value}")
 
     def _texts(self, name: str) -> Column:
         """What each line has under a key, as text, whatever its type."""

@@ -24,13 +24,13 @@ def partitions(path: str) -> dict[str, str | None]:
 
 
 def in_file(catalog: type[DataCatalog], values: Mapping[str, str | None]) -> type[DataCatalog]:
-    """The catalog with the features optional that need not be in the file, as its folders tell them."""
+    """The catalog with the features optional, not null, that need not be in the file, as its folders tell them."""
     told = [name for name in values if name in catalog.features and catalog.features[name].shape == (-1,)]
     if not told:
         return catalog
     described = catalog.to_json()
     for name in told:
-        described["features"][name]["optional"] = True
+        described["features"][name] |= {"optional": True, "nullable": False}
     return DataCatalog.from_json(described)
 
 
@@ -52,4 +52,4 @@ def _typed(name: str, value: str | None, feature: Feature, options: SourceOption
     try:
         return cast(name, text, feature, options)[0]
     except BadCell as exc:
-        raise DataInvalid(f'folder "{name}={value}": {exc.problem}', hint="correct the folder, or the catalog") from exc
+        raise DataInvalid(f'folder "{name}={value}": {exc}', hint="correct the folder, or the catalog") from exc

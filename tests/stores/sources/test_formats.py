@@ -373,3 +373,21 @@ def test_300_mb_of_parquet_are_read_in_bounded_memory(group: int, tmp_path: Path
     read_rows, growth_mb = map(int, told.stdout.split())
     assert read_rows == rows
     assert growth_mb < 128, f"RSS grew by {growth_mb} MB"
+
+
+@pytest.mark.parametrize("day", ["9999-12-31", "0001-01-01", "1677-09-21", "2262-04-12", "2024-01-02T03:04:05.000006"])
+def test_times_as_spark_writes_them(day: str, tmp_path: Path) -> None:
+    import pyarrow.compute as pc
+
+    from jeyn.sdk.datasets.selection import RowFilter
+    from jeyn.stores.sources.formats import read_table
+
+    moment = datetime.fromisoformat(day).replace(tzinfo=UTC)
+    path = tmp_path / "a.parquet"
+    written = pa.table({"t": pa.array([moment, datetime(2000, 1, 1, tzinfo=UTC)], pa.timestamp("us", "UTC"))})
+    pq.write_table(written, path, use_deprecated_int96_timestamps=True)
+    assert pq.ParquetFile(path).schema.column(0).physical_type == "INT96"
+    late = RowFilter.of(pc.field("t") == moment, Times, "")
+    for found in (read("a.parquet", path, Times), read_table("a.parquet", path, Times)):
+        assert found["t"][0].as_py() == moment
+    assert [row["t"] for row in read_table("a.parquet", path, Times, late).to_pylist()] == [moment]
