@@ -49,6 +49,15 @@ def key_of(code: FunctionCode, inputs: Mapping[str, Input]) -> Key:
     return Key(sha256_of(canonical(covered)), components)
 
 
+def with_values(components: Mapping[str, Any], function: str, values: Mapping[str, str]) -> Key:
+    """The key of what ran with other module-level values than its plan had; `values` are parts of its code."""
+    from jeyn.workflows.code.digest import code_of_parts
+
+    code = code_of_parts(function, {**components["code"], **values}, components["environment"])
+    covered = {"key": KEY_VERSION, "code": code.digest, "environment": code.environment, "inputs": components["inputs"]}
+    return Key(sha256_of(canonical(covered)), {**components, "code": code.parts})
+
+
 def look_up(workspace: Workspace, function: str, key: Key, *, explain: bool = True) -> Found:
     """Outputs that were made with this key, whose observations all hold, and whose payloads are there.
 

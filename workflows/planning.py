@@ -19,6 +19,7 @@ from jeyn.workflows.checks import check_offline, check_plan
 from jeyn.workflows.code.digest import function_code
 from jeyn.workflows.code.local import is_local
 from jeyn.workflows.code.notebook import notebook_module, running_cells
+from jeyn.workflows.code.values import without_changing
 from jeyn.workflows.failure import install_hint
 from jeyn.workflows.load import module_of_main
 from jeyn.workflows.traceback import NOTEBOOK, place_of, user_traceback
@@ -202,7 +203,10 @@ def _refuse_other_code(plan: Plan, code: Mapping[str, FunctionCode]) -> None:
         now = code.get(reference)
         if now is None or now.digest == before.digest:
             continue
-        names = sorted(name for name in {**before.parts, **now.parts} if before.parts.get(name) != now.parts.get(name))
+        was, is_ = without_changing(before.parts), without_changing(now.parts)
+        names = sorted(name for name in {**was, **is_} if was.get(name) != is_.get(name))
+        if not names:
+            continue
         raise CodeChanged(
             f'the plan was made with other code: "{", ".join(names)}" changed since',
             hint="start a new run of the pipeline; what did not change comes from the cache",

@@ -46,6 +46,7 @@ from jeyn.workflows.spool import FLUSH_SECONDS, Spool, spool_path
 
 if TYPE_CHECKING:
     from jeyn.workflows.code.unchanged import Unchanged
+    from jeyn.workflows.code.values import HeldValues
 
 RENEW_SECONDS = 600.0  # a lease lasts an hour
 
@@ -113,6 +114,7 @@ def _succeed(
     function = find_function(job.function)
     if code is not None:
         code.check(job.function)
+    values = _held(job, function, code.root if code is not None else attempt.outside.settings.root)
     arguments = {name: load_input(attempt, wire) for name, wire in job.inputs.items()}
     if job.offered:
         wanted = inspect.signature(function).parameters
@@ -120,6 +122,9 @@ def _succeed(
     _seed(job.seed)
     with use_workspace(attempt):
         returned = function(**arguments)
+    if values is not None:
+        values.look()
+        values.say()
     refuse_secrets(returned, arguments)
     inputs = list(dict.fromkeys(id for _, _, id in job.input_ids))
     kept = save_outputs(attempt, returned, job.outputs, job.key, inputs)
@@ -132,7 +137,7 @@ def _succeed(
         attempt.finish(
             [(name, 0, each.produced.id) for name, each in kept.items()],
             inputs=[(name, position, id) for name, position, id in job.input_ids],
-            cache=CacheKey(job.key[7:], job.components) if job.cache else None,
+            cache=_cache_key(job, function, values.others if values else {}) if job.cache else None,
             log=heart.spool.take(last=True) if heart.spool else "",
         )
     return {
@@ -140,6 +145,28 @@ def _succeed(
         "shown": {name: each.text or shown(attempt.outside, each.produced.id) for name, each in kept.items()},
         "effects": effects,
     }
+
+
+def _held(job: Job, function: Callable[..., Any], root: Path) -> HeldValues | None:
+    """The module-level values that its key counts, looked at; None where there are none."""
+    parts = job.components.get("code", {})
+    if not any(part.startswith("value of ") for part in parts):
+        return None
+    from jeyn.workflows.code.values import HeldValues
+
+    values = HeldValues(parts, function, root)
+    values.look()
+    return values
+
+
+def _cache_key(job: Job, function: Callable[..., Any], others: Mapping[str, str]) -> CacheKey:
+    """The key of what has run, which is not the plan's where module-level values are others here (SEMANTICS 36)."""
+    if not others:
+        return CacheKey(job.key[7:], job.components)
+    from jeyn.workflows.cache import with_values
+
+    key = with_values(job.components, inspect.unwrap(function).__qualname__, others)
+    return CacheKey(key.digest[7:], key.components)
 
 
 @contextmanager

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+import re
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 
@@ -10,15 +13,20 @@ from jeyn.sdk.canonical import sha256_of
 from jeyn.workflows.code.statements import Import, Statement, Statements
 
 _EMPTY = Statements((), True, frozenset())
+_READS_DOCS = re.compile(rb"__doc__|\bgetdoc\b|\bdocopt\b|\bpydoc\b|\bdoctest\b|\bFire\b")
+_READS_SOURCE = re.compile(rb"\b(getsource|getsourcelines|getcomments|findsource)\b")
 _READ: dict[Path, tuple[tuple[int, int], SourceFile]] = {}
 
 
 class SourceFile:
-    """The normalised code of one module. Text that is no Python counts by its bytes."""
+    """The normalised code of one module. Text that is no Python counts by its bytes.
+
+    Layout and comments never count in a digest, docstrings where `docs` says so.
+    """
 
     def __init__(self, text: bytes) -> None:
         self.text = text
-        self._digests: dict[str, str] = {}
+        self._digests: dict[tuple[str, bool], str] = {}
 
     @cached_property
     def statements(self) -> Statements:
@@ -28,10 +36,25 @@ class SourceFile:
             return _EMPTY
 
     @cached_property
+    def reads_docs(self) -> bool:
+        """Whether it may ask a function or module for its docstring."""
+        return _READS_DOCS.search(self.text) is not None
+
+    @cached_property
+    def reads_source(self) -> bool:
+        """Whether it may ask for the text of a function, comments and all."""
+        return _READS_SOURCE.search(self.text) is not None
+
+    @property
     def digest(self) -> str:
-        """Over all of it, without layout, comments and docstrings."""
+        """Over all of it without docstrings."""
+        return self.whole_digest(docs=False)
+
+    def whole_digest(self, *, docs: bool) -> str:
         body = self.statements.body
-        return sha256_of("\n".join(each.text for each in body).encode() if body else self.text)
+        if not body:
+            return sha256_of(self.text)
+        return _digest(body, docs=docs, also=self.statements.doc)
 
     @cached_property
     def imports(self) -> tuple[Import, ...]:
@@ -44,12 +67,17 @@ class SourceFile:
             return []
         return found
 
-    def name_digest(self, name: str) -> str:
+    def name_digest(self, name: str, *, docs: bool = False) -> str:
         """Over the statements that make a name what it is; of an import only that name counts."""
-        if name not in self._digests:
-            found = [_imported(each, name) or each.text for each in self.touching(name)]
-            self._digests[name] = sha256_of("\n".join(found).encode())
-        return self._digests[name]
+        key = name, docs
+        if key not in self._digests:
+            found = [_imported(each, name) or _text(each, docs) for each in self.touching(name)]
+            self._digests[key] = sha256_of("\n".join(found).encode())
+        return self._digests[key]
+
+    def effects_digest(self, *, docs: bool = False) -> str:
+        """Over the statements that do more than define something, in order."""
+        return _digest(self.statements.effects, docs=docs, also=self.statements.doc)
 
 
 def read_source(path: Path) -> SourceFile:
@@ -72,16 +100,21 @@ def imports_for(statement: Statement, name: str) -> tuple[Import, ...]:
     return statement.imports
 
 
+def _digest(statements: Iterable[Statement], *, docs: bool, also: str) -> str:
+    texts = [_text(each, docs) for each in statements]
+    return sha256_of("\n".join([*texts, also] if docs and also else texts).encode())
+
+
+def _text(statement: Statement, docs: bool) -> str:
+    return "\n".join([statement.text, *statement.docs]) if docs else statement.text
+
+
 def _imported(statement: Statement, name: str) -> str:
     """One name of an import statement as text, "" for another statement."""
-    import ast
-
     if not isinstance(statement.node, ast.Import | ast.ImportFrom):
         return ""
     return repr([tuple(each) for each in statement.imports if each.alias == name])
 
 
 def _is_value(statement: Statement) -> bool:
-    import ast
-
     return isinstance(statement.node, ast.Assign | ast.AnnAssign)

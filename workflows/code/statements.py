@@ -12,13 +12,20 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
+from jeyn.workflows.code.harmless import Harmless
+from jeyn.workflows.code.known import READ_NO_DOCSTRING
+
 _COMPREHENSIONS = ("listcomp", "setcomp", "dictcomp", "genexpr")
 _COMPOUND = (ast.If, ast.For, ast.While, ast.Try, ast.TryStar, ast.With, ast.Match, ast.AugAssign, ast.Delete, ast.Expr)
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _GROWING = ("add", "append", "extend", "insert", "register", "setdefault", "update")
 _SHRINKING = ("clear", "discard", "pop", "popitem", "remove", "reverse", "sort")
 _MUTATORS = frozenset([*_GROWING, *_SHRINKING])
+_BY_NAME = frozenset(["import_module", "__import__", "run_module", "reload", "import_from_string", "find_spec"])
 _DYNAMIC = frozenset(["exec", "eval", "globals", "vars", "__import__"])
+
+
+EVERY = "**"  # as the name of an import: any module of the package, which one is known when it runs
 
 
 class Import(NamedTuple):
@@ -38,9 +45,10 @@ class Symbols(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Statement:
-    """One top-level statement, normalised."""
+    """One top-level statement, normalised; `docs` are the docstrings that were in it."""
 
     node: ast.stmt
+    docs: tuple[str, ...] = ()
 
     @cached_property
     def symbols(self) -> Symbols:
@@ -71,8 +79,14 @@ class Statement:
 
     @cached_property
     def imports(self) -> tuple[Import, ...]:
-        """Every import in it, also inside functions."""
+        """Every import in it, also inside functions and by a name that is written out."""
         return tuple(each for node in ast.walk(self.node) for each in _imports(node))
+
+    @cached_property
+    def files(self) -> tuple[str, ...]:
+        """Texts that end like the name of a Python file: what `run_path` or `exec` may be given."""
+        texts = (each.value for each in ast.walk(self.node) if isinstance(each, ast.Constant))
+        return tuple(each for each in texts if isinstance(each, str) and each.endswith(".py") and "\n" not in each)
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,14 +96,18 @@ class Statements:
     body: tuple[Statement, ...]
     unclear: bool
     mutated: frozenset[str]  # globals that functions change
+    doc: str = ""
 
     @classmethod
     def read(cls, source: str | bytes) -> Statements:
         """Raises `SyntaxError`."""
         tree = ast.parse(source)
-        body = [_normalised(node, _jeyn_names(tree)) for node in _flat(tree.body) if not _is_docstring(node)]
+        names = _jeyn_names(tree)
+        statements = [_normalised(node, names) for node in _flat(tree.body) if not _is_docstring(node)]
+        body = [each.node for each in statements]
         nodes = [node for statement in body for node in ast.walk(statement)]
-        return cls(tuple(map(Statement, body)), any(map(_is_unclear, nodes)), frozenset(_mutated(body)))
+        doc = ast.get_docstring(tree, clean=False) or ""
+        return cls(tuple(statements), any(map(_is_unclear, nodes)), frozenset(_mutated(body)), doc)
 
     @cached_property
     def touching(self) -> dict[str, list[Statement]]:
@@ -99,6 +117,23 @@ class Statements:
             for name in statement.touches:
                 found.setdefault(name, []).append(statement)
         return found
+
+    @cached_property
+    def effects(self) -> tuple[Statement, ...]:
+        """Those that do more than define something: what importing the module does to others (SEMANTICS 36)."""
+        harmless = Harmless([each.node for each in self.body])
+        return tuple(each for each in self.body if not harmless.statement(each.node))
+
+    @cached_property
+    def imports_at_once(self) -> tuple[Import, ...]:
+        """The imports that importing the module runs: those in no function."""
+        nodes = (node for each in self.body for node in _at_once(each.node))
+        return tuple(each for node in nodes if isinstance(node, ast.Import | ast.ImportFrom) for each in _imports(node))
+
+    @cached_property
+    def used(self) -> frozenset[str]:
+        """Every name that some statement reads."""
+        return frozenset().union(*(each.uses for each in self.body))
 
 
 def _symbols(node: ast.stmt) -> Symbols:
@@ -141,20 +176,62 @@ def _quoted_names(node: ast.stmt) -> set[str]:
 def _flat(body: list[ast.stmt]) -> Iterator[ast.stmt]:
     """The statements that importing runs; those under `if TYPE_CHECKING:` stand for themselves."""
     for node in body:
-        if isinstance(node, ast.If) and not node.orelse and "TYPE_CHECKING" in ast.unparse(node.test):
-            yield from _flat(node.body)
-        elif not (isinstance(node, ast.If) and ast.unparse(node.test) == "__name__ == '__main__'"):
+        if not isinstance(node, ast.If):
             yield node
+        elif not node.orelse and "TYPE_CHECKING" in ast.unparse(node.test):
+            yield from _flat(node.body)
+        elif (is_main := _is_main(node.test)) is None:
+            yield node
+        else:  # a module that a worker imports is never the main one
+            yield from _flat(node.orelse if is_main else node.body)
 
 
-def _normalised(node: ast.stmt, jeyn_names: frozenset[str]) -> ast.stmt:
+def _is_main(test: ast.expr) -> bool | None:
+    """Whether a condition holds only, or only not, in the file that is started; None for any other."""
+    match test:
+        case ast.UnaryOp(op=ast.Not(), operand=inner):
+            found = _is_main(inner)
+            return None if found is None else not found
+        case ast.BoolOp(op=ast.And(), values=values) if any(_is_main(each) for each in values):
+            return True
+        case ast.Compare(left=left, ops=[ast.Eq() | ast.NotEq() as sign], comparators=[right]):
+            if {ast.unparse(left), ast.unparse(right)} == {"__name__", "'__main__'"}:
+                return isinstance(sign, ast.Eq)
+    return None
+
+
+def _normalised(node: ast.stmt, jeyn_names: frozenset[str]) -> Statement:
+    docs: list[str] = []
     for each in ast.walk(node):
         if isinstance(each, (*_FUNCTIONS, ast.ClassDef)):
-            body = [inner for at, inner in enumerate(each.body) if at or not _is_docstring(inner)]
-            each.body = body or [ast.Pass()]
             # Options such as retries are no code (SEMANTICS 18).
             each.decorator_list = [mark for mark in each.decorator_list if _root(mark) not in jeyn_names]
-    return node
+            if each.body and _is_docstring(each.body[0]):
+                docs.append(f"{each.name}: {ast.unparse(each.body[0])}")
+                if not _shows_docstring(each, jeyn_names):
+                    each.body = each.body[1:] or [ast.Pass()]
+    return Statement(node, tuple(docs))
+
+
+def _shows_docstring(node: ast.stmt, jeyn_names: frozenset[str]) -> bool:
+    """Whether a library is given it that may read its docstring: a schema, a command line, a prompt."""
+    assert isinstance(node, (*_FUNCTIONS, ast.ClassDef))  # noqa: S101 - what has a body and decorators
+    if any(_last(mark) not in READ_NO_DOCSTRING for mark in node.decorator_list):
+        return True
+    if not isinstance(node, ast.ClassDef):
+        return False
+    return not all(_root(base) in jeyn_names or _is_known_base(_last(base)) for base in node.bases)
+
+
+def _is_known_base(name: str) -> bool:
+    return name in READ_NO_DOCSTRING or name.endswith(("Error", "Exception", "Warning"))
+
+
+def _last(node: ast.expr) -> str:
+    """The name that `a.b.c(…)` or `c[…]` ends with."""
+    while isinstance(node, ast.Call | ast.Subscript):
+        node = node.func if isinstance(node, ast.Call) else node.value
+    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
 
 
 def _is_docstring(node: ast.stmt) -> bool:
@@ -164,7 +241,7 @@ def _is_docstring(node: ast.stmt) -> bool:
 def _jeyn_names(tree: ast.Module) -> frozenset[str]:
     """What `operation`, `pipeline` and `jeyn` are called here."""
     found = [each for node in ast.walk(tree) for each in _imports(node)]
-    return frozenset(each.alias for each in found if each.module.partition(".")[0] == "jeyn")
+    return frozenset(each.alias for each in found if each.alias and each.module.partition(".")[0] == "jeyn")
 
 
 def _imports(node: ast.AST) -> Iterator[Import]:
@@ -174,13 +251,40 @@ def _imports(node: ast.AST) -> Iterator[Import]:
     elif isinstance(node, ast.ImportFrom):
         for each in node.names:
             yield Import(node.module or "", each.name, node.level, each.asname or each.name)
+    elif isinstance(node, ast.Call) and _last(node.func) in _BY_NAME and node.args:
+        package = [*node.args[1:2], *(each.value for each in node.keywords if each.arg == "package")]
+        yield from _named_import(node.args[0], package[0] if package else None)
+
+
+def _at_once(node: ast.AST) -> Iterator[ast.AST]:
+    yield node
+    if not isinstance(node, (*_FUNCTIONS, ast.Lambda)):
+        for each in ast.iter_child_nodes(node):
+            yield from _at_once(each)
+
+
+def _named_import(name: ast.expr, package: ast.expr | None) -> Iterator[Import]:
+    """`import_module("a.b")`; of `f"plugins.{name}"` all that its package holds."""
+    if isinstance(name, ast.Constant) and isinstance(name.value, str):
+        module = name.value.lstrip(".")
+        level = len(name.value) - len(module)
+        if level and isinstance(package, ast.Constant) and isinstance(package.value, str):
+            parents = package.value.split(".")
+            module, level = ".".join([*parents[: len(parents) - level + 1], module]), 0
+        yield Import(module, None, level, "")
+    elif isinstance(name, ast.JoinedStr) and name.values and isinstance(name.values[0], ast.Constant):
+        prefix, dot, _ = str(name.values[0].value).rpartition(".")
+        if dot:
+            module = prefix.lstrip(".")
+            yield Import(module, EVERY, len(prefix) - len(module) + (not module), "")
 
 
 def _is_unclear(node: ast.AST) -> bool:
     if isinstance(node, ast.ImportFrom):
         return any(each.name == "*" for each in node.names)
     if isinstance(node, ast.Attribute):
-        return node.attr == "modules" and isinstance(node.value, ast.Name) and node.value.id == "sys"
+        is_modules = node.attr == "modules" and isinstance(node.value, ast.Name) and node.value.id == "sys"
+        return is_modules or node.attr == "__subclasses__"
     return isinstance(node, ast.Name) and node.id in _DYNAMIC
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from jeyn.errors import CodeChanged, JeynError
 from jeyn.workflows.code.digest import function_code
+from jeyn.workflows.code.values import without_values
 
 
 class Unchanged:
@@ -17,7 +18,7 @@ class Unchanged:
     """
 
     def __init__(self, parts: Mapping[str, Mapping[str, str]], root: Path) -> None:
-        self._parts, self._root = parts, root
+        self._parts, self.root = parts, root
         self._seen: set[str] = set()
         self._changed: dict[str, list[str]] = {}
 
@@ -40,9 +41,9 @@ class Unchanged:
         found = getattr(sys.modules.get(module), qualname, None)
         if found is None:
             return [reference]
-        before = self._parts[reference]
+        before = without_values(self._parts[reference])
         try:
-            now = function_code(found, root=self._root, uses=getattr(found, "uses", ())).parts
+            now = function_code(found, root=self.root, uses=getattr(found, "uses", ()), values=False).parts
         except JeynError:
             return [reference]
         return sorted(name for name in {**before, **now} if before.get(name) != now.get(name))

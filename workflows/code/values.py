@@ -1,0 +1,320 @@
+"""What module-level names are worth after import, where plain data can hold it, as digests (SEMANTICS 36).
+
+Equal values have equal digests in every process and on every machine: sets are sorted, a path below the project is
+taken from its root. What is no data in a value, such as a function or an open file, counts by its name or type.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import collections
+import dataclasses
+import datetime
+import decimal
+import enum
+import fractions
+import hashlib
+import os
+import re
+import struct
+import sys
+import types
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any
+
+from jeyn.workflows.code.known import MAKERS
+
+if TYPE_CHECKING:
+    from jeyn.workflows.code.statements import Statement
+
+PREFIX = "value of "
+CHANGING = " (new at each import)"
+LARGEST = 64 * 2**20  # bytes of one value; what is larger counts by its type and length
+MOST = 200_000  # objects in one value
+_SIMPLE = (bool, int, float, complex, str, bytes, bytearray, type(None))
+_EXACT = (decimal.Decimal, fractions.Fraction, uuid.UUID, datetime.date, datetime.time, datetime.timedelta, range)
+_CHANGES = re.compile(
+    r"\b(time|time_ns|now|today|utcnow|uuid1|uuid4|random|randint|choice|secrets|token_hex|urandom|getpid|mkdtemp|mkstemp"
+    r"|NamedTemporaryFile|TemporaryDirectory|gettempdir|perf_counter|monotonic|default_rng)\b"
+)
+
+
+def names_with_values(
+    touching: Mapping[str, list[Statement]], names: Iterable[str], imported: frozenset[str]
+) -> list[str]:
+    """Those of the names whose value the text alone does not tell."""
+    return sorted(name for name in names if not all(_is_evident(each, imported) for each in touching.get(name, ())))
+
+
+def part_name(label: str, name: str, touching: Mapping[str, list[Statement]]) -> str:
+    """The part of a function's code that a value is; one that reads a clock or a random number says so."""
+    makers = touching[name]
+    called = [each for maker in makers for used in maker.uses for each in touching.get(used, ())]
+    changes = any(_CHANGES.search(ast.unparse(each.node)) for each in [*makers, *called])
+    return f"{PREFIX}{label}:{name}{CHANGING if changes else ''}"
+
+
+def without_values(parts: Mapping[str, str]) -> dict[str, str]:
+    """The parts that the text of files gives, which are the same in every process."""
+    return {name: digest for name, digest in parts.items() if not name.startswith(PREFIX)}
+
+
+def without_changing(parts: Mapping[str, str]) -> dict[str, str]:
+    """The parts without the values that no two processes share."""
+    return {name: digest for name, digest in parts.items() if not name.endswith(CHANGING)}
+
+
+class HeldValues:
+    """What the values that a plan counted are in this process, where they are `others`: part -> digest."""
+
+    def __init__(self, parts: Mapping[str, str], function: Callable[..., Any], root: Path) -> None:
+        self._waiting = {part: digest for part, digest in parts.items() if part.startswith(PREFIX)}
+        self._function, self._root = function, root
+        self.others: dict[str, str] = {}
+
+    def look(self) -> None:
+        """Look at each value once: those of modules that are imported late, the next time."""
+        for part, digest in list(self._waiting.items()):
+            label, _, name = part.removeprefix(PREFIX).removesuffix(CHANGING).rpartition(":")
+            space = _namespace(label, self._function)
+            if space:
+                del self._waiting[part]
+                now = value_digest(space.get(name), self._root) or ""
+                if now != digest:
+                    self.others[part] = now
+
+    def say(self) -> None:
+        """Tell the log which values are others here, but for those that always are."""
+        names = [part.removeprefix(PREFIX) for part in self.others if not part.endswith(CHANGING)]
+        if names:
+            print(
+                f"{', '.join(names)}: another value here than where the plan was made, so the cache keeps this result"
+                " for that value alone",
+                file=sys.stderr,
+            )
+
+
+def value_digest(value: Any, root: Path) -> str | None:
+    """The digest of a value, None for one that is no data at all: a module, a logger.
+
+    A function is worth its default values, a class the data that it holds itself.
+    """
+    value = _held(value)
+    if not _is_data(value):
+        return None
+    walk = _Walk(root)
+    try:
+        walk.add(value, ())
+    except _TooLarge:
+        length = len(value) if hasattr(value, "__len__") else 0
+        return f"sha256:{hashlib.sha256(f'large {type(value).__qualname__} {length}'.encode()).hexdigest()}"
+    except Exception:  # a class of the user's own may answer anything
+        return None
+    return f"sha256:{walk.hash.hexdigest()}"
+
+
+def _held(value: Any) -> Any:
+    if _of(value, "jeyn"):  # an operation
+        value = getattr(value, "function", value)
+    if isinstance(value, types.FunctionType):
+        return [value.__defaults__, value.__kwdefaults__] if value.__defaults__ or value.__kwdefaults__ else value
+    if isinstance(value, type):
+        own = {name: each for name, each in vars(value).items() if not name.startswith("__")}
+        return {name: each for name, each in own.items() if _is_data(each)} or value
+    return value
+
+
+class _TooLarge(Exception):
+    pass
+
+
+class _Walk:
+    def __init__(self, root: Path) -> None:
+        self.hash = hashlib.sha256()
+        self.root = str(root)
+        self.objects = self.bytes = 0
+
+    def add(self, value: Any, above: tuple[int, ...]) -> None:
+        self.objects += 1
+        if self.objects > MOST or len(above) > 100:
+            raise _TooLarge
+        kind = type(value)
+        if id(value) in above:
+            return self.say("again", str(len(above) - above.index(id(value))).encode())
+        above = (*above, id(value))
+        if isinstance(value, enum.Enum):
+            return self.say(f"enum {kind.__qualname__}", value.name.encode())
+        if isinstance(value, _SIMPLE):
+            return self.simple(value)
+        if isinstance(value, PurePath):
+            return self.say("path", self.placed(str(value)).encode())
+        if isinstance(value, _EXACT):
+            return self.say(kind.__name__, repr(value).encode())
+        if isinstance(value, re.Pattern):
+            return self.many("pattern", [value.pattern, value.flags], above)
+        if isinstance(value, Mapping):
+            return self.many(f"map {kind.__qualname__}", [each for pair in value.items() for each in pair], above)
+        if isinstance(value, set | frozenset):
+            return self.many("set", sorted(self.inner(each, above) for each in value), above)
+        if isinstance(value, list | tuple | collections.deque):
+            return self.many(kind.__qualname__, list(value), above)
+        if self.table(value, above):
+            return None
+        if not _is_data(value):
+            return self.say("named", _named(value).encode())
+        return self.many(f"object {kind.__module__}.{kind.__qualname__}", [_state(value)], above)
+
+    def simple(self, value: Any) -> None:
+        kind = next(each for each in _SIMPLE if isinstance(value, each)).__name__
+        if isinstance(value, str):
+            return self.say(kind, self.placed(value).encode("utf-8", "surrogatepass"))
+        if isinstance(value, bytes | bytearray):
+            return self.say(kind, bytes(value))
+        if isinstance(value, complex):
+            return self.say(kind, struct.pack("<dd", value.real, value.imag))
+        if isinstance(value, float):
+            return self.say(kind, struct.pack("<d", value))
+        return self.say(kind, (hex(value) if isinstance(value, int) else "").encode())
+
+    def table(self, value: Any, above: tuple[int, ...]) -> bool:
+        """Arrays and frames by what they hold, where their library is loaded already."""
+        top = type(value).__module__.partition(".")[0]
+        if top == "numpy" and hasattr(value, "dtype"):
+            if value.dtype.hasobject:
+                self.many("array", [list(value.shape), value.tolist()], above)
+            else:
+                self.say(f"array {value.dtype.str} {value.dtype} {getattr(value, 'shape', ())}", value.tobytes())
+        elif top == "pandas" and hasattr(value, "columns"):
+            columns = [value.iloc[:, at] for at in range(len(value.columns))]
+            self.many("frame", [list(value.columns), value.index.to_numpy(), *columns], above)
+        elif top == "pandas" and hasattr(value, "to_numpy") and hasattr(value, "__len__"):
+            index = value.index.to_numpy() if hasattr(value, "index") else None
+            self.many("series", [value.name, str(value.dtype), index, value.to_numpy()], above)
+        elif top == "pandas":
+            self.say(type(value).__name__, repr(value).encode())
+        elif top in ("pyarrow", "polars") and hasattr(value, "to_pydict"):
+            self.many(type(value).__name__, [str(value.schema), value.to_pydict()], above)
+        elif top == "polars" and hasattr(value, "to_dict"):
+            self.many(type(value).__name__, [str(value.schema), value.to_dict(as_series=False)], above)
+        elif top == "torch" and hasattr(value, "detach"):
+            self.many("tensor", [value.detach().cpu().numpy()], above)
+        else:
+            return False
+        return True
+
+    def many(self, kind: str, values: list[Any], above: tuple[int, ...]) -> None:
+        self.say(kind, str(len(values)).encode())
+        for each in values:
+            self.add(each, above)
+
+    def inner(self, value: Any, above: tuple[int, ...]) -> str:
+        walk = _Walk(Path(self.root))
+        walk.add(value, above)
+        self.objects += walk.objects
+        return walk.hash.hexdigest()
+
+    def say(self, kind: str, data: bytes) -> None:
+        self.bytes += len(data)
+        if self.bytes > LARGEST:
+            raise _TooLarge
+        self.hash.update(f"{kind} {len(data)}\n".encode() + data)
+
+    def placed(self, text: str) -> str:
+        """A place below the project, from its root: the project may lie elsewhere."""
+        is_below = text == self.root or text.startswith(self.root + "/")
+        return f"<project>{text[len(self.root) :]}" if is_below else text
+
+
+def _is_data(value: Any) -> bool:
+    if isinstance(value, (*_SIMPLE, *_EXACT, PurePath, enum.Enum, re.Pattern)):
+        return True
+    kind = type(value)
+    if isinstance(value, Mapping | set | frozenset | list | tuple):
+        return value is not os.environ
+    if isinstance(value, type | types.ModuleType | types.FunctionType | types.MethodType):
+        return False
+    if _of(value, "numpy", "pandas", "pyarrow", "polars", "torch"):
+        return any(hasattr(value, each) for each in ("dtype", "to_numpy", "to_pydict", "to_dict"))
+    if isinstance(value, types.SimpleNamespace | argparse.Namespace | collections.deque):
+        return True
+    if dataclasses.is_dataclass(kind) or hasattr(kind, "__attrs_attrs__") or hasattr(kind, "model_dump"):
+        return not _of(value, "jeyn")
+    return _is_own(kind) and _state(value) is not None
+
+
+def _of(value: Any, *libraries: str) -> bool:
+    return type(value).__module__.partition(".")[0] in libraries
+
+
+def _is_own(kind: type) -> bool:
+    """Whether a class is of the user's own code: what a library's object holds is its own business."""
+    top = kind.__module__.partition(".")[0]
+    file = getattr(sys.modules.get(kind.__module__), "__file__", None)
+    if top in ("builtins", "jeyn") or top in sys.stdlib_module_names:
+        return kind.__module__ == "__main__"
+    return file is None or not any(each in Path(file).parts for each in ("site-packages", "dist-packages"))
+
+
+def _state(value: Any) -> Any:
+    """The fields of an object, None for one that holds them elsewhere."""
+    if hasattr(type(value), "model_dump"):  # pydantic
+        return value.model_dump()
+    slots = [name for kind in type(value).__mro__ for name in _slots(kind)]
+    fields = {name: getattr(value, name) for name in slots if hasattr(value, name)}
+    own = getattr(value, "__dict__", None)
+    return {**fields, **own} if isinstance(own, dict) else fields if slots else None
+
+
+def _slots(kind: type) -> tuple[str, ...]:
+    found = vars(kind).get("__slots__", ())
+    return (found,) if isinstance(found, str) else tuple(each for each in found if not each.startswith("__"))
+
+
+def _named(value: Any) -> str:
+    kind = value if hasattr(value, "__qualname__") else type(value)
+    return f"{getattr(kind, '__module__', '')}.{getattr(kind, '__qualname__', '')}"
+
+
+def _is_evident(statement: Statement, imported: frozenset[str]) -> bool:
+    """Whether its text, and that of what it uses, says all about what it binds."""
+    return _says_all(statement.node, imported)
+
+
+def _says_all(node: ast.AST, imported: frozenset[str]) -> bool:
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        return all(_says_all(each, imported) for each in [*node.args.defaults, *node.args.kw_defaults] if each)
+    if isinstance(node, ast.ClassDef):
+        return all(_says_all(each, imported) for each in node.body)
+    if isinstance(node, ast.Import | ast.ImportFrom | ast.Pass):
+        return True
+    if not isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign | ast.expr):
+        return False
+    calls = [each.func for each in ast.walk(node) if isinstance(each, ast.Call)]
+    names = [each.attr if isinstance(each, ast.Attribute) else getattr(each, "id", "") for each in calls]
+    if not MAKERS.issuperset(names):
+        return False
+    makers = {name.id for each in calls for name in [getattr(each, "value", each)] if isinstance(name, ast.Name)}
+    if isinstance(node, ast.AnnAssign):  # what it is said to be is no value
+        node = node.value or ast.Constant(None)
+    read = {each.id for each in ast.walk(node) if isinstance(each, ast.Name)} - makers
+    return not any(each in imported or each.startswith("__") for each in read)
+
+
+def _namespace(label: str, function: Callable[..., Any]) -> Mapping[str, Any]:
+    """The names of the module whose file ends like a label; `notebook` is the function's own."""
+    own = getattr(function, "__globals__", {})
+    if label == "notebook" or _is_file(own.get("__file__"), label):
+        return own if isinstance(own, Mapping) else {}
+    parts = label.removesuffix(".py").removesuffix("/__init__").split("/")
+    for start in range(len(parts)):
+        module = sys.modules.get(".".join(parts[start:]))
+        if module is not None and _is_file(getattr(module, "__file__", None), label):
+            return vars(module)
+    return {}
+
+
+def _is_file(file: Any, label: str) -> bool:
+    return isinstance(file, str) and (file == label or file.endswith(f"/{label}"))
