@@ -83,6 +83,7 @@ def packaged(settings: Settings, planned: Planned) -> CodePackage:
         data=Path(settings.data) if "://" not in settings.data else planned.root,
         excluded_patterns=planned.sources,
         extra=planned.extra,
+        libraries=planned.libraries,
     )
 
 

@@ -17,6 +17,7 @@ from jeyn.sdk.operation import Operation
 from jeyn.sdk.plan import FunctionCode, Options, Plan, PlannedOperation
 from jeyn.workflows.checks import check_offline, check_plan
 from jeyn.workflows.code.digest import function_code
+from jeyn.workflows.code.libraries import libraries_of
 from jeyn.workflows.code.local import is_local
 from jeyn.workflows.code.notebook import notebook_module, running_cells
 from jeyn.workflows.code.values import without_changing
@@ -40,6 +41,7 @@ class Planned:
     root: Path
     extra: Mapping[str, str] = field(default_factory=dict)
     sources: tuple[str, ...] = ()  # of formulas: their files are data, not code
+    libraries: Mapping[str, Path] = field(default_factory=dict)  # source code beside the project, by module
 
 
 def make_plan(
@@ -80,7 +82,7 @@ def complete(plan: Plan, *, root: Path, workspace: Workspace, offline: bool = Fa
     )
     known = [each for each in plan.problems if each not in found]
     plan = replace(plan, problems=(*known, *found))
-    return Planned(plan, root, extra, _sources(root))
+    return Planned(plan, root, extra, _sources(root), libraries_of(code.values(), root.resolve()))
 
 
 def _recorded(pipeline: Pipeline[...], arguments: Mapping[str, Any], root: Path) -> Plan:

@@ -16,6 +16,7 @@ from jeyn.sdk.plan import Constant, Items, Options, Plan, PlannedOperation, Secr
 from jeyn.sdk.secret import variable_of
 from jeyn.workflows.checks.quantity import raw_errors, resource_errors
 from jeyn.workflows.checks.wiring import Found, sources_in
+from jeyn.workflows.code.libraries import compiled, libraries_of
 
 if TYPE_CHECKING:
     from jeyn.settings import Settings
@@ -109,9 +110,14 @@ def _time_errors(options: Options, whose: str) -> Iterator[JeynError]:
 
 
 def not_on_argo(plan: Plan, workspace: Workspace) -> Iterator[Found]:
-    """What Argo alone cannot take: places on this machine (SEMANTICS 16), and a plan larger than an object of etcd."""
+    """What Argo alone cannot take: places on this machine (SEMANTICS 16), libraries that are built only here, and a
+    plan larger than an object of etcd.
+    """
     for _, error in local_places(workspace.settings):
         yield "", error
+    for top, file in compiled(libraries_of(plan.code.values(), workspace.settings.root.resolve())).items():
+        message = f'the library "{top}" is no installed copy and has compiled parts ("{file.name}"), which no pod gets'
+        yield "", Incompatible(message, hint="build a wheel of it, and install that here and in the image")
     size = len(plan.dump().encode())
     if size > MAX_PLAN:
         yield (

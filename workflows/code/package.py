@@ -12,6 +12,7 @@ from jeyn.errors import Invalid, NotAllowed
 from jeyn.sdk.canonical import sha256_of
 from jeyn.settings import IGNORE_FILE
 from jeyn.workflows.code.archive import Member, compress, pack, sha256_hex
+from jeyn.workflows.code.libraries import library_files
 from jeyn.workflows.code.listing import list_files
 
 LARGEST_FILE = 10 * 2**20
@@ -46,23 +47,38 @@ def package_code(
     data: Path | None = None,
     excluded_patterns: Sequence[str] = (),
     extra: Mapping[str, str] | None = None,
+    libraries: Mapping[str, Path] | None = None,
 ) -> CodePackage:
     """The package of the project at `root`.
 
     `kept` is what Jeyn keeps itself; `excluded_patterns` are the sources of formulas, below `data` (default: the root):
     data is no code (SEMANTICS 16).
-    `extra` are modules that are no files: path -> text, such as a notebook's. Raises `Invalid` for a file or package
+    `extra` are modules that are no files: path -> text, such as a notebook's; `libraries` are source folders beside the
+    project (`libraries_of`), which are put beside its modules. Raises `Invalid` for a file or package
     that is too large.
     """
     root = root.resolve()
     listing = list_files(root, kept=kept, data=data or root, excluded_patterns=excluded_patterns)
     _refuse_large(root, listing.paths)
     members = {path: member for path in listing.paths if (member := _member(root, path)) is not None}
+    members = _library_members(libraries or {}) | members
     members |= {path: Member(path, text.encode()) for path, text in (extra or {}).items()}
     ordered = [members[path] for path in sorted(members)]
     tar = pack(ordered)
     files = tuple((each.path, len(each.data), sha256_hex(each.data)) for each in ordered)
     return CodePackage(sha256_of(tar), len(tar), files, listing.commit, listing.dirty, tar)
+
+
+def _library_members(libraries: Mapping[str, Path]) -> dict[str, Member]:
+    files = library_files(libraries)
+    total = sum(path.stat().st_size for path in files.values())
+    if total > LARGEST_PACKAGE:
+        raise Invalid(
+            f"the libraries beside the project have {total / 2**20:.1f} MB of code (limit {LARGEST_PACKAGE // 2**20}): "
+            + ", ".join(f'"{place}"' for place in libraries.values()),
+            hint="install them as packages instead",
+        )
+    return {name: Member(name, path.read_bytes()) for name, path in files.items()}
 
 
 def _member(root: Path, path: str) -> Member | None:
