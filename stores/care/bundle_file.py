@@ -26,7 +26,7 @@ from jeyn.sdk.reference import valid_alias
 from jeyn.sdk.relationship import RelationshipType
 from jeyn.sdk.schemas import check_body, is_known
 from jeyn.sdk.version import Version
-from jeyn.stores.catalog.changes import ORDER
+from jeyn.stores.catalog.changes import LEVELS, ORDER
 from jeyn.stores.catalog.entries import Entry
 from jeyn.stores.payloads.failures import os_errors
 from jeyn.stores.payloads.protocol import is_digest
@@ -271,6 +271,9 @@ class _Checks:
         facts = json.loads(entry.facts)
         if not isinstance(facts, dict):
             self._refuse(entry, "has facts that are no object")
+        levels = facts.get(LEVELS, {})
+        if not isinstance(levels, dict) or not all(map(_are_levels, levels.values())):
+            self._refuse(entry, "has categories that are no lists of texts")
         orders = [facts[ORDER]] if ORDER in facts else []
         orders += [json.loads(mark.value) for mark in entry.marks if mark.kind == ORDER]
         if orders and record.schema == "dataset_formula/1":
@@ -368,6 +371,12 @@ def _known_parents(record: Record, document: str) -> Iterator[tuple[Relationship
     for kind, parent in parse(document)["parents"]:
         if kind in RelationshipType.__members__:
             yield RelationshipType[kind], parent
+
+
+def _are_levels(levels: object) -> bool:
+    if not isinstance(levels, list) or not all(isinstance(level, str) for level in levels):
+        return False
+    return len(set(levels)) == len(levels)
 
 
 def _is_payload(payload: PayloadRef) -> bool:
