@@ -22,7 +22,7 @@ from sklearn.preprocessing import StandardScaler
 
 import jeyn
 from jeyn import DataCatalog, DatasetBatch, DatasetFormula, Dtypes, Feature, MlUseCase, Workspace
-from jeyn.errors import Incompatible, Invalid
+from jeyn.errors import DataInvalid, Incompatible, Invalid
 from jeyn.formulas import CompositeFormula, ModelFormula, StreamingFormula
 from jeyn.stores.catalog.changes import NewArtefact, VersionClaim
 from jeyn.stores.observation import contract_digest
@@ -351,3 +351,24 @@ def test_rule_33_what_is_kept_comes_after_what_is_guessed(workspace: Workspace) 
     saved = workspace.dataset_store.save_batch(formula.get_new_batch())
     assert saved.load().column_names == ["guess", "size", "price"]
     assert fresh(workspace).get(saved.id).load().column_names == ["guess", "size", "price"]
+
+
+class Ids(DataCatalog):
+    size = Feature(Dtypes.FLOAT64)
+    id = Feature(Dtypes.INT64)
+
+
+def test_a_number_that_one_array_would_round_is_refused_and_a_frame_takes_it(workspace: Workspace) -> None:
+    big = 2**53 + 1
+    ids = DatasetFormula("ids", version="1.0.0", output_catalog=Ids)
+    batch = workspace.dataset_store.save_batch(ids.new_table({"size": [0.5, 1.5], "id": [1, big]}))
+    use_case = MlUseCase("sizes", input_catalog=Ids, output_catalog=Guess)
+    frame = pd.DataFrame({"size": [0.5, 1.5], "id": [1, 2]})
+    for level, data in (("major", frame.to_numpy()), ("minor", frame[["size", "id"]])):
+        model = LinearRegression().fit(data, [1.0, 2.0])
+        workspace.model_store.save_checkpoint(getattr(use_case, f"update_{level}")(dataset=batch, model=model))
+    formula = ModelFormula("guesses", version="1.0.0", source="ids@^1", checkpoint="sizes@1.0.0")
+    with pytest.raises(DataInvalid, match=f'feature "id" holds {big} in row 1, which float64 does not hold exactly'):
+        workspace.dataset_store.save_batch(formula.get_new_batch())
+    named = ModelFormula("named", version="1.0.0", source="ids@^1", checkpoint="sizes@1.1.0")
+    assert workspace.dataset_store.save_batch(named.get_new_batch()).rows == 2
