@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from jeyn.sdk.datasets.source_options import SourceOptions
 from jeyn.sdk.dtypes import Dtypes
 from jeyn.sdk.feature import Feature
-from jeyn.stores.sources.cells import Column, checked, days, times
+from jeyn.stores.sources.cells import Column, checked, days, holds, large, times
 
 _TRUE, _FALSE = ("1", "true", "TRUE", "True"), ("0", "false", "FALSE", "False")
 
@@ -67,6 +67,8 @@ def _parsed(column: Column, feature: Feature, options: SourceOptions) -> Column:
     words = pc.match_substring_regex(column, r"^[+-]?inf(inity)?$", ignore_case=True)
     if pc.any(pc.and_(pc.is_inf(made), pc.invert(words))).as_py():
         raise ValueError("out of range")
+    if not all(holds(column[at].as_py(), feature.dtype) for at in large(made, feature.dtype)):
+        raise ValueError("rounded")
     return made
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
@@ -18,6 +20,9 @@ _DATE = r"^\d{4}-\d\d-\d\d$"
 _ZONE = r"(Z|[+-]\d\d(:?\d\d)?)$"
 _BEYOND_MICROSECONDS = r"(\.\d{6})\d+"
 _MAX_SHOWN = 80
+_WHOLE = re.compile(r"[+-]?\d+(\.0*)?")
+# Up to here a float type holds every whole number.
+EXACT = {Dtypes.FLOAT16: 2.0**11, Dtypes.FLOAT32: 2.0**24, Dtypes.FLOAT64: 2.0**53}
 # The years 1 to 9999, in microseconds since 1970.
 _FIRST, _LAST = -62_135_596_800_000_000, 253_402_300_799_999_999
 
@@ -69,8 +74,47 @@ def as_feature(name: str, column: Column, feature: Feature, options: SourceOptio
     return column
 
 
+def holds(digits: str, dtype: Dtypes) -> bool:
+    """Whether a float is the number that is written: a whole one to its last digit. What has a fraction or an exponent
+    is meant to be the nearest there is."""
+    if not _WHOLE.fullmatch(digits):
+        return True
+    import numpy as np
+
+    number = int(digits.partition(".")[0])
+    try:
+        with np.errstate(over="ignore"):
+            made = float(np.dtype(dtype.value).type(number))
+    except OverflowError:
+        return False
+    return math.isfinite(made) and int(made) == number
+
+
+def takes_gaps(feature: Feature) -> bool:
+    """Whether "1.0" is a number of it: so pandas writes integers with gaps."""
+    return feature.dtype.is_integer and feature.nullable
+
+
+def whole_numbers(column: Column, feature: Feature) -> Column:
+    """Texts such as "1" and "1.0" as integers, by way of a decimal, which keeps all digits; raises `ValueError`."""
+    texts = pc.utf8_trim_whitespace(column)
+    if not pc.all(pc.match_substring_regex(texts, f"^{_WHOLE.pattern}$"), min_count=0).as_py():
+        raise ValueError("no whole number")
+    return texts.cast(pa.decimal128(38, 6)).cast(feature.value_type())
+
+
 def infinite(column: Column) -> list[int]:
     """The rows that hold an infinity, within lists too."""
+    return rows_where(column, pc.is_inf)
+
+
+def large(column: Column, dtype: Dtypes) -> list[int]:
+    """The rows that hold a number beyond which the float type has gaps between whole numbers."""
+    return rows_where(column, lambda leaf: pc.greater_equal(pc.abs(leaf), pa.scalar(EXACT[dtype], leaf.type)))
+
+
+def rows_where(column: Column, test: Callable[[Any], Any]) -> list[int]:
+    """The rows that hold a value which passes, within lists too."""
     rows: list[int] = []
     offset = 0
     for chunk in column.chunks:
@@ -81,7 +125,7 @@ def infinite(column: Column) -> list[int]:
             leaf = leaf.flatten()
         if pa.types.is_float16(leaf.type):
             leaf = leaf.cast(pa.float32())
-        found = pc.indices_nonzero(pc.is_inf(leaf))
+        found = pc.indices_nonzero(test(leaf))
         rows += [offset + at for at in (found if where is None else where.take(found)).to_pylist()]
         offset += len(chunk)
     return rows

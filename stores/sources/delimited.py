@@ -12,25 +12,31 @@ from itertools import chain
 from typing import BinaryIO, NoReturn
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
 from jeyn.errors import DataInvalid
 from jeyn.sdk.catalog import DataCatalog
 from jeyn.sdk.datasets.source_options import PLAIN, SourceOptions
-from jeyn.sdk.dtypes import Dtypes
 from jeyn.sdk.feature import Feature
 from jeyn.stores.sources.casts import cast, false_words, true_words
-from jeyn.stores.sources.cells import BadCell, Column, as_feature, parsed_type, quoted
+from jeyn.stores.sources.cells import (
+    BadCell,
+    Column,
+    as_feature,
+    checked,
+    holds,
+    large,
+    parsed_type,
+    quoted,
+    takes_gaps,
+    whole_numbers,
+)
 from jeyn.stores.sources.columnar import missing_columns
 from jeyn.stores.sources.encoded import in_utf8, not_utf8
 from jeyn.stores.sources.records import BLOCK, Block, blocks
 
 _MAX_HEADER = 1 << 20
-_INFINITE = re.compile(rb"\s*[+-]?inf(inity)?\s*", re.IGNORECASE)
-_WHOLE = re.compile(rb"[+-]?\d+")
-# Up to here every whole number is a double of its own; who declares less than a double wants rounded ones.
-_EXACT = {Dtypes.FLOAT64: 2.0**53}
+_INFINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
 _HEXADECIMAL = re.compile(rb"\s*0x", re.IGNORECASE)
 _CONVERSION = re.compile(r"In CSV column #(\d+): Row #(\d+): CSV conversion error to .*?: (.*)", re.DOTALL)
 _COUNT = re.compile(r"CSV parse error: Row #(\d+): Expected (\d+) columns, got (\d+)")
@@ -120,7 +126,7 @@ class _Piece:
         try:
             found = self._parsed(types or {self.names[0]: pa.binary()})
         except pa.ArrowInvalid as exc:
-            self._fail(exc)
+            found = self._with_gaps(types, exc)
         try:
             columns = {name: self._column(name, found.column(name), feature) for name, feature in self.features.items()}
         except BadCell as exc:
@@ -128,12 +134,24 @@ class _Piece:
             raise self._bad(exc.at, f"{shown} {exc.verdict}", exc.name) from exc
         return pa.table(columns) if columns else found
 
+    def _with_gaps(self, types: dict[str, pa.DataType], why: pa.ArrowInvalid) -> pa.Table:
+        """Nullable integers as texts, for some may be written as whole floats."""
+        gaps = {name: pa.string() for name, feature in self.features.items() if takes_gaps(feature)}
+        if not gaps:
+            self._fail(why)
+        try:
+            return self._parsed(types | gaps)
+        except pa.ArrowInvalid as exc:
+            self._fail(exc)
+
     def _type(self, name: str, feature: Feature) -> pa.DataType:
         return pa.string() if name in self.options.casts else parsed_type(feature, lists=False)
 
     def _column(self, name: str, column: Column, feature: Feature) -> Column:
         if name in self.options.casts:
             return cast(name, column, feature, self.options)
+        if feature.dtype.is_integer and pa.types.is_string(column.type):
+            return checked(name, column, feature, lambda part: whole_numbers(part, feature))
         if feature.dtype.is_float:
             self._check_range(name, column, feature)
         if feature.dtype.is_integer and (b"0x" in self.block.data or b"0X" in self.block.data):
@@ -142,14 +160,15 @@ class _Piece:
 
     def _check_range(self, name: str, column: Column, feature: Feature) -> None:
         """Arrow makes infinities of numbers that are too large, and rounds whole ones."""
-        large = pc.indices_nonzero(pc.greater_equal(pc.abs(column), _EXACT.get(feature.dtype, math.inf)))
-        if not len(large):
+        if not (found := large(column, feature.dtype)):
             return
         texts = self._texts(name)
-        for at in large.to_pylist():
-            text = texts[at].as_py().strip()
-            if not _is_kept(text, column[at].as_py()):
+        for at in found:
+            text = texts[at].as_py().strip().decode(errors="replace")
+            if math.isinf(column[at].as_py()) and not _INFINITE.fullmatch(text):
                 raise BadCell(name, at, text, f"is out of the range of {feature.dtype.value}")
+            if not holds(text, feature.dtype):
+                raise BadCell(name, at, text, f"is no {feature.dtype.value} exactly")
 
     def _check_digits(self, name: str, feature: Feature) -> None:
         """Arrow reads hexadecimal digits as bits: 0xFF would be -1."""
@@ -227,10 +246,3 @@ class _Piece:
         line = self.block.record(at, blank=not self._skips_blank)[1]
         column = f'column "{name}" in ' if name else ""
         return f"{column}row {self.rows + at} (line {line})"
-
-
-def _is_kept(text: bytes, value: float) -> bool:
-    """Whether a float is what the text says: a whole number to its last digit, and no infinity but one by name."""
-    if math.isinf(value):
-        return _INFINITE.fullmatch(text) is not None
-    return not _WHOLE.fullmatch(text) or int(text) == int(value)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, BinaryIO, NoReturn
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.json as pa_json
 
@@ -17,8 +20,9 @@ from jeyn.sdk.catalog import DataCatalog
 from jeyn.sdk.datasets.source_options import PLAIN, SourceOptions
 from jeyn.sdk.dtypes import Dtypes
 from jeyn.sdk.feature import Feature
+from jeyn.sdk.validation.bounds import integer_range
 from jeyn.stores.sources.casts import cast
-from jeyn.stores.sources.cells import BadCell, Column, as_feature, infinite, parsed_type, quoted
+from jeyn.stores.sources.cells import BadCell, Column, as_feature, holds, large, parsed_type, quoted, takes_gaps
 from jeyn.stores.sources.columnar import missing_columns
 from jeyn.stores.sources.encoded import Readable, in_utf8, not_utf8
 
@@ -86,7 +90,38 @@ class _Piece:
             at = self.lines.count(b"\n", 0, exc.start)
             raise not_utf8(f"row {self.rows + at}") from exc
         except (pa.ArrowInvalid, ValueError) as exc:
-            self._fail(exc)
+            return self._with_gaps(exc)
+
+    def _with_gaps(self, why: Exception) -> pa.Table:
+        """Nullable integers by their digits, for some may be written as whole floats."""
+        gaps = self._gaps()
+        if not gaps:
+            self._fail(why)
+        try:
+            table = _read(self.lines, {name: type for name, type in self._types().items() if name not in gaps})
+            for name in self.features:
+                if name in self.options.casts:
+                    table = table.append_column(name, self._texts(name))
+                elif name in gaps:
+                    table = table.append_column(name, self._integers(name))
+            return table
+        except BadCell as exc:
+            raise self._bad(exc.at, f"{self._value(exc.at, exc.name)} {exc.verdict}", exc.name) from exc
+        except (pa.ArrowInvalid, ValueError):
+            self._fail(why)
+
+    def _gaps(self) -> Features:
+        return {name: self.features[name] for name in self._types() if takes_gaps(self.features[name])}
+
+    def _integers(self, name: str) -> Column:
+        feature, found = self.features[name], []
+        for at, line in enumerate(self._rows()):
+            value = _loaded(line).get(name)
+            try:
+                found.append(_whole(value, feature.dtype))
+            except ValueError:
+                raise BadCell(name, at, value, f"is no {feature.dtype.value}") from None
+        return pa.chunked_array([pa.array(found, parsed_type(feature))])
 
     def conformed(self, table: pa.Table, kept: Features) -> pa.Table:
         """These features; where there are none, a table that only tells how many rows there are."""
@@ -107,15 +142,15 @@ class _Piece:
         return as_feature(name, column, feature, self.options)
 
     def _check_range(self, name: str, column: Column, feature: Feature) -> None:
-        """Arrow makes infinities of numbers that are too large for a float; of a double it refuses them."""
-        found = infinite(column)
-        if not found:
-            return
-        wide = Feature(Dtypes.FLOAT64, feature.shape)
-        said = set(infinite(_read(self.lines, {name: parsed_type(wide)}).column(name)))
+        """Arrow makes infinities of numbers that are too large for a float, and rounds whole ones; of a double it
+        refuses what is too large."""
+        rows = self._rows() if (found := large(column, feature.dtype)) else []
         for at in found:
-            if at not in said:
-                raise BadCell(name, at, column[at].as_py(), f"is out of the range of {feature.dtype.value}")
+            for number in _numbers(_loaded(rows[at]).get(name)):
+                if _is_out_of_range(float(number), feature.dtype):
+                    raise BadCell(name, at, number, f"is out of the range of {feature.dtype.value}")
+                if not holds(number, feature.dtype):
+                    raise BadCell(name, at, number, f"is no {feature.dtype.value} exactly")
 
     def _texts(self, name: str) -> Column:
         """What each line has under a key, as text, whatever its type."""
@@ -133,7 +168,8 @@ class _Piece:
     def _fail(self, exc: Exception) -> NoReturn:
         """Arrow says neither which line nor which column it could not read: they are looked for by reading again."""
         rows = self._rows()
-        at = next((at for at, line in enumerate(rows) if not self._is_readable(line, self._types())), None)
+        types = self._types() | {name: parsed_type(_double(each)) for name, each in self._gaps().items()}
+        at = next((at for at, line in enumerate(rows) if not self._is_readable(line, types)), None)
         if at is None:
             said = str(exc).partition(" in row ")[0]
             raise DataInvalid(f"cannot be read after row {self.rows}: {said}", hint="one object in each line") from exc
@@ -142,7 +178,7 @@ class _Piece:
         except ValueError as problem:
             told = f"row {self.rows + at} is no JSON object: {quoted(rows[at].decode())} ({problem})"
             raise DataInvalid(told, hint="check that the file is whole, and has one object in each line") from exc
-        for name, type in self._types().items():
+        for name, type in types.items():
             if not self._is_readable(rows[at], {name: type}):
                 told = f"{self._value(at, name)} is no {self.features[name].dtype.value}"
                 raise self._bad(at, told, name) from exc
@@ -180,6 +216,38 @@ def _loaded(line: bytes) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise ValueError("no object")
     return found
+
+
+def _is_out_of_range(number: float, dtype: Dtypes) -> bool:
+    with np.errstate(over="ignore"):
+        return math.isfinite(number) and math.isinf(np.dtype(dtype.value).type(number))
+
+
+def _numbers(value: Any) -> Iterator[str]:
+    """The numbers in a value, by their digits."""
+    if isinstance(value, list):
+        for each in value:
+            yield from _numbers(each)
+    elif isinstance(value, _Number):
+        yield value
+
+
+def _whole(value: Any, dtype: Dtypes) -> Any:
+    """Whole numbers, however they are written; raises `ValueError` for others."""
+    if value is None:
+        return None
+    if isinstance(value, list):
+        return [_whole(each, dtype) for each in value]
+    if not isinstance(value, _Number):
+        raise ValueError("no number")
+    number, (low, high) = Decimal(value), integer_range(dtype)
+    if not low <= number <= high or number != int(number):
+        raise ValueError("no such integer")
+    return int(number)
+
+
+def _double(feature: Feature) -> Feature:
+    return Feature(Dtypes.FLOAT64, feature.shape, nullable=True)
 
 
 class _Number(str):
