@@ -14,7 +14,7 @@ def session(*cells: str) -> dict[str, Any]:
     """What a live session with these cells has."""
     names: dict[str, Any] = {"__name__": "__main__"}
     for cell in cells:
-        exec(cell, names)
+        exec(compile(cell, "<string>", "exec", dont_inherit=True), names)
     return names
 
 

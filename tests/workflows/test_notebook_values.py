@@ -31,6 +31,31 @@ def set_offset(value):
 
 def applied(x):
     return [each(x) for each in RULES], OFFSET, TABLE
+
+class Router:
+    def __init__(self): self.routes = {}
+    def route(self, path):
+        def mark(function):
+            self.routes[path] = function
+            return function
+        return mark
+    def call(self, path): return self.routes[path]()
+
+router = Router()
+def call(path): return router.call(path)
+
+class Plugin:
+    known = []
+    def __init_subclass__(cls): Plugin.known.append(cls)
+
+import functools
+@functools.singledispatch
+def clean(x): return "any"
+"""
+PLUGINS = """
+import helpers
+@helpers.rule
+def plugged(x): return x + 100
 """
 
 HERE = Path(__file__).parent
@@ -60,14 +85,14 @@ def restored() -> Iterator[None]:
     math.tau = 2 * math.pi  # type: ignore[misc]
     pd.reset_option("display.max_columns")
     sklearn.set_config(transform_output="default")
-    for name in [each for each in sys.modules if each == "helpers" or each.startswith("captured_")]:
+    for name in [each for each in sys.modules if each in ("helpers", "plugins") or each.startswith("captured_")]:
         del sys.modules[name]
 
 
 def session(*cells: str) -> dict[str, Any]:
     names: dict[str, Any] = {"__name__": "__main__"}
     for cell in cells:
-        exec(cell, names)
+        exec(compile(cell, "<string>", "exec", dont_inherit=True), names)
     return names
 
 
@@ -84,6 +109,7 @@ def test_rule_22_what_is_computed_elsewhere_is_what_the_session_computes(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "helpers.py").write_text(HELPERS)
+    (tmp_path / "plugins.py").write_text(PLUGINS)
     monkeypatch.syspath_prepend(str(tmp_path))
     cells = ("", *SAME[name])
     names = session(*cells)
@@ -98,7 +124,8 @@ def test_rule_22_what_is_computed_elsewhere_is_what_the_session_computes(
 
 def _forget(names: dict[str, Any]) -> None:
     """What the cells did to modules and libraries; a worker starts without it."""
-    sys.modules.pop("helpers", None)
+    for each in ("helpers", "plugins"):
+        sys.modules.pop(each, None)
     decimal.getcontext().prec = 28
     if "pd" in names:
         names["pd"].reset_option("display.max_columns")

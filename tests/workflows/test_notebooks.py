@@ -349,3 +349,62 @@ def test_a_notebook_draws_a_run_in_one_place_again_and_again(moves: list[dict[st
 def test_a_plan_shows_itself(moves: list[dict[str, Any]]) -> None:
     assert "good(n=3)" in moves[13]["html"] and "each n=[1, 3]" in moves[13]["html"]
     assert "each n=[1, 3]" in moves[13]["printed"]  # the text that a terminal shows
+
+
+SCRIPT = """
+import jeyn
+BASE = 4
+
+def timed(function):
+    import functools
+    @functools.wraps(function)
+    def wrapper(*args, **named):
+        return function(*args, **named) + BASE
+    return wrapper
+
+@jeyn.operation
+@timed
+def work(x: int) -> int:
+    return x * BASE
+
+@jeyn.pipeline
+def flow(x: int = 2):
+    return work(x)
+
+if __name__ == "__main__":
+    BASE = 5
+    said = flow.run().outputs["return"], work(2)
+"""
+
+
+def test_scripts_edited_modules_and_secrets_in_a_kernel(tmp_path: Path) -> None:
+    folder = project(tmp_path)
+    (folder / "script.py").write_text(SCRIPT)
+    (folder / "tools.py").write_text("OFFSET = 10\ndef more(): return OFFSET\n")
+    cells = [
+        "%run script.py",
+        "said, (flow.run().outputs['return'], work(2))",
+        "import jeyn, tools, importlib, os, sys\nfrom pathlib import Path",
+        "os.environ['SOME_API_KEY'] = 'sk-1234567890'",
+        "@jeyn.operation\ndef use() -> int: return tools.more()\n@jeyn.pipeline\ndef uses(): return use()",
+        "uses.run().outputs['return'], use()",
+        "Path('tools.py').write_text('OFFSET = 21\\ndef more(): return OFFSET + 1\\n')",
+        "uses.run()",
+        "importlib.reload(tools)",
+        "uses.run().outputs['return'], use()",
+        "tools.OFFSET = 7",
+        "uses.run().outputs['return'], use()",
+        "key = os.environ['SOME_API_KEY']\n@jeyn.operation\ndef use() -> int: return len(key)",
+        "uses.run()",
+    ]
+    shown = notebook(folder, *cells)
+    errors = {number: each["error"] for number, each in enumerate(shown) if each["error"]}
+    assert set(errors) == {7, 13}, (errors, shown[0]["printed"])
+    assert shown[1]["result"] == "((15, 15), (15, 15))"
+    assert shown[5]["result"] == "(10, 10)"
+    assert errors[7].startswith('UsageError: "tools.py" was edited after this notebook had imported it')
+    assert "importlib.reload(sys.modules['tools'])" in errors[7]
+    assert shown[9]["result"] == "(22, 22)"
+    assert shown[11]["result"] == "(8, 8)"
+    assert '"key" holds what the environment variable "SOME_API_KEY" holds' in errors[13]
+    assert "sk-1234567890" not in errors[13]

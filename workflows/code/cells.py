@@ -64,7 +64,8 @@ class Cells:
         """What no cell has: a script that `%run` ran, or a cell that was kept out of the history."""
         if (file, flags) not in self._files:
             self._files[file, flags] = {}
-            if any(getattr(module, "__file__", None) == file for module in list(sys.modules.values())):
+            modules = [module for name, module in list(sys.modules.items()) if name != "__main__"]
+            if any(getattr(module, "__file__", None) == file for module in modules):
                 return {}  # a module has it, and an import gives it
             _add(self._files[file, flags], self._body(file), 0, flags)
         return self._files[file, flags]
@@ -116,6 +117,24 @@ class Cells:
         """Every name that some cell reads."""
         nodes = (node for body in self.bodies for statement in body for node in ast.walk(statement))
         return {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+
+    def used_at_once(self) -> Iterator[ast.expr]:
+        """Names and dotted names that cells use outside of functions, decorators included."""
+        for body in self.bodies:
+            for node in _at_once(ast.Module(body, [])):
+                marks = [] if isinstance(node, ast.Lambda) else getattr(node, "decorator_list", [])
+                for each in (inner for mark in marks for inner in ast.walk(mark)):
+                    if isinstance(each, ast.Name | ast.Attribute):
+                        yield each
+                if isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Load):
+                    yield node
+
+    def decorated(self) -> Iterator[tuple[str, ast.expr]]:
+        """The functions and classes outside of functions, by name with each of their decorators."""
+        for body in self.bodies:
+            for node in _at_once(ast.Module(body, [])):
+                if isinstance(node, (*FUNCTIONS, ast.ClassDef)):
+                    yield from ((node.name, mark) for mark in node.decorator_list)
 
     def changed_attributes(self) -> Iterator[tuple[ast.Attribute | ast.Subscript, int]]:
         """The targets like `module.name` and `module.table["key"]` that cells assign to, with the cell's number."""
@@ -212,22 +231,25 @@ def _add(known: Codes, body: list[ast.stmt], number: int, flags: int) -> None:
             marks = [] if isinstance(node, ast.Lambda) else node.decorator_list
             first = marks[0].lineno if marks else node.lineno
             nodes.setdefault((getattr(node, "name", "<lambda>"), first), []).append(node)
-    try:
-        code = compile(ast.Module(body, []), "<cell>", "exec", flags | _AS_CELL, dont_inherit=True)
-    except (SyntaxError, ValueError):
-        return
-    for each in _inner(code):
-        several = nodes.get((each.co_name, each.co_firstlineno), [])
-        fitting = [node for node in several if len(several) == 1 or _covers(node, each)]
-        if fitting:
-            known.setdefault((normalised(each), each.co_qualname), []).append(Found(fitting[0], number))
+    # IPython compiles one statement at a time, a script is compiled as a whole: what Python makes of them may differ.
+    for unit in (body, *([each] for each in body)):
+        try:
+            code = compile(ast.Module(unit, []), "<cell>", "exec", flags | _AS_CELL, dont_inherit=True)
+        except (SyntaxError, ValueError):
+            continue
+        for each in inner_codes(code):
+            several = nodes.get((each.co_name, each.co_firstlineno), [])
+            fitting = [node for node in several if len(several) == 1 or _covers(node, each)]
+            if fitting:
+                known.setdefault((normalised(each), each.co_qualname), []).append(Found(fitting[0], number))
 
 
-def _inner(code: CodeType) -> Iterator[CodeType]:
+def inner_codes(code: CodeType) -> Iterator[CodeType]:
+    """The code of everything that is defined in some code."""
     for each in code.co_consts:
         if isinstance(each, CodeType):
             yield each
-            yield from _inner(each)
+            yield from inner_codes(each)
 
 
 def _covers(node: Any, code: CodeType) -> bool:

@@ -335,6 +335,11 @@ class Live:
             return self.place(value, f"{self.express(type(value).__mro__[-2])}({made})", name)
         if self._is_rebuilt(type(value)):
             return self._reduced(value, name)
+        if type(value).__module__.partition(".")[0] in ("scipy", "sklearn"):
+            # Piece by piece, as functions and classes of the notebook may be among its parts.
+            made = self.tried(lambda: self._reduced(value, name))
+            if made is not None:
+                return str(made)
         return self._encoded(value, name)
 
     def _is_rebuilt(self, cls: type) -> bool:
@@ -358,6 +363,10 @@ class Live:
         if isinstance(reduced, str):
             raise self.refused(value)
         maker, arguments, state, items, pairs = (*reduced, None, None, None)[:5]
+        if isinstance(value, BaseException) and maker is type(value):
+            maker, arguments = copyreg.__newobj__, (maker, *arguments)  # type: ignore[attr-defined]
+        if isinstance(maker, FunctionType | type) and self.code.is_notebooks(maker):
+            self.drain()  # it is called while the module is imported
         if maker in (copyreg.__newobj__, copyreg.__newobj_ex__):  # type: ignore[attr-defined]
             cls, *rest = arguments
             given, named = rest if maker is copyreg.__newobj_ex__ else (rest, {})  # type: ignore[attr-defined]
@@ -378,17 +387,17 @@ class Live:
         if state is None and not listed and not paired:
             return
         self._alive += [listed, paired, state]
-        parts = [self._inline(state)]
+        parts = [self.state(state)]
         parts += [f"[{', '.join(self.express(each) for each in listed)}]"] if listed or paired else []
         parts += [f"[{', '.join(self.express(each) for each in paired)}]"] if paired else []
         self.lines.append(f"{KEPT}.fill({target}, {', '.join(parts)})")
 
-    def _inline(self, state: Any) -> str:
+    def state(self, state: Any) -> str:
         """A state as one expression: a dict of attributes in it is nobody else's."""
         if type(state) is dict:
             return "{" + ", ".join(f"{self.express(k)}: {self.express(each)}" for k, each in state.items()) + "}"
         if type(state) is tuple and len(state) == 2 and type(state[1]) is dict:
-            return f"({self._inline(state[0])}, {self._inline(state[1])})"
+            return f"({self.state(state[0])}, {self.state(state[1])})"
         return self.express(state)
 
     def _encoded(self, value: Any, name: str) -> str:

@@ -13,6 +13,7 @@ import dis
 import enum
 import functools
 import inspect
+import re
 import sys
 import typing
 from collections.abc import Callable, Iterator
@@ -36,6 +37,7 @@ bool bytes classmethod complex dict float frozenset int len list max min object 
 sorted staticmethod str sum super tuple type zip
 """
 _KEPT = "_jeyn"
+_BY_TEXT = frozenset(["eval", "exec", "globals", "vars"])  # a global may be named in a text
 
 
 class LiveCode:
@@ -71,6 +73,7 @@ class LiveCode:
             inner = "\n".join(f"    {line}" for line in [*ast.unparse(node).split("\n"), f"return {node.name}"])
             target = self.live.place(function, self._factory(inner, around, name), name)
         self.live.made(function, target)
+        self._named(function, target)
         self.live.later.append(lambda: self._attributes(function, target))
         return target
 
@@ -123,6 +126,12 @@ class LiveCode:
         read = {"__doc__", "getdoc"} & (names | set(_attributes(function.__code__)))
         self.live.reads_docs = self.live.reads_docs or bool(read)
         self.live.want(names, function.__globals__, function.__name__)
+        said = " ".join(_texts(function.__code__))
+        looked_up = (
+            set(re.findall(r"[^\W\d]\w*", said)) if names & _BY_TEXT else set(re.findall(r"@([^\W\d]\w*)", said))
+        )
+        known = {name for name in looked_up if name in function.__globals__ and not hasattr(builtins, name)}
+        self.live.want(known, function.__globals__, function.__name__, optional=True)
 
     def _expression(self, value: Any) -> ast.expr:
         return ast.parse(self.live.express(value), mode="eval").body
@@ -158,15 +167,20 @@ class LiveCode:
             if isinstance(each, (*FUNCTIONS, ast.ClassDef)) and ast.get_docstring(each, clean=False) is not None:
                 each.body = each.body[1:] or [ast.Pass()]
 
-    def _attributes(self, function: FunctionType, target: str) -> None:
-        for key, value in list(vars(function).items()):
-            if not (key.startswith("__") and key != "__wrapped__"):
-                self.live.fills.append(f"{target}.{key} = {self.live.express(value)}")
+    def _named(self, function: FunctionType, target: str) -> None:
+        """What `functools.wraps` says of a function, which whoever takes it may look at."""
         code = function.__code__
         for field, was in (("__name__", code.co_name), ("__qualname__", code.co_qualname)):
             now = getattr(function, field)
             if now != was:
-                self.live.fills.append(f"{target}.{field} = {now!r}")
+                self.live.lines.append(f"{target}.{field} = {now!r}")
+        if "__wrapped__" in vars(function):
+            self.live.lines.append(f"{target}.__wrapped__ = {self.live.express(vars(function)['__wrapped__'])}")
+
+    def _attributes(self, function: FunctionType, target: str) -> None:
+        for key, value in list(vars(function).items()):
+            if not key.startswith("__"):
+                self.live.fills.append(f"{target}.{key} = {self.live.express(value)}")
 
     def _dispatching(self, function: Any, registry: Any, name: str) -> str:
         others = {kind: each for kind, each in registry.items() if kind is not object}
@@ -194,14 +208,14 @@ class LiveCode:
 
     def _is_users_decorator(self, node: ast.expr, function: FunctionType) -> bool:
         chain = node.func if isinstance(node, ast.Call) else node
-        live = self._followed(chain, function.__globals__)
-        return isinstance(live, FunctionType | type) and self._is_notebooks(live)
+        live = self.followed(chain, function.__globals__)
+        return isinstance(live, FunctionType | type) and self.is_notebooks(live)
 
     # Classes.
 
     def is_users(self, cls: type) -> bool:
         """Whether a class is the notebook's or comes from a module of the project, so that its state is plain."""
-        if self._is_notebooks(cls):
+        if self.is_notebooks(cls):
             return True
         file = getattr(sys.modules.get(cls.__module__), "__file__", None) or ""
         return (
@@ -212,13 +226,14 @@ class LiveCode:
             and (cls.__module__.partition(".")[0] not in sys.stdlib_module_names)
         )
 
-    def _is_notebooks(self, what: Any) -> bool:
+    def is_notebooks(self, what: Any) -> bool:
+        """Whether cells defined a function or class."""
         module = getattr(what, "__module__", None)
         return module == "__main__" or module == self.live.namespace.get("__name__")
 
     def class_(self, cls: type, name: str) -> str:
         """A class by its statement, with the attributes that it has now."""
-        found = self.live.cells.class_(cls) if self._is_notebooks(cls) else None
+        found = self.live.cells.class_(cls) if self.is_notebooks(cls) else None
         if found is None:
             return self._class_by_value(cls, name)
         node = copy.deepcopy(found.node)
@@ -227,9 +242,9 @@ class LiveCode:
         for each in [*node.decorator_list, *node.bases, *(keyword.value for keyword in node.keywords)]:
             self._bind_all(_loaded(each), where, cls.__name__)
         self._body(node, cls, where)
-        if not self.live.docs and all(self._is_notebooks(base) or base is object for base in cls.__mro__):
+        if not self.live.docs and all(self.is_notebooks(base) or base is object for base in cls.__mro__):
             self._without_docs(node)
-        if any(self._is_notebooks(each) for each in (*cls.__mro__[1:], type(cls))):
+        if any(self.is_notebooks(each) for each in (*cls.__mro__[1:], type(cls))):
             self.live.drain()  # methods of these are called while the class is made
         target = name if name == node.name else self.live.new_name()
         if target != node.name:
@@ -243,8 +258,8 @@ class LiveCode:
         return target
 
     def _is_users_class_decorator(self, node: ast.expr, where: dict[str, Any]) -> bool:
-        live = self._followed(node.func if isinstance(node, ast.Call) else node, where)
-        return isinstance(live, FunctionType | type) and self._is_notebooks(live)
+        live = self.followed(node.func if isinstance(node, ast.Call) else node, where)
+        return isinstance(live, FunctionType | type) and self.is_notebooks(live)
 
     def _class_by_value(self, cls: type, name: str) -> str:
         fields = getattr(cls, "_fields", None)
@@ -264,6 +279,10 @@ class LiveCode:
         for each in node.body:
             if isinstance(each, FUNCTIONS):
                 self._method(each, cls, own, where)
+            elif isinstance(each, ast.ClassDef) and isinstance(vars(cls).get(each.name), type):
+                for part in [*each.decorator_list, *each.bases, *(keyword.value for keyword in each.keywords)]:
+                    self._bind_all(_loaded(part) - own, where, cls.__name__)
+                self._body(each, vars(cls)[each.name], where)
             elif isinstance(each, ast.AnnAssign):
                 each.annotation = self.annotation(each.annotation, where, cls.__name__, is_text)
                 if each.value is not None and isinstance(each.target, ast.Name):
@@ -310,7 +329,7 @@ class LiveCode:
             if isinstance(each, ast.Await | ast.Yield | ast.YieldFrom | ast.NamedExpr):
                 return False
             if isinstance(each, ast.Call):
-                called = self._followed(each.func, where)
+                called = self.followed(each.func, where)
                 root = _root(each.func)
                 module = str(getattr(called, "__module__", "") or "").partition(".")[0]
                 is_plain = module == "builtins" and getattr(called, "__name__", "") in _PLAIN_CALLS.split()
@@ -321,7 +340,7 @@ class LiveCode:
     def _class_state(self, cls: type, node: ast.ClassDef, target: str, asked: list[tuple[str, str]]) -> None:
         """What of the class is no longer as its body says."""
         self.live.asked = asked
-        if type(cls) not in (type, abc.ABCMeta) and not self._is_notebooks(type(cls)):
+        if type(cls) not in (type, abc.ABCMeta) and not self.is_notebooks(type(cls)):
             return
         if issubclass(cls, tuple) and hasattr(cls, "_fields"):
             return
@@ -363,7 +382,7 @@ class LiveCode:
     def chain(self, value: Any, name: str) -> str | None:
         """`name = module.thing`: the same thing by the same way."""
         node = self.live.cells.assigned(name) if name else None
-        if not isinstance(node, ast.Attribute) or self._followed(node, self.live.namespace) is not value:
+        if not isinstance(node, ast.Attribute) or self.followed(node, self.live.namespace) is not value:
             return None
         root = _root(node)
         if not isinstance(self.live.namespace.get(root), ModuleType):
@@ -380,15 +399,15 @@ class LiveCode:
         self._bind_all(_loaded(node), self.live.namespace, name)
         return self.live.place(value, ast.unparse(node), name)
 
-    def _followed(self, node: ast.AST, where: Any) -> Any:
+    def followed(self, node: ast.AST, where: Any) -> Any:
         """What a dotted name means now, through modules and classes only: anything else could run code."""
         if isinstance(node, ast.Name):
             return where.get(node.id, getattr(builtins, node.id, MISSING))
         if isinstance(node, ast.Subscript):
-            return self._followed(node.value, where)
+            return self.followed(node.value, where)
         if not isinstance(node, ast.Attribute):
             return MISSING
-        holder = self._followed(node.value, where)
+        holder = self.followed(node.value, where)
         return getattr(holder, node.attr, MISSING) if isinstance(holder, ModuleType | type) else MISSING
 
 
@@ -416,6 +435,14 @@ def _names(code: CodeType, operations: tuple[str, ...]) -> Iterator[str]:
     for each in code.co_consts:
         if isinstance(each, CodeType):
             yield from _names(each, operations)
+
+
+def _texts(code: CodeType) -> Iterator[str]:
+    for each in code.co_consts:
+        if isinstance(each, CodeType):
+            yield from _texts(each)
+        elif isinstance(each, str):
+            yield each
 
 
 def _attributes(code: CodeType) -> Iterator[str]:

@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import inspect
+import os
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +23,8 @@ from jeyn.workflows.code.live import KEPT, Live
 from jeyn.workflows.code.session_state import add_state
 from jeyn.workflows.traceback import NOTEBOOK
 
+SHORTEST_SECRET = 8  # characters; less is found by chance
+_SECRET = re.compile(r"(?i)secret|token|passw|api_?key|credential")
 LARGEST_MODULE = 32 * 2**20  # characters
 _HEAD = f"import jeyn.workflows.code.kept as {KEPT}"
 
@@ -37,6 +43,7 @@ def capture_cells(
     found = _captured(functions, cells, namespace, root, docs=False)
     if found.reads_docs:
         found = _captured(functions, cells, namespace, root, docs=True)
+    _refuse_secrets(found)
     statements = [*found.lines, *found.fills]
     head = [_HEAD] if any(KEPT in each for each in statements) else []
     source = "\n\n".join([*head, *statements]) + "\n"
@@ -57,13 +64,36 @@ def _captured(
     *,
     docs: bool,
 ) -> Live:
-    live = Live(Cells(cells), namespace, docs=docs)
+    live = Live(_parsed(tuple(cells)), namespace, docs=docs)
     for function in functions:
-        live.bind(function.__name__, namespace)
+        live.bind(function.__name__, getattr(inspect.unwrap(function), "__globals__", namespace))
+        if function.__name__ not in live.bound:
+            raise UsageError(
+                f'"{function.__name__}" is not in the session any more', hint="run the cell that defines it again"
+            )
     live.finish()
     add_state(live, root)
     live.finish()
     return live
+
+
+def _refuse_secrets(live: Live) -> None:
+    """What a module holds is kept with the run, for all to read."""
+    text = "\n".join([*live.lines, *live.fills])
+    for variable, secret in os.environ.items():
+        if not _SECRET.search(variable) or len(secret) < SHORTEST_SECRET or secret not in text:
+            continue
+        name = next((name for name, value in live.bound.items() if value == secret), "a value")
+        raise UsageError(
+            f'"{name}" holds what the environment variable "{variable}" holds, and the code of a run is kept for all',
+            hint="read it inside of the operation, or declare it as an input: jeyn.Secret(…)",
+        )
+
+
+@lru_cache(maxsize=2)
+def _parsed(cells: tuple[str, ...]) -> Cells:
+    """Once for all operations of a plan."""
+    return Cells(cells)
 
 
 def notebook_module(

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import ast
+import marshal
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from importlib import import_module
+from importlib.util import MAGIC_NUMBER
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, FunctionType, MappingProxyType, ModuleType
 from typing import Any
 
 from jeyn.errors import UsageError
-from jeyn.workflows.code.cells import bound
+from jeyn.workflows.code.cells import bound, inner_codes, normalised, own_functions
 from jeyn.workflows.code.live import KEPT, Live
 from jeyn.workflows.code.local import is_local
 
@@ -25,6 +28,7 @@ def add_state(live: Live, root: Path | None) -> None:
     first: list[str] = []
     before, live.fills = live.fills, first
     _add_unnamed_imports(live, root)
+    _add_registered(live)
     for module, tree in local.items():
         _add_module(live, module, tree)
     tops = {name.partition(".")[0] for name in (*live.modules, *_imported_by(local.values()))}
@@ -45,14 +49,44 @@ def _local_modules(live: Live, root: Path) -> dict[ModuleType, ast.Module]:
         if module in found or not file or not is_local(Path(file).resolve(), root):
             continue
         try:
-            found[module] = ast.parse(Path(file).read_bytes())
+            text = Path(file).read_bytes()
+            found[module] = ast.parse(text)
         except (OSError, SyntaxError, ValueError):
             continue
+        _refuse_edited(module, Path(file), text, root)
         names = _imported_by([found[module]])
         package = module.__name__.rpartition(".")[0]
         known = (sys.modules.get(each) for name in names for each in (name, f"{package}.{name}"))
         waiting += [each for each in known if each is not None]
     return found
+
+
+def _refuse_edited(module: ModuleType, file: Path, text: bytes, root: Path) -> None:
+    """Workers import a file as it is; what the notebook shows comes from the file as it was."""
+    now = compile(text, str(file), "exec", dont_inherit=True)
+    before = _compiled_before(module)
+    codes = {normalised(code) for code in inner_codes(now)}
+    classes = [each for each in vars(module).values() if isinstance(each, type) and each.__module__ == module.__name__]
+    live = [each for each in vars(module).values() if isinstance(each, FunctionType)]
+    live += [each for cls in classes for each in own_functions(cls)]
+    own = [each.__code__ for each in live if each.__code__.co_filename == str(file)]
+    is_other = before is not None and normalised(before) != normalised(now)
+    if is_other or any(normalised(code) not in codes for code in own):
+        raise UsageError(
+            f'"{file.resolve().relative_to(root).as_posix()}" was edited after this notebook had imported it',
+            hint=f"a run uses the file as it is now: importlib.reload(sys.modules[{module.__name__!r}]), or start the "
+            "kernel again",
+        )
+
+
+def _compiled_before(module: ModuleType) -> CodeType | None:
+    """The code that Python kept when it imported a module."""
+    try:
+        kept = Path(str(getattr(module.__spec__, "cached", None))).read_bytes()
+        code = marshal.loads(kept[16:])  # noqa: S302 - Python itself runs this file when it imports the module
+    except (OSError, ValueError, EOFError, TypeError):
+        return None
+    return code if isinstance(code, CodeType) and kept[:4] == MAGIC_NUMBER else None
 
 
 def _imported_by(trees: Any) -> list[str]:
@@ -77,19 +111,53 @@ def _add_unnamed_imports(live: Live, root: Path | None) -> None:
             live.lines.append(f"{what} as {live.new_name()}")
 
 
+def _add_registered(live: Live) -> None:
+    """What a cell registers with a library that is used, such as an accessor of data frames."""
+    tops = {name.partition(".")[0] for name in live.modules}
+    for name, node in live.cells.decorated():
+        chain = node.func if isinstance(node, ast.Call) else node
+        called = live.code.followed(chain, live.namespace)
+        said = str(getattr(called, "__name__", ""))
+        top = str(getattr(called, "__module__", "") or "").partition(".")[0]
+        if said.startswith("register") and top in tops and live.code.is_notebooks(live.namespace.get(name)):
+            live.bind(name, live.namespace)
+
+
 def _add_module(live: Live, module: ModuleType, tree: ast.Module) -> None:
-    """Globals of a module that its text gives plain data, and that have other data now."""
-    for name, said in _constants(tree).items():
-        now = vars(module).get(name, MISSING)
+    """What a module of the project has otherwise than its text says: constants, registries, and objects cells used."""
+    _add_constants(live, module, tree.body, partial(live.express, module))
+    for node in (each for each in tree.body if isinstance(each, ast.ClassDef)):
+        cls = vars(module).get(node.name)
+        if isinstance(cls, type):
+            _add_constants(live, cls, node.body, partial(live.express, cls))
+    touched = _touched(live)
+    for name, value in list(vars(module).items()):
+        registry = getattr(value, "registry", None) if isinstance(value, FunctionType) else None
+        for kind, function in registry.items() if isinstance(registry, MappingProxyType) else ():
+            if live.code.is_notebooks(function):
+                made = f"{live.express(module)}.{name}.register({live.express(kind)}, {live.express(function)})"
+                live.fills.append(made)
+        is_object = hasattr(value, "__dict__") and not isinstance(value, ModuleType | type | FunctionType)
+        if id(value) in touched and is_object and live.code.is_users(type(value)):
+            state = live.state(dict(vars(value)))
+            live.fills.append(f"{KEPT}.fill({live.express(module)}.{name}, {state})")
+
+
+def _add_constants(live: Live, holder: Any, body: list[ast.stmt], called: Callable[[], str]) -> None:
+    for name, said in _constants(body).items():
+        now = vars(holder).get(name, MISSING)
         if now is MISSING or _is_same(now, said):
             continue
-        with_name = live.express(module)
-        made = live.express(now) if not isinstance(now, list | dict | set) else None
-        if made is None and type(now) is type(said):
-            inner = _content(live, now)
-            live.fills.append(f"{KEPT}.replace({with_name}.{name}, {inner})")
+        if type(now) is type(said) and isinstance(now, list | dict | set):
+            live.fills.append(f"{KEPT}.replace({called()}.{name}, {_content(live, now)})")
         else:
-            live.fills.append(f"{with_name}.{name} = {made or live.express(now)}")
+            live.fills.append(f"{called()}.{name} = {live.express(now)}")
+
+
+def _touched(live: Live) -> set[int]:
+    """The objects that cells call something of, or decorate with, by their ids."""
+    found = (live.code.followed(node, live.namespace) for node in live.cells.used_at_once())
+    return {id(each) for each in found if each is not MISSING}
 
 
 def _content(live: Live, now: Any) -> str:
@@ -99,11 +167,11 @@ def _content(live: Live, now: Any) -> str:
     return live.express(copied)
 
 
-def _constants(tree: ast.Module) -> dict[str, Any]:
-    """The names that exactly one statement of a module binds, to a literal."""
+def _constants(body: list[ast.stmt]) -> dict[str, Any]:
+    """The names that exactly one statement of a module or class binds, to a literal."""
     times: dict[str, int] = {}
     found: dict[str, Any] = {}
-    for statement in tree.body:
+    for statement in body:
         for name in bound(statement):
             times[name] = times.get(name, 0) + 1
         target = statement.targets[0] if isinstance(statement, ast.Assign) else getattr(statement, "target", None)
