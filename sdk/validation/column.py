@@ -38,6 +38,7 @@ class Column:
         self.log = FailureLog(name)
         self.statistics_wanted = statistics
         self.is_there = False
+        self.is_missing = False
         self.absent_rows = 0
         self.levels: dict[str, None] = {}
         self.nulls = 0
@@ -51,17 +52,18 @@ class Column:
     def missing(self, rows: int) -> None:
         """The feature is in no column of a batch."""
         self.absent_rows += rows
+        self.is_missing = not self.is_there
         if not self.feature.optional:
             self.log.add("present", 0, [], "it is required")
 
     def unreadable(self, problem: str, rows: int, offset: int) -> None:
         """The column could not be read as one type, so none of its checks can run."""
-        self.is_there = True
+        self.is_there, self.is_missing = True, False
         self.log.add("dtype", rows, _first(rows, offset), f"expected {self._type}: {problem}")
 
     def update(self, array: pa.Array, offset: int) -> None:
         """The next rows, which begin at row `offset` of the whole."""
-        self.is_there = True
+        self.is_there, self.is_missing = True, False
         problem = misfit(array.type, self.feature)
         if problem is not None:
             example = f"expected {self._type}, got {array.type}"
@@ -276,7 +278,8 @@ class Column:
         found = {"count": self.count, "nulls": self.nulls + self.absent_rows, **self._extremes()}
         number = self.feature.dtype.is_number or self.feature.dtype in (Dtypes.BOOL, Dtypes.DECIMAL)
         some = number and self.moments.count > 0
-        found |= {"mean": finite(self.moments.mean) if some else None, "std": self.moments.std if some else None}
+        mean = self.moments.mean_of_integers if some and self.feature.dtype.is_integer else self.moments.mean
+        found |= {"mean": finite(mean) if some else None, "std": self.moments.std if some else None}
         special = {"nan": self.extent.nan, "infinite": self.extent.infinite}
         return found | {name: count for name, count in special.items() if count}
 

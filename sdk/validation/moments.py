@@ -34,20 +34,21 @@ class Extent:
 
 @dataclass
 class Moments:
-    """Of finite numbers; `m2` is the sum of the squared distances from the mean."""
+    """Of finite numbers; `m2` is the sum of the squared distances from the mean, and `total` the sum of integers."""
 
     count: int = 0
     low: Number | None = None
     high: Number | None = None
     mean: float = 0.0
     m2: float = 0.0
+    total: int = 0
 
     def update(self, values: npt.NDArray[Any], low: Number, high: Number) -> None:
         """Add finite numbers, at least one, whose extremes are known."""
         import numpy as np
 
-        if values.dtype.kind in "iu" and max(-low, high) > EXACT:
-            self.merge(_of_large(values, low, high))
+        if values.dtype.kind in "iu":
+            self.merge(_of_integers(values, int(low), int(high)))
             return
         with np.errstate(over="ignore", invalid="ignore"):
             mean = float(values.mean(dtype=np.float64))
@@ -64,7 +65,14 @@ class Moments:
         self.mean = other.mean if not self.count else self.mean + delta * (other.count / count)
         self.low = other.low if self.low is None else min(self.low, other.low)
         self.high = other.high if self.high is None else max(self.high, other.high)
+        self.total += other.total
         self.count = count
+
+    @property
+    def mean_of_integers(self) -> Number:
+        """Rounded once, and not at all beyond what a float holds exactly."""
+        whole, rest = divmod(self.total, self.count)
+        return whole if not rest and abs(whole) > EXACT else self.total / self.count
 
     @property
     def std(self) -> float | None:
@@ -72,17 +80,27 @@ class Moments:
         return finite(math.sqrt(self.m2 / (self.count - 1))) if self.count > 1 else None
 
 
-def _of_large(values: npt.NDArray[Any], low: Number, high: Number) -> Moments:
-    """Of integers that float64 does not hold: summed as Python's, so that only the results are rounded."""
+def _of_integers(values: npt.NDArray[Any], low: int, high: int) -> Moments:
+    """Their sum is exact; distances are taken where floats hold them best, near the lowest."""
     import numpy as np
 
-    total = sum(values.tolist())
-    base, rest = divmod(total, values.size)
-    distances = np.array([value - base for value in values.tolist()], np.float64) - rest / values.size
-    return Moments(values.size, low, high, total / values.size, float(np.dot(distances, distances)))
+    total = _sum(values, max(-low, high))
+    if max(-low, high) <= EXACT:
+        distances = values.astype(np.float64) - total / values.size
+    else:
+        above = values.astype(np.uint64) - np.uint64(low % 2**64)  # modulo 2**64, as the difference may be that large
+        distances = above.astype(np.float64) - (total - low * values.size) / values.size
+    return Moments(values.size, low, high, total / values.size, float(np.dot(distances, distances)), total)
 
 
-def finite(value: float) -> float | None:
+def _sum(values: npt.NDArray[Any], largest: int) -> int:
+    """By halves where 64 bits may not hold it."""
+    if largest * values.size < 2**63:
+        return int(values.sum())
+    return (int((values >> 32).sum()) << 32) + int((values & 0xFFFFFFFF).sum())
+
+
+def finite(value: Number) -> Number | None:
     """None for what JSON cannot write."""
     return value if math.isfinite(value) else None
 

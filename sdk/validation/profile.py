@@ -62,11 +62,12 @@ class Profiler:
         """
         if not self._with_statistics:
             raise UsageError("this profiler only validates", hint="make it with statistics=True")
-        return {name: column.statistics() for name, column in self._columns.items() if column.is_there}
+        absent = self.absent()
+        return {name: column.statistics() for name, column in self._columns.items() if name not in absent}
 
     def absent(self) -> list[str]:
-        """The features that no batch had."""
-        return [name for name, column in self._columns.items() if not column.is_there]
+        """The features that no batch had; none as long as there was no batch."""
+        return [name for name, column in self._columns.items() if column.is_missing]
 
     def levels(self) -> dict[str, list[str]]:
         """The categories of the features that declare none, in the order in which they came."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import statistics
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -228,10 +230,29 @@ def test_statistics_are_exact() -> None:
     found = profiler.statistics()["n"]
     assert (found["min"], found["max"], found["mean"]) == (BIG, BIG + 2, float(BIG + 1))
     assert found["std"] == pytest.approx(2**0.5)
+    one_value = Profiler(NULLABLE)
+    one_value.update(pa.table({"n": pa.array([BIG], pa.int64())}))
+    assert one_value.statistics()["n"]["mean"] == BIG
+    assert json.loads(json.dumps(one_value.statistics()))["n"]["max"] == BIG
     unsigned = Profiler(one(Dtypes.UINT64))
     unsigned.update(pa.table({"n": pa.array([2**64 - 1, 2**64 - 3], pa.uint64())}))
     found = unsigned.statistics()["n"]
     assert (found["min"], found["max"], found["std"]) == (2**64 - 3, 2**64 - 1, pytest.approx(2**0.5))
+
+
+@pytest.mark.parametrize("dtype", ["int64", "uint64", "int32"])
+@pytest.mark.parametrize("seed", range(3))
+def test_statistics_of_large_integers_are_those_of_python(dtype: str, seed: int) -> None:
+    info = np.iinfo(dtype)
+    values = np.random.default_rng(seed).integers(info.min, info.max, 1000, dtype, endpoint=True)
+    values[:2] = info.min, info.max
+    profiler = Profiler(one(Dtypes(dtype)))
+    for part in np.array_split(values, 3):
+        profiler.update({"n": part})
+    found, exact = profiler.statistics()["n"], [int(value) for value in values]
+    assert (found["min"], found["max"]) == (info.min, info.max)
+    assert found["mean"] == sum(exact) / len(exact)
+    assert found["std"] == pytest.approx(statistics.stdev(exact))
 
 
 # Days and decimals.
