@@ -7,6 +7,9 @@ operations:
   "*": {retries: 1}                 # defaults of every operation
   train: {timeout: 600, resources: {memory: 2Gi}}
 argo: {namespace: ml, image: "team/digits:3", secret: digits-places}
+retention:                          # what `jeyn gc` may take besides what nobody can miss
+  "batch:clicks": {last: 30, days: 90}
+  value: {last: 20}
 """
 
 from __future__ import annotations
@@ -24,6 +27,10 @@ from jeyn.errors import NotAllowed, UsageError
 Text = Annotated[str, StringConstraints(min_length=1)]
 PipelineTarget = Annotated[str, StringConstraints(pattern=r"^[^:]+\.py(:[A-Za-z_]\w*)?$")]
 KubernetesName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
+# Of which batches, checkpoints, quarantined batches or values: all, or those of one name.
+RetainedLine = Annotated[
+    str, StringConstraints(pattern=r"^((batch|checkpoint|quarantined)(:[A-Za-z0-9][A-Za-z0-9._-]*)?|value)$")
+]
 Seconds = Annotated[int, Field(ge=1, le=2**31 - 1)]
 
 
@@ -68,6 +75,13 @@ class ArgoSettings(_Closed):
     keep_failed: Seconds = 30 * 86400
 
 
+class Kept(_Closed):
+    """What a retention rule keeps of each line: the `last` so many, and what is younger than `days`."""
+
+    last: Annotated[int, Field(ge=1)] | None = None
+    days: Annotated[float, Field(ge=0)] | None = None
+
+
 class ProjectFile(_Closed):
     """All that `jeyn.yaml` may say. Relative places start at its folder."""
 
@@ -81,9 +95,10 @@ class ProjectFile(_Closed):
     pipelines: dict[str, PipelineTarget] = {}
     operations: dict[str, OperationDefaults] = {}
     argo: ArgoSettings = ArgoSettings()
+    retention: dict[RetainedLine, Kept] = {}
 
 
-_KNOWN: dict[str, type[_Closed]] = {"operations": OperationDefaults, "argo": ArgoSettings}
+_KNOWN: dict[str, type[_Closed]] = {"operations": OperationDefaults, "argo": ArgoSettings, "retention": Kept}
 
 
 def read(path: Path) -> ProjectFile:

@@ -7,8 +7,10 @@ start at the project root, wherever the program was started; those that Python o
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
@@ -17,6 +19,8 @@ from jeyn.errors import UsageError
 from jeyn.ownership import refuse_strangers
 
 PROJECT_FILE = "jeyn.yaml"
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_DURATION = re.compile(r"([0-9]{1,6})([smhdw])")
 HOME_FOLDER = ".jeyn"
 IGNORE_FILE = ".jeynignore"
 MEMORY = ("", ":memory:", "file::memory:")
@@ -28,6 +32,7 @@ class Settings:
 
     `pipelines` are "file.py:function" by name; `operations` the options that `jeyn.yaml` gives by operation name, "*"
     for all; `argo` what it and JEYN_ARGO_SERVER, _NAMESPACE and _IMAGE say (`jeyn.project_file.ArgoSettings`).
+    `retention` is what `jeyn gc` may take besides what nobody can miss (`jeyn.project_file.Kept`).
     """
 
     root: Path
@@ -42,6 +47,7 @@ class Settings:
     pipelines: Mapping[str, str] = field(default_factory=dict)
     operations: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     argo: Mapping[str, Any] = field(default_factory=dict)
+    retention: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @classmethod
     def load(
@@ -81,6 +87,7 @@ class Settings:
             pipelines=project.get("pipelines", {}),
             operations=project.get("operations", {}),
             argo=project.get("argo", {}) | _argo(env),
+            retention=project.get("retention", {}),
         )
 
     @property
@@ -100,6 +107,14 @@ class Settings:
                 hint=f"set JEYN_DATABASE_{name.upper()}, or databases: in jeyn.yaml",
             )
         return self.databases[name]
+
+
+def duration(text: str) -> timedelta:
+    """A length of time as settings and options write it: 0s, 30m, 24h, 7d, 4w. Raises `UsageError`."""
+    found = _DURATION.fullmatch(text)
+    if found is None:
+        raise UsageError(f'"{text}" is no duration', hint="write 30m, 24h or 7d")
+    return timedelta(**{_UNITS[found[2]]: int(found[1])})
 
 
 def variables_without(prefix: str) -> dict[str, str]:

@@ -145,6 +145,11 @@ class Artefact:
         return self._need_saved("is_new").is_new
 
     @property
+    def is_swept(self) -> bool:
+        """Whether its bytes were swept or given up as lost; its place in every list stays."""
+        return self.saved is not None and self.saved.workspace.is_swept(self.saved.id)
+
+    @property
     def is_quarantined(self) -> bool:
         return self.saved is not None and self.saved.quarantined
 

@@ -209,6 +209,18 @@ class Attempt(Workspace):
         self.forbid_cache(f'it read the history of aliases of "{ref}"')
         return super().alias_history(ref, alias)
 
+    def is_swept(self, id: str) -> bool:
+        self.forbid_cache(f'it asked whether "{id[:19]}" was swept')
+        return super().is_swept(id)
+
+    def superseded_files(self, id: str) -> dict[str, str]:
+        self.forbid_cache(f'it asked what replaced files of "{id[:19]}"')
+        return super().superseded_files(id)
+
+    def supersedes(self, id: str) -> dict[str, str]:
+        self.forbid_cache(f'it asked what "{id[:19]}" replaced')
+        return super().supersedes(id)
+
     def events(self, after: tuple[int, int] = (0, -1), limit: int = 1000) -> list[Event]:
         self.forbid_cache("it read the events of the catalog")
         return super().events(after, limit)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jeyn.errors import NotFound, PayloadMissing, UsageError
+from jeyn.errors import PayloadMissing, UsageError
 from jeyn.sdk.artefact import Artefact, PayloadRef
 from jeyn.sdk.checkpoint import ModelCheckpoint
 from jeyn.sdk.datasets.batch import DatasetBatch, GenericBatch, UnionBatch
@@ -18,6 +18,7 @@ from jeyn.stores.batches.uniform import Uniform
 from jeyn.stores.catalog.cache import kept
 from jeyn.stores.payloads import hash_file
 from jeyn.stores.payloads.failures import os_errors
+from jeyn.stores.restore import bring_back, gone
 from jeyn.stores.vouched import check
 
 if TYPE_CHECKING:
@@ -184,32 +185,45 @@ def _parts(workspace: Workspace, id: str) -> Iterable[str]:
 
 
 def _bytes(workspace: Workspace, artefact: Artefact, payload: PayloadRef) -> bytes:
+    digest = payload.digest[7:]
     try:
-        return workspace.payloads.read(payload.digest[7:])
+        return workspace.payloads.read(digest)
     except PayloadMissing as exc:
-        raise _gone(workspace, artefact, payload) from exc
+        if not bring_back(workspace, artefact):
+            raise gone(workspace, artefact, payload) from exc
+    return workspace.payloads.read(digest)
 
 
 @contextmanager
 def local_file(workspace: Workspace, artefact: Artefact, payload: PayloadRef) -> Iterator[Path]:
     """A payload as a local file whose digest was checked, now or since it was touched. Raises `Corrupt` or
-    `PayloadMissing`."""
-    digest = payload.digest[7:]
+    `PayloadMissing`.
+
+    What was swept or lost is brought back first from a source that still has it.
+    """
+    with ExitStack() as stack:
+        yield _located(stack, workspace, artefact, payload)
+
+
+def _located(stack: ExitStack, workspace: Workspace, artefact: Artefact, payload: PayloadRef) -> Path:
     try:
-        direct = workspace.payloads.local_path(digest)
-        if direct is not None:
-            check(workspace, digest, direct)
-            yield direct
-            return
-        with _scratch(workspace) as folder:
-            workspace.payloads.fetch(digest, folder / "payload")
-            yield folder / "payload"
-            return
+        return _stored(stack, workspace, payload.digest[7:])
     except PayloadMissing as exc:
-        if payload.digest not in artefact.facts.get("referenced", {}):
-            raise _gone(workspace, artefact, payload) from exc
-    with _from_source(workspace, artefact, payload) as path:
-        yield path
+        if payload.digest in artefact.facts.get("referenced", {}):
+            return stack.enter_context(_from_source(workspace, artefact, payload))
+        if not bring_back(workspace, artefact):
+            raise gone(workspace, artefact, payload) from exc
+    return _stored(stack, workspace, payload.digest[7:])
+
+
+def _stored(stack: ExitStack, workspace: Workspace, digest: str) -> Path:
+    direct = workspace.payloads.local_path(digest)
+    if direct is not None:
+        check(workspace, digest, direct)
+        return direct
+    folder = stack.enter_context(_scratch(workspace))
+    workspace.payloads.fetch(digest, folder / "payload")
+    return folder / "payload"
 
 
 @contextmanager
@@ -235,14 +249,3 @@ def _from_source(workspace: Workspace, artefact: Artefact, payload: PayloadRef) 
 def _scratch(workspace: Workspace) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(dir=workspace.payloads.staging(), prefix="read-") as folder:
         yield Path(folder)
-
-
-def _gone(workspace: Workspace, artefact: Artefact, payload: PayloadRef) -> PayloadMissing:
-    what = f'the bytes "{payload.name}" of {artefact.ref}'
-    try:
-        buried = workspace.reader.is_buried(artefact.id)
-    except NotFound:
-        buried = False
-    if buried:
-        return PayloadMissing(f"{what} were swept by gc", hint="save the same content again, or import it")
-    return PayloadMissing(f"{what} are missing from {workspace.payloads.url}", hint="see what workspace.fsck() finds")

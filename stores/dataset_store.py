@@ -5,13 +5,22 @@ from __future__ import annotations
 import json
 import logging
 import warnings
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from jeyn.errors import DataInvalid, NoData, NotFound, UsageError
 from jeyn.sdk.artefact import Edge, Record, expect
 from jeyn.sdk.catalog import DataCatalog
 from jeyn.sdk.compatibility import join
-from jeyn.sdk.datasets import CompositeFormula, DatasetFormula, FileBatch, GenericBatch, ModelFormula, TableBatch
+from jeyn.sdk.datasets import (
+    CompositeFormula,
+    DatasetFormula,
+    FileBatch,
+    GenericBatch,
+    ModelFormula,
+    StreamingFormula,
+    TableBatch,
+)
 from jeyn.sdk.datasets.arrays import as_table
 from jeyn.sdk.datasets.batch import DatasetBatch
 from jeyn.sdk.reference import Range, Reference
@@ -21,7 +30,7 @@ from jeyn.sdk.version import Version
 from jeyn.stores.batches.drafts import Draft, conformed, keep_files, keep_table
 from jeyn.stores.batches.new_batch import new_batch
 from jeyn.stores.binding import in_kept_order
-from jeyn.stores.catalog.changes import ORDER, Mark, NewArtefact, VersionClaim
+from jeyn.stores.catalog.changes import ORDER, Change, Mark, NewArtefact, Outcome, VersionClaim
 from jeyn.stores.catalog.reader import owner_of
 from jeyn.stores.observation import batches_of, new_subject, summary
 from jeyn.stores.veto import check_bump
@@ -96,16 +105,35 @@ class DatasetStore:
         """A batch by its whole id or a unique beginning of it."""
         return self.get_batch(id if id.startswith("sha256:") else f"sha256:{id}")
 
-    def get_formula_batches(self, formula: DatasetFormula | Reference | str) -> list[DatasetBatch]:
+    def get_formula_batches(
+        self, formula: DatasetFormula | Reference | str, *, include_superseded: bool = False
+    ) -> list[DatasetBatch]:
         """All batches that have an epoch: of each version that a range means (`digits@^1`), by version, then by epoch.
 
         A formula, an exact version, an alias, `latest` and a bare name (both the highest released version) mean one
         version. Raises `NotFound` when no version is meant; a version without batches gives none.
+
+        A batch of which every file was replaced by a later one (the same path, other content) is superseded and left
+        out, unless `include_superseded`. One of which only some were is there, whole, and a warning names those files.
+        What `gc` swept is there too (`is_swept`).
         """
         meant = self._ranged(formula) or self._formula(formula).id
-        ids = batches_of(self.workspace, meant)
-        self.workspace.observe("batches", meant, summary(ids))
-        return [self.workspace.bound(id) for id in ids]
+        ids = batches_of(self.workspace, meant, superseded=include_superseded)
+        self.workspace.observe("every_batch" if include_superseded else "batches", meant, summary(ids))
+        found: list[DatasetBatch] = [self.workspace.bound(id) for id in ids]
+        if not include_superseded:
+            self._warn_of_parts(found)
+        return found
+
+    def _warn_of_parts(self, batches: Sequence[DatasetBatch]) -> None:
+        for formula in {batch.formula.id: batch.formula for batch in batches}.values():
+            if not isinstance(formula, StreamingFormula):
+                continue
+            named = {batch.id: batch.ref for batch in batches}
+            for old in self.workspace.reader.held(formula.id):
+                if old.by and old.batch in named:
+                    newer = named.get(old.by, old.by[:19])
+                    _log.warning('%s still has "%s" as it was before %s replaced it', named[old.batch], old.path, newer)
 
     def get_latest_formula_batch(self, formula: DatasetFormula | Reference | str) -> DatasetBatch:
         """The batch with the highest epoch; in a range that of the highest version that has one (SEMANTICS 15).
@@ -137,11 +165,11 @@ class DatasetStore:
         formula = self.save_formula(batch.formula)
         drafts: list[Draft | None] = []
 
-        def build(writer: Workspace) -> list[NewArtefact]:
+        def build(writer: Workspace) -> list[Change]:
             draft = self._draft(writer, formula, batch)
             drafts.append(draft)
             if draft is None or not draft.problem:
-                return [draft.change()] if draft else []
+                return draft.changes() if draft else []
             self._quarantine(writer, draft)
             return []
 
@@ -149,11 +177,15 @@ class DatasetStore:
         draft = drafts[-1]
         if draft is not None and draft.problem:
             raise self._failed(draft)
-        saved: DatasetBatch = (
-            self.workspace.bound(outcomes[0].id, is_new=outcomes[0].is_new) if draft else self._nothing_new(formula)
-        )
+        saved = self._outcome(formula, batch, outcomes)
         if batch.request is not None:
             self.workspace.observe("new", new_subject(formula.id, batch.request.after), saved.id)
+        return saved
+
+    def _outcome(self, formula: DatasetFormula, batch: DatasetBatch, outcomes: Sequence[Outcome]) -> DatasetBatch:
+        if not outcomes:
+            return self._nothing_new(formula, batch.request.after if batch.request else None)
+        saved: DatasetBatch = self.workspace.bound(outcomes[0].id, is_new=outcomes[0].is_new)
         return saved
 
     def _draft(self, writer: Workspace, formula: DatasetFormula, batch: DatasetBatch) -> Draft | None:
@@ -174,9 +206,14 @@ class DatasetStore:
                 return _generic(writer, formula, batch, edges)
         raise UsageError(f"a {type(batch).__name__} cannot be saved", hint="make it with formula.new_table(...)")
 
-    def _nothing_new(self, formula: DatasetFormula) -> DatasetBatch:
+    def _nothing_new(self, formula: DatasetFormula, after: str | None) -> DatasetBatch:
         last = self.workspace.reader.highest(owner_of("batch", formula.id))
         if last is None:
+            if after is not None:
+                raise NoData(
+                    f'"{formula.ref}" has no batch yet: all there is, is in "{after}" or before',
+                    hint="leave after= out to take it all again",
+                )
             where = getattr(formula, "source", None) or getattr(formula, "query", None)
             raise NoData(
                 f'"{formula.ref}" has never had any data (nothing in "{where}")',

@@ -10,6 +10,7 @@ artefact by its whole id, or through an object at hand.
 | `new` | a formula's id, perhaps ` after ` a batch | the id of the latest batch, when nothing is new |
 | `latest` | a formula's id | the id of its latest batch; None before the first |
 | `batches` | a formula's id, or a range of its versions | a summary of the ids of their batches |
+| `every_batch` | the same | the same, with the superseded ones |
 | `search` | the text and options, as JSON | a summary of what it found |
 | `tags` | an artefact's id | its tags |
 | `contract` | a use case's id | the digest of the catalogs that were last given to it |
@@ -84,10 +85,18 @@ def found_by(hits: Sequence[Any]) -> dict[str, Any]:
     return summary([[hit.id, hit.ref, *(hit.score.to_json().values() if hit.score else ())] for hit in hits])
 
 
-def batches_of(workspace: Workspace, subject: str) -> list[str]:
-    """The ids of the batches that have an epoch, by version, then epoch: of a formula's id or a range of versions."""
+def batches_of(workspace: Workspace, subject: str, *, superseded: bool = False) -> list[str]:
+    """The ids of the batches that have an epoch, by version, then epoch: of a formula's id or a range of versions.
+
+    Those that later ones superseded are among them only when asked for.
+    """
     formulas = [subject] if subject.startswith("sha256:") else versions_in(workspace.reader, subject, "formula")
-    return [claimed.id for id in formulas for claimed in workspace.reader.claims(owner_of("batch", id))]
+    found = []
+    for id in formulas:
+        out = set() if superseded else workspace.reader.superseded(id)
+        claims = workspace.reader.claims(owner_of("batch", id))
+        found += [claimed.id for claimed in claims if claimed.id not in out]
+    return found
 
 
 def contract_digest(workspace: Workspace, id: str) -> str:
@@ -134,6 +143,7 @@ _ANSWERS: Mapping[str, Callable[[Workspace, str], Any]] = {
     "new": _new,
     "latest": _latest,
     "batches": lambda workspace, id: summary(batches_of(workspace, id)),
+    "every_batch": lambda workspace, id: summary(batches_of(workspace, id, superseded=True)),
     "search": _search,
     "tags": lambda workspace, id: sorted(workspace.tags(id)),
     "contract": contract_digest,
@@ -195,6 +205,7 @@ _SENTENCES: Mapping[str, Callable[[Workspace, str, Any, Any], str]] = {
     "new": _news,
     "latest": lambda workspace, subject, before, now: _moved(workspace, f"the latest batch of {subject}", before, now),
     "batches": _counted("has {} batches", "had"),
+    "every_batch": _counted("has {} batches", "had"),
     "search": _counted("finds {}", "found"),
     "tags": lambda _, subject, before, now: (
         f"the tags of {subject} are now {_listed(now)}, they were {_listed(before)}"

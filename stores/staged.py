@@ -10,9 +10,21 @@ from typing import Any
 from jeyn.sdk.canonical import parse
 from jeyn.sdk.version import Version
 from jeyn.stores.binding import unsaved_row
-from jeyn.stores.catalog.changes import LEVELS, AliasMove, Change, Claim, EpochClaim, Mark, NewArtefact, Outcome, grown
+from jeyn.stores.catalog.changes import (
+    LEVELS,
+    AliasMove,
+    Change,
+    Claim,
+    EpochClaim,
+    Holds,
+    Mark,
+    NewArtefact,
+    Outcome,
+    grown,
+)
 from jeyn.stores.catalog.commit import facts_text
-from jeyn.stores.catalog.reader import ArtefactRow, Claimed, Marked, Moved, Reader
+from jeyn.stores.catalog.reader import ArtefactRow, Claimed, Marked, Moved, Reader, owner_of
+from jeyn.stores.catalog.superseded import SUPERSEDED, Held, consequences
 
 PENDING = 2**62  # the order of what is not committed yet: after everything that is
 
@@ -126,8 +138,8 @@ class StagedReader(Reader):
         own = [id for id in self.staged.rows if id[7:].startswith(prefix)]
         return (own + super().ids_from(prefix, limit))[:limit]
 
-    def claims(self, owner: str, *, buried: bool = False) -> list[Claimed]:
-        return super().claims(owner, buried=buried) + self.staged.claims.get(owner, [])
+    def claims(self, owner: str) -> list[Claimed]:
+        return super().claims(owner) + self.staged.claims.get(owner, [])
 
     def highest(self, owner: str) -> Claimed | None:
         own = [claimed for claimed in self.staged.claims.get(owner, []) if "-" not in claimed.number]
@@ -138,6 +150,24 @@ class StagedReader(Reader):
     def claimed(self, owner: str, number: str) -> str | None:
         own = (claimed.id for claimed in self.staged.claims.get(owner, []) if claimed.number == number)
         return next(own, None) or super().claimed(owner, number)
+
+    def held(self, formula: str) -> list[Held]:
+        epochs = {claimed.id: int(claimed.number) for claimed in self.staged.claims.get(owner_of("batch", formula), [])}
+        own = [
+            Held(id, epoch, payload.name, payload.digest[7:])
+            for id, epoch in epochs.items()
+            for payload in self.staged.rows[id].record.payloads
+        ]
+        return super().held(formula) + own
+
+    def superseded(self, formula: str) -> set[str]:
+        found = super().superseded(formula)
+        for change in self.staged.changes:
+            if isinstance(change, Holds) and change.formula == formula:
+                marks = [each for each in consequences(self.held(formula), change) if each.kind == SUPERSEDED]
+                found |= {each.artefact for each in marks if each.present}
+                found -= {each.artefact for each in marks if not each.present}
+        return found
 
     def numbers(self, key: int) -> list[str]:
         return [] if key < 0 else super().numbers(key)

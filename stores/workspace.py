@@ -25,6 +25,7 @@ from jeyn.stores.catalog.leases import Leases
 from jeyn.stores.catalog.migrate import ensure_current
 from jeyn.stores.catalog.reader import ArtefactRow, Event, Marked, Moved, Reader, owner_of
 from jeyn.stores.catalog.small import SmallPayloads
+from jeyn.stores.catalog.superseded import Held
 from jeyn.stores.payloads import HashedFile, hash_file, is_far, open_payloads
 from jeyn.stores.payloads.layered import LayeredPayloads
 from jeyn.stores.plain_call import SEED, scratch_until_exit
@@ -102,7 +103,8 @@ class Workspace:
     @cached_property
     def payloads(self) -> LayeredPayloads:
         url = self.settings.payloads
-        return LayeredPayloads(SmallPayloads(self.database), url if is_far(url) else open_payloads(url))
+        files = url if is_far(url) else open_payloads(url)
+        return LayeredPayloads(SmallPayloads(self.database), files, self.settings.actor)
 
     @cached_property
     def reader(self) -> Reader:
@@ -260,6 +262,24 @@ class Workspace:
         from jeyn.stores.contents import iter_batches
 
         return iter_batches(self, batch, rows, selection)
+
+    def is_swept(self, id: str) -> bool:
+        """Whether the bytes of an artefact were swept or given up as lost, and are not back."""
+        return self.reader.is_buried(id)
+
+    def superseded_files(self, id: str) -> dict[str, str]:
+        """Of a batch: the path of each file that another batch replaced → the reference of that batch."""
+        return {old.path: self.bound(old.by).ref for old in self._held(id) if old.batch == id and old.by}
+
+    def supersedes(self, id: str) -> dict[str, str]:
+        """Of a batch: the path of each file of another batch that it replaced → the reference of that one."""
+        return {old.path: self.bound(old.batch).ref for old in self._held(id) if old.by == id}
+
+    def _held(self, batch: str) -> list[Held]:
+        from jeyn.sdk.datasets import StreamingFormula
+
+        found = self.bound(batch)
+        return self.reader.held(found.formula.id) if isinstance(found.formula, StreamingFormula) else []
 
     def upstream(self, ref: str | Artefact, depth: int | None = None, types: Sequence[str] = ()) -> Lineage:
         """What an artefact came from, however far back or `depth` steps."""
@@ -452,17 +472,23 @@ class Workspace:
 
     # Care.
 
-    def gc(self, **options: Any) -> Any:
-        """Sweep payloads that no alias, pin or named reference needs; shows what it would do unless `yes=True`."""
+    def gc(self, *refs: str | Artefact, **options: Any) -> Any:
+        """Free bytes that nobody can miss, or those of `refs`; only shown unless `yes=True` (`care/gc.py`)."""
         from jeyn.stores.care.gc import collect
 
-        return collect(self, **options)
+        return collect(self, *refs, **options)
 
-    def fsck(self, *, repair: bool = False) -> Any:
+    def fsck(self, *, repair: bool = False, **options: Any) -> Any:
         """Find every missing, corrupt or orphaned payload and every dangling edge."""
         from jeyn.stores.care.fsck import check
 
-        return check(self, repair=repair)
+        return check(self, repair=repair, **options)
+
+    def adopt_payloads(self, *, yes: bool = False) -> Any:
+        """Let the catalog take the payload store of the settings for its own, as after a move (SEMANTICS 39)."""
+        from jeyn.stores.catalog.payload_store import adopt_store
+
+        return adopt_store(self.database, self.payloads.files, self.settings.actor, yes=yes)
 
     def export_bundle(self, ref: str | Artefact, path: str | os.PathLike[str]) -> Any:
         """Write the closure of a reference as one file."""

@@ -1,4 +1,4 @@
-"""`jeyn db`: the catalog database itself: where it is, which schema it has, and bringing it up to date."""
+"""`jeyn db`: the catalog database itself: where it is, its schema and bringing it up to date; its payload store."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from jeyn.cli.output import Result, columns, command
+from jeyn.cli.output import Result, columns, command, say
 from jeyn.cli.tree import Entry, LazyGroup
 from jeyn.cli.workspace import catalog_file, need_catalog, settings
 from jeyn.errors import Corrupt, Incompatible, NotFound
@@ -17,13 +17,14 @@ if TYPE_CHECKING:
 
 LEAVES = {
     "check": Entry(__name__, "check", "Show where the catalog is and whether its schema is sound; changes nothing."),
+    "adopt-payloads": Entry(__name__, "adopt", "Take the payload store of the settings for the catalog's own."),
     "upgrade": Entry(__name__, "upgrade", "Create the schema, or bring it up to date with its data."),
 }
 
 
 @click.group(cls=LazyGroup, entries=LEAVES)
 def db() -> None:
-    """Check and upgrade the catalog database."""
+    """Check and upgrade the catalog database, and say which payload store is its own."""
 
 
 @command()
@@ -49,6 +50,35 @@ def upgrade() -> Result:
     if before == after:
         return Result(data, f"up to date at revision {after}")
     return Result(data, f"{'created' if before is None else f'upgraded from {before}'}, now at revision {after}")
+
+
+@command()
+@click.option("--yes", is_flag=True, help="Do it; without this, only show what is known and what would be.")
+def adopt(yes: bool) -> Result:
+    """Take the payload store of the settings for the catalog's own from now on, as after it was moved or copied.
+
+    Catalog and store keep one identity; a store with another one is refused, for it may be somebody else's, or a disk
+    that is not mounted.
+    """
+    from jeyn.cli.workspace import opened
+
+    with opened() as workspace:
+        done = workspace.adopt_payloads(yes=yes)
+    data = {
+        "before": done.before and vars(done.before),
+        "now": vars(done.now),
+        "there": done.there,
+        "looked_for": done.looked_for,
+        "done": yes,
+    }
+    lines = [
+        ("known", f"{done.before.url} ({done.before.identity})" if done.before else "none yet"),
+        ("now" if yes else "settings", f"{done.now.url} ({done.now.identity or 'no identity yet'})"),
+        ("there", f"{done.there} of {done.looked_for} payloads that were looked for"),
+    ]
+    if not yes:
+        say("nothing is changed yet: jeyn db adopt-payloads --yes does it")
+    return Result(data, columns(lines))
 
 
 def state(found: Settings) -> dict[str, Any]:

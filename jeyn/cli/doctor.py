@@ -148,8 +148,24 @@ def _payloads(here: Settings) -> Check:
 
     if here.payloads.startswith("file://") and not here.home.exists():
         return Check("payloads", "ok", f"{here.payloads}, made by the first run")
+    _is_own(here)
     try_payloads(here.payloads)
     return Check("payloads", "ok", f"{here.payloads} can be written and read")
+
+
+def _is_own(here: Settings) -> None:
+    """Raise `Invalid` where the catalog knows another payload store."""
+    from jeyn.cli.db import _database, problem, state
+    from jeyn.stores.catalog.payload_store import check_store
+    from jeyn.stores.payloads import open_payloads
+
+    try:
+        if problem(state(here)) is not None:
+            return  # "catalog" says why
+    except JeynError:
+        return
+    with _database(here) as database:
+        check_store(database, open_payloads(here.payloads))
 
 
 def _data(here: Settings) -> Check:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -41,7 +41,7 @@ def hits(workspace: Workspace, found: Hits) -> Result:
     """A page of hits as a table; `data` is {"artefacts": […], "next": the cursor of the page that follows}."""
     aliases, known = _aliases(workspace), _nodes(workspace, found)
     data = {"artefacts": [hit_json(hit, known[hit.id], aliases.get(hit.id, [])) for hit in found], "next": found.next}
-    rows = [(label(known[hit.id]), hit.type, " ".join(aliases.get(hit.id, [])), age(hit.at)) for hit in found]
+    rows = [(_label(hit, known), hit.type, " ".join(aliases.get(hit.id, [])), age(hit.at)) for hit in found]
     return Result(data, "\n".join(_page(found, rows)))
 
 
@@ -61,6 +61,10 @@ def _page(found: Hits, rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
         yield "these scores are not of one batch: on:BATCH ranks within one"
 
 
+def _label(hit: Hit, known: Mapping[str, Node]) -> str:
+    return label(known[hit.id]) + (" (swept)" if hit.swept else "")
+
+
 def _score(hit: Hit) -> tuple[str, str]:
     return (f"{hit.score.value:.6g}", hit.score.measured_on) if hit.score else ("", "")
 
@@ -75,6 +79,7 @@ def hit_json(hit: Hit, node: Node, aliases: Sequence[str]) -> dict[str, Any]:
         "aliases": list(aliases),
         "saved": moment(hit.at),
         "facts": hit.facts,
+        "swept": hit.swept,
         "score": hit.score and hit.score.to_json(),
         "made_by": node.made_by and node.made_by.to_json(),
     }

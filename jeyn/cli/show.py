@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from jeyn.stores.workspace import Workspace
 
 CATALOGS = ("input_catalog", "output_catalog")
+MARKS = ("pinned", "withdrawn", "swept", "quarantined", "superseded")
 
 
 @command()
@@ -62,6 +63,9 @@ def _known(workspace: Workspace, row: ArtefactRow) -> dict[str, Any]:
         "withdrawn": "withdrawn" in marks,
         "swept": "tombstone" in marks,
         "quarantined": row.quarantined,
+        "superseded": "superseded" in marks,
+        "superseded_files": workspace.superseded_files(row.id) if row.type == "dataset_batch" else {},
+        "supersedes": workspace.supersedes(row.id) if row.type == "dataset_batch" else {},
         "saved": moment(row.at),
         "actor": row.actor,
         "catalogs": _in_order(workspace, row, {role: body.pop(role) for role in CATALOGS if role in body}),
@@ -123,7 +127,9 @@ def _lines(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "id", found["id"]
     yield "aliases", ", ".join(found["aliases"])
     yield "tags", ", ".join(found["tags"])
-    yield "marked", ", ".join(mark for mark in ("pinned", "withdrawn", "swept", "quarantined") if found[mark])
+    yield "marked", ", ".join(mark for mark in MARKS if found[mark])
+    yield from _under("replaces", [f"{path} of {batch}" for path, batch in found["supersedes"].items()])
+    yield from _under("replaced", [f"{path} by {batch}" for path, batch in found["superseded_files"].items()])
     yield "saved", f"{found['saved']} ({age(found['at'])}) by {found['actor']}"
     for role, catalog in found["catalogs"].items():
         yield from _under(role.replace("_catalog", ""), _features(catalog))

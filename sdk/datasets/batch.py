@@ -80,6 +80,21 @@ class DatasetBatch(Artefact):
         return self.record().payloads
 
     @property
+    def superseded_files(self) -> Mapping[str, str]:
+        """Which of its files a later batch replaced: path below the data root → the reference of that batch."""
+        return self._need_saved("history").workspace.superseded_files(self.id)
+
+    @property
+    def is_superseded(self) -> bool:
+        """Whether every one of its files was replaced, so that "all batches" leave it out."""
+        return bool(self.files) and self.superseded_files.keys() >= {file.name for file in self.files}
+
+    @property
+    def supersedes(self) -> Mapping[str, str]:
+        """Which files of earlier batches it replaced: path → the reference of the batch that had it."""
+        return self._need_saved("history").workspace.supersedes(self.id)
+
+    @property
     def statistics(self) -> Mapping[str, Mapping[str, Any]]:
         """Per feature: count, nulls, min, max, mean, std (computed once, when it was saved)."""
         found: Mapping[str, Mapping[str, Any]] = self.facts.get("statistics", {})

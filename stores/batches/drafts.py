@@ -14,7 +14,7 @@ from jeyn.sdk.relationship import RelationshipType
 from jeyn.sdk.validation.column import Gaps
 from jeyn.sdk.validation.profile import Profiler
 from jeyn.stores.batches.uniform import ABSENT
-from jeyn.stores.catalog.changes import EpochClaim, NewArtefact
+from jeyn.stores.catalog.changes import Change, EpochClaim, Holds, NewArtefact
 from jeyn.stores.catalog.reader import owner_of
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ class Draft:
     body: Mapping[str, Any] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
     members: tuple[tuple[str, str], ...] = ()
+    # The bare digests of all files of the source, of a batch that holds its paths from then on.
+    listed: frozenset[str] | None = None
     external: frozenset[str] = frozenset()
     levels: Mapping[str, Sequence[str]] = field(default_factory=dict)
     problem: str = ""
@@ -50,6 +52,13 @@ class Draft:
             (Edge(RelationshipType.formula_batch, self.formula.id), *self.parents),
             self.payloads,
         )
+
+    def changes(self) -> list[Change]:
+        """The batch, and which files it holds from now on."""
+        if self.listed is None or self.problem:
+            return [self.change()]
+        paths = tuple(payload.name for payload in self.payloads)
+        return [self.change(), Holds(self.formula.id, self.record().id, paths, self.listed)]
 
     def change(self) -> NewArtefact:
         if self.problem:

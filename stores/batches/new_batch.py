@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+import logging
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from jeyn.errors import NoData, NotFound, UsageError
@@ -11,7 +14,12 @@ from jeyn.sdk.artefact import Edge, PayloadRef
 from jeyn.sdk.datasets import CompositeFormula, DatasetFormula, ModelFormula, SqlFormula, StreamingFormula
 from jeyn.sdk.relationship import RelationshipType
 from jeyn.stores.batches.drafts import READ_ROWS, Draft, conformed, keep_files, keep_table, profiled, rows_of
+from jeyn.stores.catalog.changes import Holds
+from jeyn.stores.catalog.commit import commit
 from jeyn.stores.catalog.reader import owner_of
+from jeyn.stores.catalog.superseded import Held, consequences, replaced_by
+from jeyn.stores.contents import is_complete
+from jeyn.stores.restore import bring_back
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -21,6 +29,8 @@ if TYPE_CHECKING:
     from jeyn.stores.sources.root import SourceFile
     from jeyn.stores.sources.sql import NewRows
     from jeyn.stores.workspace import Workspace
+
+_log = logging.getLogger("jeyn.dataset_store")
 
 
 def new_batch(writer: Workspace, formula: DatasetFormula, after: str | None) -> Draft | None:
@@ -41,7 +51,9 @@ def what_is_new(workspace: Workspace, formula: DatasetFormula, after: str | None
     """What `new_batch` would take, in a few words; "" when there is nothing. Nothing is kept."""
     match formula:
         case StreamingFormula():
-            return _some_files([file.path for file in _fresh_files(workspace, formula, after)[0].values()])
+            listing = _listing(workspace, formula, after)
+            some = _some_files([file.path for file in listing.fresh.values()])
+            return "; ".join(each for each in (some, *_replacements(listing)) if each)
         case SqlFormula():
             found = _new_rows(workspace, formula, _earlier_batches(workspace, formula, after))
             return "" if found is None else f"{found.table.num_rows} new rows up to {found.end}"
@@ -59,29 +71,101 @@ def _some_files(paths: list[str]) -> str:
     return f"{shown} ({len(paths)} new file{'s' if len(paths) > 1 else ''})" if paths else ""
 
 
-def _fresh_files(
-    writer: Workspace, formula: StreamingFormula, after: str | None
-) -> tuple[dict[str, SourceFile], dict[str, str]]:
-    """The files that no batch has, by digest, and the members that are taken over from the batch named by `after`."""
+@dataclass(frozen=True)
+class Listing:
+    """The files that a formula's source means now.
+
+    `files` has each digest once, at the first path that has it; `digests` is by path. `held` are the files of the
+    formula's batches. `seen` are the members of the formula's own batches,
+    by batch, and `inherited` those that are taken over from the batch named by `after`.
+    """
+
+    formula: str
+    files: Mapping[str, SourceFile]
+    digests: Mapping[str, str]
+    held: Sequence[Held]
+    seen: Mapping[str, str]
+    inherited: Mapping[str, str]
+
+    @property
+    def bare(self) -> frozenset[str]:
+        """All digests that are there, without their prefix."""
+        return frozenset(digest[7:] for digest in self.files)
+
+    @cached_property
+    def holds_again(self) -> list[Holds]:
+        """What batches hold again: the content of a file that was replaced has come back, and is no new data."""
+        own = {(each.batch, each.path) for each in self.held}
+        times = Counter(each.path for each in self.held)
+        paths: dict[str, list[str]] = {}
+        for path, digest in self.digests.items():
+            batch = self.seen.get(digest, "")
+            if times[path] > 1 and (batch, path) in own:
+                paths.setdefault(batch, []).append(path)
+        found = [Holds(self.formula, batch, tuple(some), self.bare) for batch, some in sorted(paths.items())]
+        changing = [each for each in found if consequences(self.held, each)]
+        return [replace(each, paths=tuple(p for p in each.paths if self._changes(each, p))) for each in changing]
+
+    def _changes(self, holds: Holds, path: str) -> bool:
+        return bool(consequences(self.held, replace(holds, paths=(path,))))
+
+    @property
+    def fresh(self) -> dict[str, SourceFile]:
+        """The files that no batch has, by digest."""
+        return {d: file for d, file in self.files.items() if d not in self.seen and d not in self.inherited}
+
+
+def _listing(writer: Workspace, formula: StreamingFormula, after: str | None) -> Listing:
     root = writer.data_root
-    seen = dict(writer.reader.members(formula.id))
+    seen = writer.reader.members(formula.id)
     inherited = {m: batch for m, batch in _members_until(writer, after).items() if m not in seen}
-    seen |= inherited
-    fresh: dict[str, SourceFile] = {}
+    files: dict[str, SourceFile] = {}
+    digests: dict[str, str] = {}
     for file in root.list(formula.source):
-        digest = root.digest(file, writer.stat_cache)
-        if digest not in seen and digest not in fresh:
-            fresh[digest] = file
-    return fresh, inherited
+        digests[file.path] = root.digest(file, writer.stat_cache)
+        files.setdefault(digests[file.path], file)
+    return Listing(formula.id, files, digests, writer.reader.held(formula.id), seen, inherited)
+
+
+def _replacements(listing: Listing) -> list[str]:
+    """What of earlier batches the files replace, in sentences."""
+    new = Holds("", "", tuple(file.path for file in listing.fresh.values()), listing.bare)
+    said = [f"{old.path} replaces what batch {old.epoch} has of it" for old in replaced_by(listing.held, new)]
+    epochs = {each.batch: each.epoch for each in listing.held}
+    for back in listing.holds_again:
+        for path in back.paths:
+            said.append(f"{path} is again as batch {epochs.get(back.batch, '?')} has it")
+    return said
+
+
+def _take_back(writer: Workspace, listing: Listing) -> None:
+    """Written down at once, also from inside an attempt: it says what the files are now, and changes no batch."""
+    if listing.holds_again:
+        commit(writer.database, listing.holds_again, writer.settings.actor)
+
+
+def _restore_seen(writer: Workspace, listing: Listing) -> None:
+    """Bring back what was swept or lost of the batches whose files are there: not new, and not gone (SEMANTICS 31)."""
+    holders = {listing.seen[digest] for digest in listing.files if digest in listing.seen}
+    lost = writer.reader.buried(holders)
+    if writer.payloads.is_near:
+        lost |= {listing.seen[d] for d in listing.files if d in listing.seen and not writer.payloads.exists(d[7:])}
+    for id in sorted(lost):
+        bring_back(writer, writer.bound(id), listed=listing.files)
 
 
 def _streaming(writer: Workspace, formula: StreamingFormula, after: str | None) -> Draft | None:
     root = writer.data_root
-    fresh, inherited = _fresh_files(writer, formula, after)
+    listing = _listing(writer, formula, after)
+    _restore_seen(writer, listing)
+    _take_back(writer, listing)
+    fresh, inherited = listing.fresh, listing.inherited
+    for sentence in _replacements(listing):
+        _log.warning("%s: %s", formula.name, sentence)
     if not fresh:
         return None
     members = (*((digest, "") for digest in fresh), *inherited.items())
-    draft = Draft(formula, "files", members=members)
+    draft = Draft(formula, "files", members=members, listed=listing.bare)
     if root.is_local:
         paths = [(file.path, root.local_path(file.path)) for file in fresh.values()]
         kept = keep_files(writer, formula, [(name, path) for name, path in paths if path], draft)
@@ -102,7 +186,7 @@ def _members_until(writer: Workspace, after: str | None) -> dict[str, str]:
     if after is None:
         return {}
     batch = writer.find(after, kind="batch")
-    epochs = {c.id: int(c.number) for c in writer.reader.claims(owner_of("batch", batch.formula.id), buried=True)}
+    epochs = {c.id: int(c.number) for c in writer.reader.claims(owner_of("batch", batch.formula.id))}
     members = writer.reader.members(batch.formula.id)
     return {m: id for m, id in members.items() if epochs.get(id, 0) <= batch.epoch}
 
@@ -141,7 +225,7 @@ def _earlier_batches(writer: Workspace, formula: DatasetFormula, after: str | No
     """All batches before the next, first to last; also those that gc swept, for they say where the next one starts."""
 
     def of(owner: DatasetFormula) -> list[DatasetBatch]:
-        claims = writer.reader.claims(owner_of("batch", owner.id), buried=True)
+        claims = writer.reader.claims(owner_of("batch", owner.id))
         return [writer.bound(claimed.id) for claimed in claims]
 
     if after is None:
@@ -210,9 +294,9 @@ def _model(writer: Workspace, formula: ModelFormula) -> Draft | None:
 
 
 def _made_before(writer: Workspace, formula: DatasetFormula, edges: tuple[Edge, ...]) -> bool:
-    """Whether the last batch came from exactly these: nothing would differ."""
+    """Whether the last batch came from exactly these, and has its bytes: nothing would differ."""
     last = writer.reader.highest(owner_of("batch", formula.id))
     row = writer.reader.row(last.id) if last else None
-    return row is not None and {e for e in row.record.parents if e.type is not RelationshipType.formula_batch} == set(
-        edges
-    )
+    if row is None or (row.key > 0 and not is_complete(writer, [row.id])):
+        return False
+    return {e for e in row.record.parents if e.type is not RelationshipType.formula_batch} == set(edges)

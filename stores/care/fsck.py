@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
@@ -21,7 +21,9 @@ from jeyn.stores.catalog.changes import Mark
 from jeyn.stores.catalog.commit import commit
 from jeyn.stores.catalog.health import Stored
 from jeyn.stores.catalog.leases import Leases
+from jeyn.stores.payloads import PayloadStore, open_payloads
 from jeyn.stores.payloads.failures import os_errors
+from jeyn.stores.restore import bring_back
 from jeyn.stores.vouched import distrust
 
 if TYPE_CHECKING:
@@ -29,7 +31,8 @@ if TYPE_CHECKING:
 
 # kind -> what to do about it
 KINDS = {
-    "missing": "restore the payload from a copy, or save or import the artefact again",
+    "missing": "fsck(repair=True) brings it back from its source, or gives it up as lost; or save or import it again",
+    "found": "fsck(repair=True) undoes that it was given up as lost",
     "corrupt": "restore the payload from a copy, or save or import the artefact again",
     "orphaned": "fsck(repair=True) removes it, and so does gc() in time",
     "lost_edge": "fsck(repair=True) puts it back from the document",
@@ -45,18 +48,21 @@ KINDS = {
     "lost_trigger": "fsck(repair=True) creates it again; see what else was found, for anything may have been changed",
 }
 KEPT = 1000
+# More payloads than this are not given up at once: it is rather the wrong store, or a disk that is not there.
+FEW = 10
 STEP = 1 << 20
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing that is wrong: the kind, what it is about, why, what to do, and whether this run mended it."""
+    """One thing that is wrong: the kind, what it is about, why, what to do, and whether this run mended it, and how."""
 
     kind: str
     subject: str
     problem: str
     hint: str
     repaired: bool = False
+    how: str = ""
 
 
 @dataclass
@@ -82,12 +88,14 @@ class Findings:
     def of(self, kind: str) -> list[Fault]:
         return self.faults.get(kind, [])
 
-    def add(self, kind: str, subject: str, problem: str, repaired: bool = False) -> None:
+    def add(self, kind: str, subject: str, problem: str, repaired: bool | str = False, hint: str = "") -> None:
+        """`repaired` may say how."""
         self.counts[kind] += 1
-        self.repaired[kind] += repaired
+        self.repaired[kind] += bool(repaired)
         kept = self.faults.setdefault(kind, [])
         if len(kept) < KEPT:
-            kept.append(Fault(kind, subject, problem, "" if repaired else KINDS[kind], repaired))
+            how = repaired if isinstance(repaired, str) else "repaired" if repaired else ""
+            kept.append(Fault(kind, subject, problem, "" if repaired else hint or KINDS[kind], bool(repaired), how))
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -109,26 +117,57 @@ class Findings:
         return "\n".join(lines)
 
 
-def check(workspace: Workspace, *, repair: bool = False) -> Findings:
+def check(
+    workspace: Workspace, *, repair: bool = False, sources: Sequence[str] = (), give_up: bool = False
+) -> Findings:
     """Read everything once and say what is wrong; memory stays bounded.
 
-    `repair=True` removes orphaned payloads, sets corrupt ones aside below `corrupt` in the home, marks artefacts whose
-    bytes are lost so that saving them again restores them, and puts back rows and triggers that documents or the
-    schema prove. Other faults say what to do.
+    `repair=True` brings lost bytes back from the data root and from the payload stores `sources` (urls), removes
+    orphaned payloads, sets corrupt ones aside below `corrupt` in the home, gives up as lost what no source has, so that
+    saving or finding it again restores it, and puts back rows and triggers that documents or the schema prove. More
+    than ten payloads are given up only with `give_up=True`. Other faults say what to do. Raises `Invalid` where the
+    payload store is not the catalog's own.
     """
-    return _Check(workspace, repair).run()
+    return _Check(workspace, repair, tuple(open_payloads(url) for url in sources), give_up).run()
+
+
+_Mend = Callable[[str, list[str]], str]
+GIVEN_UP = "given up as lost"
+
+
+@dataclass(frozen=True)
+class _Doomed:
+    """A payload that is missing or corrupt: whose it is, and what gives it up, which says how that went."""
+
+    kind: str
+    digest: str
+    problem: str
+    ids: list[str]
+    mend: _Mend
+
+    @property
+    def subject(self) -> str:
+        return f"sha256:{self.digest}"
 
 
 class _Check:
-    def __init__(self, workspace: Workspace, repair: bool) -> None:
+    def __init__(self, workspace: Workspace, repair: bool, others: tuple[PayloadStore, ...], give_up: bool) -> None:
         self.workspace = workspace
         self.database = workspace.database
         self.payloads = workspace.payloads
         self.places = places(workspace)
         self.repair = repair
+        self.others = others
+        self.give_up = give_up
+        self.doomed: list[_Doomed] = []
         self.found = Findings()
 
     def run(self) -> Findings:
+        # What another store lacks is not lost, and what it has besides is somebody's.
+        if self.repair:
+            self.payloads.settle()
+        else:
+            self.payloads.check()
         # Rows first: a payload whose row was lost must not pass for an orphan.
         self.triggers()
         for stored in health.artefacts(self.database):
@@ -139,6 +178,8 @@ class _Check:
         for digest in health.digests(self.database):
             self.found.payloads += 1
             self.payload(digest)
+        self.give_up_the_doomed()
+        self.look_for_the_lost()
         self.orphans()
         return self.found
 
@@ -204,45 +245,92 @@ class _Check:
     def payload(self, digest: str) -> None:
         found = {where: sound for where in self.places if (sound := _is_sound(where[0], digest)) is not None}
         if not found:
-            self.lost("missing", digest, f"is not in {self.payloads.url}", self.bury)
+            self.doom("missing", digest, f"is not in {self.payloads.url}", self.bury)
         mend = self.drop if any(found.values()) else self.set_aside
         for where, sound in found.items():
             if not sound:
                 distrust(self.workspace, digest)
-                self.lost("corrupt", digest, "does not have its digest any more", partial(mend, *where))
+                self.doom("corrupt", digest, "does not have its digest any more", partial(mend, *where))
 
-    def lost(self, kind: str, digest: str, problem: str, mend: Callable[[str, list[str]], bool]) -> None:
+    def doom(self, kind: str, digest: str, problem: str, mend: _Mend) -> None:
+        """Note what is to be given up, when it is known how much that would be."""
         ids = health.holders(self.database, digest)
         # A sweep may have buried its artefacts since they were listed.
         if ids:
-            repaired = mend(digest, ids) if self.repair else False
             whose = ", ".join(ids[:5]) + (f" and {len(ids) - 5} more" if len(ids) > 5 else "")
-            self.found.add(kind, f"sha256:{digest}", f"{problem}; it belongs to {whose}", repaired)
+            self.doomed.append(_Doomed(kind, digest, f"{problem}; it belongs to {whose}", ids, mend))
 
-    def bury(self, digest: str, ids: list[str]) -> bool:
+    def give_up_the_doomed(self) -> None:
+        left = []
+        for each in self.doomed:
+            if self.repair and each.kind == "missing" and self.bring_back(each):
+                self.found.add(each.kind, each.subject, each.problem, "brought back from its source")
+            else:
+                left.append(each)
+        refused = len(left) > FEW and not self.give_up
+        hint = (
+            f"{len(left)} payloads at once are not given up: is this the right store, and its disk there? "
+            "If they are lost indeed: jeyn fsck --repair --give-up --yes"
+        )
+        for each in left:
+            how = each.mend(each.digest, each.ids) if self.repair and not refused else ""
+            self.found.add(each.kind, each.subject, each.problem, how, hint if self.repair and refused else "")
+
+    def bring_back(self, lost: _Doomed) -> bool:
+        return any(
+            bring_back(self.workspace, artefact, others=self.others)
+            for artefact in (self.workspace.bound(id) for id in lost.ids)
+        )
+
+    def look_for_the_lost(self) -> None:
+        """What was given up as lost may be there again, where it was or in a source."""
+        for id, digests in sweep.lost(self.database).items():
+            if not all(any(_is_sound(place, digest) for place, _ in self.places) for digest in digests):
+                if not (self.repair and bring_back(self.workspace, self.workspace.bound(id), others=self.others)):
+                    continue
+                how = "brought back from its source"
+            else:
+                how = "found again"
+                if self.repair:
+                    self.find_again(id, digests)
+            self.found.add("found", id, "was given up as lost, and its bytes are there", how if self.repair else "")
+
+    def find_again(self, id: str, digests: list[str]) -> None:
+        leases = Leases(self.database)
+        leases.take(digests)
+        try:
+            if all(self.payloads.exists(digest) for digest in digests):
+                self._mark([id], False, "its bytes were found again")
+        finally:
+            leases.release()
+
+    def bury(self, digest: str, ids: list[str]) -> str:
         """Mark the artefacts as lost, unless somebody has just put the bytes back."""
         leases = Leases(self.database)
         leases.take([digest])
         try:
             if not self.payloads.exists(digest):
-                self._mark(ids, True, "lost: its bytes were missing")
+                self._mark(ids, True, f"{sweep.LOST}its bytes were missing")
                 if self.payloads.exists(digest):
                     self._mark(ids, False, "its bytes are back")
         finally:
             leases.release()
-        return True
+        return GIVEN_UP
 
-    def set_aside(self, place: Place, take: Take, digest: str, ids: list[str]) -> bool:
-        """Keep the wrong bytes as evidence and make room for right ones."""
+    def set_aside(self, place: Place, take: Take, digest: str, ids: list[str]) -> str:
+        """Keep the wrong bytes as evidence and make room for right ones, from a source that has them where one does."""
         self._keep_evidence(place, digest)
-        self._mark(ids, True, "lost: its bytes were corrupt")
-        return digest in take([digest])
+        self._mark(ids, True, f"{sweep.LOST}its bytes were corrupt")
+        if digest not in take([digest]):
+            return ""
+        backs = [bring_back(self.workspace, self.workspace.bound(id), others=self.others) for id in ids]
+        return "brought back from its source" if all(backs) else GIVEN_UP
 
-    def drop(self, place: Place, take: Take, digest: str, ids: list[str]) -> bool:
+    def drop(self, place: Place, take: Take, digest: str, ids: list[str]) -> str:
         """Keep the wrong bytes as evidence; nothing is lost, for the right ones are in the other place."""
         self._keep_evidence(place, digest)
         place.delete(digest)
-        return True
+        return "repaired"
 
     def orphans(self) -> None:
         for where in self.places:
@@ -262,7 +350,7 @@ class _Check:
                 self.found.add("orphaned", f"sha256:{digest}", problem, digest in gone)
 
     def _mark(self, ids: list[str], present: bool, reason: str) -> None:
-        event = sweep.BURIED if present else "jeyn.artefact.restored"
+        event = sweep.BURIED if present else sweep.RESTORED
         marks = [Mark(id, "tombstone", present=present, reason=reason, event=event) for id in ids]
         commit(self.database, marks, self.workspace.settings.actor)
 
@@ -307,4 +395,4 @@ def _write(path: Path, parts: Iterator[bytes]) -> None:
 
 
 def _line(fault: Fault) -> str:
-    return f"  {fault.subject} {fault.problem}\n    → {'repaired' if fault.repaired else fault.hint}"
+    return f"  {fault.subject} {fault.problem}\n    → {fault.how or fault.hint}"

@@ -1,23 +1,28 @@
-"""`jeyn gc`: frees the bytes that no alias, pin or kept reference needs; rows and lineage stay (SEMANTICS 28)."""
+"""`jeyn gc`: frees bytes that nobody can miss, and more by name or by a written rule (SEMANTICS 28 and 31).
+
+Rows, numbers, places in lists and lineage stay as they are, whatever is swept.
+"""
 
 from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from jeyn.errors import UsageError
+from jeyn.errors import NotAllowed, UsageError
 from jeyn.sdk.artefact import Artefact
 from jeyn.stores.catalog import sweep
 from jeyn.stores.catalog.leases import CONDEMNED_SECONDS, absolve, condemn
 from jeyn.stores.catalog.nodes import Node, nodes
+from jeyn.stores.catalog.retention import Rule
 from jeyn.stores.catalog.small import SmallPayloads
 from jeyn.stores.catalog.small import remove as remove_small
+from jeyn.stores.catalog.sweep import Wish
 from jeyn.stores.payloads import PayloadStore, StoredPayload
 
 if TYPE_CHECKING:
@@ -25,84 +30,185 @@ if TYPE_CHECKING:
 
 Place = PayloadStore | SmallPayloads
 Take = Callable[[Sequence[str]], list[str]]
+Retention = Mapping[str, Mapping[str, float | None]]
 GRACE = timedelta(hours=24)
 CHUNK = 200
 # A delete may hang in the network for a while; whoever waits for a condemnation to expire must not meet it.
 MARGIN_SECONDS = 180
 # Scratch files may be read for long after they were written.
 STAGING_SECONDS = 24 * 3600
-SHOWN = 20
+SHOWN = 100
+_UNITS = ((1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
+
+
+@dataclass(frozen=True)
+class Swept:
+    """An artefact that loses its bytes: how many there are, and why it goes."""
+
+    node: Node
+    size: int
+    reason: str
+
+    def to_json(self) -> dict[str, Any]:
+        node = self.node
+        return {"id": node.id, "type": node.type, "ref": node.ref, "size": self.size, "reason": self.reason}
+
+    def __str__(self) -> str:
+        return f"{self.node.label}  {self.node.type}  {size_text(self.size)}  {self.reason}"
 
 
 @dataclass(frozen=True)
 class Sweep:
     """What a sweep freed, or would free while `done` is False.
 
-    `artefacts` lose their bytes; `payloads` counts stored ones, `bytes` their size; `staging` counts left-over
-    temporary files.
+    `swept` artefacts lose their bytes; `payloads` counts stored ones, `bytes` their size, `unreferenced` those of them
+    that belong to no artefact; `staging` counts left-over temporary files.
     """
 
-    artefacts: tuple[Node, ...]
+    swept: tuple[Swept, ...]
     payloads: int
     bytes: int
+    unreferenced: int
     staging: int
     done: bool
+
+    @property
+    def artefacts(self) -> tuple[Node, ...]:
+        return tuple(each.node for each in self.swept)
 
     @property
     def refs(self) -> tuple[str, ...]:
         return tuple(node.ref for node in self.artefacts)
 
     def to_json(self) -> dict[str, Any]:
-        artefacts = [{"id": node.id, "type": node.type, "ref": node.ref} for node in self.artefacts]
-        totals = {"payloads": self.payloads, "bytes": self.bytes, "staging": self.staging, "done": self.done}
-        return {"artefacts": artefacts, **totals}
+        totals = {"payloads": self.payloads, "bytes": self.bytes, "unreferenced": self.unreferenced}
+        return {
+            "artefacts": [each.to_json() for each in self.swept],
+            **totals,
+            "staging": self.staging,
+            "done": self.done,
+        }
 
     def __str__(self) -> str:
         verb = "freed" if self.done else "would free"
-        lines = [f"{verb} {self.bytes} bytes in {self.payloads} payloads of {len(self.artefacts)} artefacts"]
-        lines += [f"  {ref}" for ref in self.refs[:SHOWN]]
-        if len(self.refs) > SHOWN:
-            lines.append(f"  … and {len(self.refs) - SHOWN} more")
+        lines = [f"{verb} {self.bytes} bytes in {self.payloads} payloads of {len(self.swept)} artefacts"]
+        lines += [f"  {each}" for each in self.swept[:SHOWN]]
+        if len(self.swept) > SHOWN:
+            lines.append(f"  … and {len(self.swept) - SHOWN} more")
+        if self.unreferenced:
+            lines.append(f"  {self.unreferenced} payloads that belong to nothing")
         return "\n".join(lines)
 
 
 def collect(
     workspace: Workspace,
-    *,
+    *refs: str | Artefact,
     keep: Sequence[str | Artefact] | str | Artefact = (),
-    grace: timedelta = GRACE,
+    keep_runs: int | timedelta | None = None,
+    retention: Retention | None = None,
+    grace: timedelta | str = GRACE,
     yes: bool = False,
 ) -> Sweep:
-    """Free what nothing needs; without `yes` only say what that is.
+    """Free what nobody can miss; without `yes` only say what that is.
 
-    Needed is what current aliases, pins and the references in `keep` point to, with all that it came from, and
-    whatever came less than `grace` ago. What is swept keeps its row, its version and its lineage; saving or
-    importing the same content again restores it. Raises `NotFound` for a reference in `keep` that means nothing.
+    That is payloads of no artefact, such as a failed attempt leaves, that are older than `grace` ("24h", or a
+    timedelta). `keep_runs` lets the values go that only runs of a pipeline beyond its newest so many, or older than
+    that, made. `retention` (default: that of jeyn.yaml) says so of batches and checkpoints too; what an alias, a pin
+    or `keep` names stays, with all that it came from. With `refs` those are taken, and nothing else.
+
+    What is swept keeps its row, its number, its place in every list and its lineage; saving, importing or reading the
+    same content again restores it. Raises `NotFound` for a reference that means nothing, `NotAllowed` for one that an
+    alias or a pin needs, `UsageError` for one without bytes.
     """
-    if grace < timedelta(0):
-        raise UsageError(f'the grace "{grace}" is negative', hint="timedelta(hours=24)")
-    refs = [keep] if isinstance(keep, str | Artefact) else keep
-    kept = {workspace.row(ref).key for ref in refs}
+    grace = _grace(grace)
+    if yes:
+        workspace.payloads.settle()
+    else:
+        workspace.payloads.check()
     before = datetime.now(UTC) - grace
-    at, actor = int(before.timestamp() * 1_000_000), workspace.settings.actor
+    named = _named(workspace, refs)
+    if retention is None:
+        retention = workspace.settings.retention
+    wish = Wish(
+        named=named,
+        keep=tuple(workspace.row(ref).key for ref in ([keep] if isinstance(keep, str | Artefact) else keep)),
+        before=_microseconds(before),
+        rules=rules(retention, keep_runs),
+    )
     if not yes:
-        dying = sweep.unneeded(workspace.database, kept, at)
-        found = [
-            payload
+        dying = sweep.taken_by(workspace.database, wish)
+        sizes = {
+            payload.digest: payload.size
             for place, _ in places(workspace)
-            for chunk in _unwanted(workspace, place, before, frozenset(dying))
+            for chunk in _unwanted(workspace, place, before, dying, bool(named))
             for payload in chunk
-        ]
-        return _report(workspace, dying, len(found), sum(payload.size for payload in found))
-    dying = sweep.bury(workspace.database, kept, at, actor, "gc: no alias, pin or kept reference needs it")
-    count = freed = 0
+        }
+        return _report(workspace, dying, sizes)
+    dying = sweep.bury(workspace.database, wish, workspace.settings.actor)
+    freed: dict[str, int] = {}
     for place, take in places(workspace):
-        for chunk in _unwanted(workspace, place, before):
+        for chunk in _unwanted(workspace, place, before, dying, bool(named)):
             sizes = {payload.digest: payload.size for payload in chunk}
-            gone = take(list(sizes))
-            count, freed = count + len(gone), freed + sum(sizes[digest] for digest in gone)
-    stale = workspace.payloads.sweep_staging(max(grace.total_seconds(), STAGING_SECONDS))
-    return _report(workspace, dying, count, freed, stale, done=True)
+            freed |= {digest: sizes[digest] for digest in take(list(sizes))}
+    stale = 0 if named else workspace.payloads.sweep_staging(max(grace.total_seconds(), STAGING_SECONDS))
+    return _report(workspace, dying, freed, stale, done=True)
+
+
+def rules(retention: Retention, keep_runs: int | timedelta | None = None) -> tuple[Rule, ...]:
+    """Written rules as the catalog follows them, such as {"batch:digits": {"last": 10, "days": 90}}."""
+    now, found = time.time_ns() // 1000, list[Rule]()
+    if keep_runs is not None:
+        age = keep_runs if isinstance(keep_runs, timedelta) else None
+        value = {"last": None if age else keep_runs, "days": age and age / timedelta(days=1)}
+        retention = {**retention, "value": value}  # type: ignore[dict-item]
+    for line, kept in retention.items():
+        kind, _, name = line.partition(":")
+        last, days = kept.get("last"), kept.get("days")
+        since = None if days is None else now - int(days * 86_400_000_000)
+        if last is not None or since is not None:
+            found.append(Rule(kind, name, None if last is None else int(last), since))
+    return tuple(found)
+
+
+def size_text(size: int) -> str:
+    """A number of bytes for people."""
+    for unit, name in _UNITS:
+        if size >= unit:
+            return f"{size / unit:.1f} {name}"
+    return f"{size} bytes"
+
+
+def _grace(grace: timedelta | str) -> timedelta:
+    from jeyn.settings import duration
+
+    found = duration(grace) if isinstance(grace, str) else grace
+    if found < timedelta(0):
+        raise UsageError(f'the grace "{found}" is negative', hint='grace="24h", or timedelta(hours=24)')
+    return found
+
+
+def _named(workspace: Workspace, refs: Sequence[str | Artefact]) -> tuple[int, ...]:
+    """The keys of what is to be taken by name."""
+    rows = [workspace.row(ref) for ref in refs]
+    have = sweep.own_payloads(workspace.database, [row.key for row in rows])
+    for row in rows:
+        node = nodes(workspace.database, [row.key])[row.key]
+        if row.key not in have:
+            raise UsageError(
+                f'"{node.label}" has no bytes of its own here', hint="name a batch, a checkpoint or a value"
+            )
+        needed = sweep.needed_by(workspace.database, row.key)
+        if needed:
+            what, root = needed[0]
+            holder = nodes(workspace.database, [root])[root].label
+            why = f"is pinned: {holder}" if what == "pin" else f"is {holder}"
+            came = "" if root == row.key else ", which came from it"
+            raise NotAllowed(
+                f'"{node.label}" is needed: "{what}" {why}{came}',
+                hint="take the pin off, or move the alias (jeyn alias, bless or rollback), then sweep it",
+                refs=[row.id],
+            )
+    return tuple(row.key for row in rows)
 
 
 def places(workspace: Workspace) -> tuple[tuple[Place, Take], ...]:
@@ -142,10 +248,10 @@ def _remove(workspace: Workspace, digests: Sequence[str]) -> tuple[list[str], li
 
 
 def _unwanted(
-    workspace: Workspace, place: Place, before: datetime, dying: Collection[int] = frozenset()
+    workspace: Workspace, place: Place, before: datetime, dying: Mapping[int, str], only_these: bool
 ) -> Iterator[list[StoredPayload]]:
     """Stored payloads that no artefact needs, in chunks: those of buried ones, and strangers from before that time."""
-    stored = place.list()
+    stored = _of(workspace, place, dying) if only_these else place.list()
     while chunk := list(islice(stored, CHUNK)):
         wanted = sweep.wanted(workspace.database, [payload.digest for payload in chunk], dying)
         yield [
@@ -155,7 +261,26 @@ def _unwanted(
         ]
 
 
+def _of(workspace: Workspace, place: Place, keys: Iterable[int]) -> Iterator[StoredPayload]:
+    """What there is of the payloads of some artefacts."""
+    for payloads in sweep.own_payloads(workspace.database, keys).values():
+        for digest in payloads:
+            if place.exists(digest):
+                yield StoredPayload(digest, place.size(digest), datetime.now(UTC))
+
+
+def _microseconds(at: datetime) -> int:
+    return int(at.timestamp() * 1_000_000)
+
+
 def _report(
-    workspace: Workspace, keys: Sequence[int], count: int, freed: int, staging: int = 0, *, done: bool = False
+    workspace: Workspace, dying: Mapping[int, str], freed: Mapping[str, int], staging: int = 0, *, done: bool = False
 ) -> Sweep:
-    return Sweep(tuple(nodes(workspace.database, keys).values()), count, freed, staging, done)
+    have = sweep.own_payloads(workspace.database, dying)
+    known = sweep.wanted(workspace.database, list(freed), dying) if freed else None
+    swept = tuple(
+        Swept(node, sum(have.get(key, {}).values()), dying[key])
+        for key, node in nodes(workspace.database, sorted(dying)).items()
+    )
+    unreferenced = len(freed.keys() - known.buried) if known else 0
+    return Sweep(swept, len(freed), sum(freed.values()), unreferenced, staging, done)

@@ -163,7 +163,21 @@ class Fence:
     begun: NewAttempt | None = None
 
 
-Change = NewArtefact | AliasMove | Mark | Fence
+@dataclass(frozen=True)
+class Holds:
+    """A batch has the files at these paths from now on: what other batches of the formula have there is superseded.
+
+    `listed` are the bare digests of all files that the source means now: what only moved to another path, or is at
+    two, is not replaced (SEMANTICS 32).
+    """
+
+    formula: str
+    batch: str
+    paths: tuple[str, ...]
+    listed: frozenset[str] = frozenset()
+
+
+Change = NewArtefact | AliasMove | Mark | Holds | Fence
 
 
 @dataclass(frozen=True)

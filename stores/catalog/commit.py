@@ -23,6 +23,7 @@ from jeyn.stores.catalog.changes import (
     Change,
     EpochClaim,
     Fence,
+    Holds,
     Mark,
     NewArtefact,
     Outcome,
@@ -31,6 +32,7 @@ from jeyn.stores.catalog.changes import (
 from jeyn.stores.catalog.database import Database, Transaction
 from jeyn.stores.catalog.fence import close_operation
 from jeyn.stores.catalog.prepared import Prepared
+from jeyn.stores.catalog.superseded import consequences, held
 from jeyn.stores.catalog.tables import (
     alias_move,
     artefact,
@@ -156,6 +158,9 @@ class _Writer:
                 self.move(change)
             case Mark():
                 self.mark(change)
+            case Holds():
+                for consequence in consequences(held(self.tx.connection, change.formula), change):
+                    self.mark(consequence)
             case Fence():
                 self.fence(change)
         return None

@@ -13,9 +13,11 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from jeyn.sdk.artefact import Record
 from jeyn.sdk.canonical import parse
+from jeyn.stores.catalog import superseded
 from jeyn.stores.catalog.closure import chunks
 from jeyn.stores.catalog.database import Database
 from jeyn.stores.catalog.prepared import Prepared
+from jeyn.stores.catalog.superseded import Held
 from jeyn.stores.catalog.tables import (
     alias_move,
     artefact,
@@ -121,15 +123,14 @@ _ROW = select(
 _BY_ID = Prepared(_ROW.where(artefact.c.id == bindparam("id")))
 _BY_IDS = _ROW.where(artefact.c.id.in_(bindparam("ids", expanding=True)))
 _BY_KEYS = _ROW.where(artefact.c.key.in_(bindparam("keys", expanding=True)))
-_ALL_CLAIMS = (
+_CLAIMS = (
     select(claim.c.number, artefact.c.id)
     .join(artefact, artefact.c.key == claim.c.artefact)
     .where(claim.c.owner == bindparam("owner"))
     .order_by(claim.c.major, claim.c.minor, claim.c.patch, claim.c.seq)
 )
-_CLAIMS = _ALL_CLAIMS.where(~is_marked(claim.c.artefact, "tombstone"))
 _HIGHEST = (
-    _CLAIMS.where(claim.c.prerelease == "")
+    _CLAIMS.where(claim.c.prerelease == "", ~is_marked(claim.c.artefact, "superseded"))
     .order_by(None)
     .order_by(claim.c.major.desc(), claim.c.minor.desc(), claim.c.patch.desc())
     .limit(1)
@@ -138,6 +139,9 @@ _CLAIM = (
     select(claim.c.number, artefact.c.id)
     .join(artefact, artefact.c.key == claim.c.artefact)
     .where(claim.c.owner == bindparam("owner"), claim.c.number == bindparam("number"))
+)
+_BURIED = select(artefact.c.id).where(
+    artefact.c.id.in_(bindparam("ids", expanding=True)), is_marked(artefact.c.key, "tombstone")
 )
 _NUMBERS = select(claim.c.number).where(claim.c.artefact == bindparam("key"))
 _ALIAS_HISTORY = (
@@ -197,13 +201,12 @@ class Reader:
         query = select(artefact.c.id).where(artefact.c.id >= prefix, artefact.c.id < prefix + "g").limit(limit)
         return [f"sha256:{id}" for (id,) in self._all(query)]
 
-    def claims(self, owner: str, *, buried: bool = False) -> list[Claimed]:
-        """All numbers of an owner, lowest first; those whose payloads were buried only when asked for."""
-        found = self._all(_ALL_CLAIMS if buried else _CLAIMS, owner=owner)
-        return [Claimed(number, f"sha256:{id}") for number, id in found]
+    def claims(self, owner: str) -> list[Claimed]:
+        """All numbers of an owner, lowest first, whether their bytes were swept or not (SEMANTICS 31)."""
+        return [Claimed(number, f"sha256:{id}") for number, id in self._all(_CLAIMS, owner=owner)]
 
     def highest(self, owner: str) -> Claimed | None:
-        """The highest released version, or the last epoch."""
+        """The highest released version, or the last epoch of what is not superseded."""
         found = self._all(_HIGHEST, owner=owner)
         return Claimed(found[0].number, f"sha256:{found[0].id}") if found else None
 
@@ -264,10 +267,38 @@ class Reader:
         query = select(mark.c.artefact, mark.c.value).where(mark.c.key.in_(newest), mark.c.present)
         return [(key, value) for key, value in self._all(query)]
 
+    def buried(self, ids: Collection[str]) -> set[str]:
+        """Those of the artefacts whose payloads were swept, and not restored since."""
+        with self.database.read() as connection:
+            return {
+                f"sha256:{id}"
+                for some in chunks(sorted(ids))
+                for id in connection.execute(_BURIED, {"ids": [id[7:] for id in some]}).scalars()
+            }
+
     def is_buried(self, id: str) -> bool:
         """Whether the payloads were swept, and not restored since."""
         query = select(artefact.c.key).where(artefact.c.id == id[7:], is_marked(artefact.c.key, "tombstone"))
         return bool(self._all(query))
+
+    def held(self, formula: str) -> list[Held]:
+        """All files of a formula's batches, by epoch, each with the batch that has replaced it, if one has."""
+        with self.database.read() as connection:
+            return superseded.held(connection, formula)
+
+    def superseded(self, formula: str) -> set[str]:
+        """The ids of the batches of a formula of which every file was replaced by a later batch (SEMANTICS 32)."""
+        query = (
+            select(artefact.c.id)
+            .join(claim, claim.c.artefact == artefact.c.key)
+            .where(claim.c.owner == owner_of("batch", formula), is_marked(artefact.c.key, "superseded"))
+        )
+        return {f"sha256:{id}" for (id,) in self._all(query)}
+
+    def supersedes(self, id: str) -> list[tuple[str, str]]:
+        """(path, id of the batch whose file it was) for all that a batch replaces."""
+        with self.database.read() as connection:
+            return superseded.supersedes(connection, id)
 
     def names(self, type: str | None = None) -> list[tuple[str, str]]:
         """(type, name) of what can be named, for "did you mean"."""

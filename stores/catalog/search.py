@@ -254,8 +254,6 @@ def _conditions(query: Query, database: Database) -> list[Condition]:
     conditions: list[Condition] = []
     if "quarantined" not in asked:
         conditions.append(~_is_quarantined())
-    if "tombstoned" not in asked:
-        conditions.append(~is_marked(artefact.c.key, "tombstone"))
     for position, term in enumerate(query.terms):
         if position in query.left_out:
             continue

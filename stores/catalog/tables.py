@@ -195,6 +195,18 @@ small_payload = Table(
     sqlite_with_rowid=False,
 )
 
+# Which payload store this catalog's bytes are in (SEMANTICS 39): the newest row holds.
+payload_store = Table(
+    "payload_store",
+    metadata,
+    Column("key", Big, primary_key=True),
+    Column("identity", String(64), nullable=False),
+    Column("url", Text, nullable=False),
+    Column("actor", String(200), nullable=False),
+    Column("at", Big, nullable=False),
+    Column("seq", Big, nullable=False),
+)
+
 # Provenance (SEMANTICS 7): runs, operations and attempts are not artefacts; their rows refer to ids.
 run = Table(
     "run",

@@ -18,6 +18,7 @@ from jeyn.stores.lineage.contracts import Contracts
 from jeyn.stores.lineage.dependants import Dependants, Path
 from jeyn.stores.lineage.line import Broken
 from jeyn.stores.lineage.next_version import next_version
+from jeyn.stores.lineage.outdated import trained_on_superseded
 from jeyn.stores.resolve import resolve
 
 Verdict = Literal["breaks", "touched"]
@@ -166,18 +167,23 @@ def _gathered(reader: Reader, dependants: Dependants, broken: Mapping[int, Broke
     nodes = dependants.nodes | named(reader.database, sorted(steps - dependants.nodes.keys()))
     root = nodes[dependants.root]
     downstream = sorted(paths.keys() - {dependants.root})
+    old = trained_on_superseded(reader, [key for key in downstream if nodes[key].type == "model_checkpoint"])
     return Impact(
         ref=root.ref,
         id=root.id,
-        items=tuple(_affected(nodes[key], broken.get(key), _steps(paths[key], nodes)) for key in downstream),
+        items=tuple(
+            _affected(nodes[key], broken.get(key), _steps(paths[key], nodes), old.get(key, ())) for key in downstream
+        ),
         aliases=tuple(_aliases(reader, paths, nodes, broken)),
     )
 
 
-def _affected(node: Node, broken: Broken | None, path: tuple[Step, ...]) -> Affected:
+def _affected(node: Node, broken: Broken | None, path: tuple[Step, ...], old: tuple[str, ...]) -> Affected:
+    """`old` says of a model that it was trained on what a later batch replaced."""
     if broken is None:
-        return Affected(node.id, node.type, node.ref, "touched", (), path, "none", node.label)
-    return Affected(node.id, node.type, node.ref, "breaks", broken.reasons, path, broken.bump, node.label)
+        return Affected(node.id, node.type, node.ref, "touched", old, path, "none", node.label)
+    reasons = (*broken.reasons, *old)
+    return Affected(node.id, node.type, node.ref, "breaks", reasons, path, broken.bump, node.label)
 
 
 def _steps(path: Path, nodes: Mapping[int, Node]) -> tuple[Step, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
@@ -14,7 +15,16 @@ from typing import BinaryIO
 from jeyn.errors import NotFound
 from jeyn.stores.payloads import reader, staging
 from jeyn.stores.payloads.failures import os_errors
-from jeyn.stores.payloads.protocol import StoredPayload, check_digest, check_range, corrupt, is_digest, missing
+from jeyn.stores.payloads.protocol import (
+    IDENTITY,
+    StoredPayload,
+    check_digest,
+    check_range,
+    checked_identity,
+    corrupt,
+    is_digest,
+    missing,
+)
 from jeyn.stores.payloads.source import HashedFile, Source, claimed, consume, opened, size_of
 from jeyn.stores.payloads.writing import give_name, seal_moved, sync_folder, write_aside
 
@@ -93,6 +103,25 @@ class FilePayloads:
     def delete(self, digest: str) -> None:
         with os_errors(f"delete payload '{digest}' in '{self.url}'"):
             self._path(check_digest(digest)).unlink(missing_ok=True)
+
+    def identity(self) -> str | None:
+        with os_errors(f"read the identity of '{self.url}'"):
+            try:
+                return checked_identity((self.root / IDENTITY).read_text("utf-8", errors="replace"), self.url)
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+
+    def identify(self, identity: str) -> str:
+        with os_errors(f"write the identity of '{self.url}'"):
+            self._make(self.root)
+            aside = self.staging() / f"{IDENTITY}-{os.getpid()}-{secrets.token_hex(8)}"
+            with aside.open("w", encoding="utf-8") as file:
+                file.write(f"{identity}\n")
+                file.flush()
+                os.fsync(file.fileno())
+            give_name(aside, self.root / IDENTITY)
+            sync_folder(self.root)
+        return self.identity() or ""
 
     def staging(self) -> Path:
         folder = self.root / "staging"

@@ -29,11 +29,16 @@ class LayeredPayloads:
 
     The same digest may be in both. `url` is that of `files`, which are opened when first needed where only their url
     is given: the client of an object store takes longer to import than a small operation to run.
+
+    Before something is put, and before anything is said to be missing, the store is compared with the one that the
+    catalog knows (`stores/catalog/payload_store.py`), once: a happy read costs nothing more. Both raise `Invalid`.
     """
 
-    def __init__(self, small: SmallPayloads, files: PayloadStore | str) -> None:
+    def __init__(self, small: SmallPayloads, files: PayloadStore | str, actor: str = "") -> None:
         self.small = small
+        self.actor = actor
         self._files = files
+        self._is_own = self._is_settled = False
         # Asking SQLite costs less than looking for a file that is not there, that less than asking a database server,
         # and all of it less than asking an object store.
         is_local = isinstance(files, FilePayloads | MemoryPayloads)
@@ -42,18 +47,39 @@ class LayeredPayloads:
     def __repr__(self) -> str:
         return f"LayeredPayloads({self.small!r}, {self._files!r})"
 
-    def __reduce__(self) -> tuple[type[LayeredPayloads], tuple[SmallPayloads, PayloadStore | str]]:
-        return LayeredPayloads, (self.small, self._files)
+    def __reduce__(self) -> tuple[type[LayeredPayloads], tuple[SmallPayloads, PayloadStore | str, str]]:
+        return LayeredPayloads, (self.small, self._files, self.actor)
 
     @cached_property
     def files(self) -> PayloadStore:
         return open_payloads(self._files) if isinstance(self._files, str) else self._files
 
     @property
+    def is_near(self) -> bool:
+        """Whether looking for a payload costs no request."""
+        return not isinstance(self._files, str)
+
+    @property
     def url(self) -> str:
         return self.files.url
 
+    def check(self) -> None:
+        """Raise `Invalid` where the store is not the one that the catalog knows; looked at anew each time."""
+        from jeyn.stores.catalog.payload_store import check_store
+
+        check_store(self.small.database, self.files)
+        self._is_own = True
+
+    def settle(self) -> None:
+        """`check`, and a catalog that knows no store yet takes this one."""
+        from jeyn.stores.catalog.payload_store import settle_store
+
+        settle_store(self.small.database, self.files, self.actor)
+        self._is_own = self._is_settled = True
+
     def put(self, digest: str, source: Source, *, move: bool = False) -> bool:
+        if not self._is_settled:
+            self.settle()
         return self.files.put(digest, source, move=move)
 
     def read(self, digest: str) -> bytes:
@@ -74,7 +100,10 @@ class LayeredPayloads:
         return self._either(digest, lambda place: place.size(digest))
 
     def exists(self, digest: str) -> bool:
-        return self._first.exists(digest) or self._second.exists(digest)
+        if self._first.exists(digest) or self._second.exists(digest):
+            return True
+        self._check_once()
+        return False
 
     def list(self) -> Iterator[StoredPayload]:
         yield from self.small.list()
@@ -86,6 +115,12 @@ class LayeredPayloads:
     def delete(self, digest: str) -> None:
         self.files.delete(digest)
         self.small.delete(digest)
+
+    def identity(self) -> str | None:
+        return self.files.identity()
+
+    def identify(self, identity: str) -> str:
+        return self.files.identify(identity)
 
     def staging(self) -> Path:
         return self.files.staging()
@@ -99,6 +134,7 @@ class LayeredPayloads:
         except PayloadMissing:
             if self.small.exists(digest):
                 return None
+            self._check_once()
             raise
 
     @property
@@ -116,4 +152,9 @@ class LayeredPayloads:
             try:
                 return ask(self._second)
             except PayloadMissing as exc:
+                self._check_once()
                 raise missing(digest, self.url) from exc
+
+    def _check_once(self) -> None:
+        if not self._is_own:
+            self.check()

@@ -81,6 +81,12 @@ class MemoryPayloads:
     def delete(self, digest: str) -> None:
         self._held.pop(check_digest(digest), None)
 
+    def identity(self) -> str | None:
+        return None  # it ends with its process, so there is nothing to take for another
+
+    def identify(self, identity: str) -> str:
+        return ""
+
     def staging(self) -> Path:
         return staging.private_folder()
 

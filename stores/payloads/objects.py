@@ -14,7 +14,16 @@ from obstore.exceptions import AlreadyExistsError
 from jeyn.errors import PayloadMissing, Unreachable
 from jeyn.stores.payloads import reader, staging
 from jeyn.stores.payloads.bucket import Bucket
-from jeyn.stores.payloads.protocol import StoredPayload, check_digest, check_range, corrupt, is_digest, missing
+from jeyn.stores.payloads.protocol import (
+    IDENTITY,
+    StoredPayload,
+    check_digest,
+    check_range,
+    checked_identity,
+    corrupt,
+    is_digest,
+    missing,
+)
 from jeyn.stores.payloads.source import Source, claimed, consume, size_of, verified_chunks
 
 if TYPE_CHECKING:
@@ -98,6 +107,19 @@ class ObjectPayloads:
     def delete(self, digest: str) -> None:
         with suppress(PayloadMissing), self._errors(f"delete payload '{digest}'", digest):
             obstore.delete(self._store, _key(digest))
+
+    def identity(self) -> str | None:
+        try:
+            with self._bucket.errors("read its identity", missing("0" * 64, self.url)):
+                found = bytes(obstore.get(self._store, IDENTITY).bytes())
+        except PayloadMissing:
+            return None
+        return checked_identity(found.decode("utf-8", errors="replace"), self.url)
+
+    def identify(self, identity: str) -> str:
+        with self._bucket.errors("write its identity"), suppress(AlreadyExistsError):
+            obstore.put(self._store, IDENTITY, f"{identity}\n".encode(), mode="create")
+        return self.identity() or ""
 
     def staging(self) -> Path:
         return staging.private_folder()

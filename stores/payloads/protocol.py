@@ -13,6 +13,8 @@ from jeyn.errors import Corrupt, PayloadMissing, UsageError
 from jeyn.stores.payloads.source import Source
 
 _HEX = re.compile(r"[0-9a-f]{64}")
+_IDENTITY = re.compile(r"[0-9a-f]{32}")
+IDENTITY = "identity"  # the name of the file or object that keeps it
 
 
 class StoredPayload(NamedTuple):
@@ -71,6 +73,15 @@ class PayloadStore(Protocol):
     def delete(self, digest: str) -> None:
         """Remove the payload; no error when it is not there."""
 
+    def identity(self) -> str | None:
+        """What this store is known by, wherever it is moved to; None until `identify` gives it one."""
+
+    def identify(self, identity: str) -> str:
+        """Give the store an identity (32 hex digits) unless it has one, durably; returns the one that it has now.
+
+        Of several doing so at once all get the same. "" for a store that keeps none, as memory does.
+        """
+
     def staging(self) -> Path:
         """An existing folder for files still being written, on the file system of the store where it has one."""
 
@@ -90,6 +101,16 @@ def check_digest(digest: str) -> str:
     if isinstance(digest, str) and is_digest(digest):
         return digest
     raise UsageError(f"not a payload digest: '{digest}'", hint="give the 64 lower-case hex digits, without 'sha256:'")
+
+
+def checked_identity(said: str, url: str) -> str:
+    """An identity as a store kept it; raises `Corrupt` for what is none."""
+    if _IDENTITY.fullmatch(said.strip()):
+        return said.strip()
+    raise Corrupt(
+        f"the identity of the payload store '{url}' is damaged: '{said.strip()[:40]}'",
+        hint="remove its file `identity`, then jeyn db adopt-payloads --yes gives it a new one",
+    )
 
 
 def check_range(start: int, length: int) -> None:

@@ -53,7 +53,7 @@ class Score:
 class Hit:
     """One artefact that satisfies the filter: `at` is when it was saved (µs, UTC), `facts` what is not in its id.
 
-    `score` is there when the order is that of a metric.
+    `score` is there when the order is that of a metric; `swept` says that the bytes are gone, swept or lost.
     """
 
     id: str
@@ -64,6 +64,7 @@ class Hit:
     at: int
     facts: Mapping[str, Any]
     score: Score | None = None
+    swept: bool = False
 
 
 class Hits(list[Hit]):
@@ -108,8 +109,8 @@ def search(
 
     `order` is created, name or metrics.<name>, with a "-" for the largest first; a metric's order leaves out what does
     not have it as a finite number, and each hit says its score and on which batch. Ages count from `now` (µs, UTC).
-    What is quarantined or tombstoned is found with `is:` only. Raises `InvalidFilter`, also for scores on several
-    batches, `UsageError`, and `NotFound` or `Ambiguous` for a reference in the filter.
+    What is quarantined is found with `is:` only; what was swept is marked so. Raises `InvalidFilter`, also for scores
+    on several batches, `UsageError`, and `NotFound` or `Ambiguous` for a reference in the filter.
     """
     if limit < 1:
         raise UsageError(f'the limit "{limit}" is below 1', hint="ask for at least one hit")
@@ -129,10 +130,21 @@ def search(
 def _hits(reader: Reader, found: Sequence[sql.Match], order: sql.Order) -> Iterator[Hit]:
     rows = nodes(reader.database, [match.key for match in found])
     scored = _scores(reader, found, order)
+    swept = reader.buried([node.id for node in rows.values()])
     for match in found:
         node = rows[match.key]
         facts = json.loads(match.facts)
-        yield Hit(node.id, node.type, node.name, node.ref, node.number, node.at, facts, scored.get(match.key))
+        yield Hit(
+            node.id,
+            node.type,
+            node.name,
+            node.ref,
+            node.number,
+            node.at,
+            facts,
+            scored.get(match.key),
+            node.id in swept,
+        )
 
 
 def _scores(reader: Reader, found: Sequence[sql.Match], order: sql.Order) -> dict[int, Score]:

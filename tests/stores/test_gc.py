@@ -23,11 +23,13 @@ from jeyn.stores.payloads import hash_file
 from tests.stores.digits import DIGITS, READER, a_batch, a_checkpoint, rows
 
 NOW = timedelta(0)
+# A rule that keeps none but what an alias, a pin or a name needs.
+NOTHING = {"batch": {"last": 0}, "checkpoint": {"last": 0}}
 Sql = Callable[..., list[Any]]
 
 
 def sweep(workspace: Workspace, **options: Any) -> Sweep:
-    return collect(workspace, grace=NOW, yes=True, **options)
+    return collect(workspace, retention=NOTHING, grace=NOW, yes=True, **options)
 
 
 def test_rule_28_the_sweep_takes_what_no_alias_needs(workspace: Workspace) -> None:
@@ -50,7 +52,7 @@ def test_rule_28_nothing_is_swept_without_yes(workspace: Workspace) -> None:
     checkpoint = a_checkpoint(workspace)
     workspace.payloads.put(hash_file(_file(workspace, b"stray")).digest, b"stray")
     before = workspace.events(limit=10_000)
-    found = collect(workspace, grace=NOW)
+    found = collect(workspace, grace=NOW, retention=NOTHING)
     assert not found.done
     assert len(found.artefacts) == 2
     done = sweep(workspace)
@@ -62,7 +64,7 @@ def test_rule_28_nothing_is_swept_without_yes(workspace: Workspace) -> None:
 
 def test_rule_28_a_sweep_spares_what_is_young(workspace: Workspace) -> None:
     checkpoint = a_checkpoint(workspace)
-    assert collect(workspace, yes=True).artefacts == ()
+    assert collect(workspace, yes=True, retention=NOTHING).artefacts == ()
     workspace.payloads.put(hash_file(_file(workspace, b"stray")).digest, b"stray")
     assert collect(workspace, yes=True).payloads == 0
     assert checkpoint.load()[0] == 1.0
@@ -85,6 +87,7 @@ def test_rule_28_a_composite_batch_keeps_its_parts(workspace: Workspace) -> None
     union = workspace.dataset_store.save_batch(both.get_new_batch())
     stray = a_batch(workspace, seed=5)
     assert sweep(workspace, keep=union.id).refs == (stray.ref,)
+    assert sweep(workspace).refs == (), "the latest batch of a composite formula consists of its parts"
     assert union.load().num_rows == part.rows
 
 
@@ -103,8 +106,10 @@ def test_rule_28_payloads_that_two_artefacts_share_stay_while_one_is_needed(work
 def test_rule_28_saving_swept_content_again_restores_it_with_history(workspace: Workspace) -> None:
     checkpoint = a_checkpoint(workspace, seed=4)
     sweep(workspace)
-    with pytest.raises(NotFound):
-        workspace.model_store.get_checkpoint("digit-reader@latest")
+    swept = workspace.model_store.get_checkpoint("digit-reader@latest")
+    assert swept.id == checkpoint.id, "a sweep takes bytes, and never a place in a list"
+    with pytest.raises(PayloadMissing, match="swept by gc"):
+        swept.load()
     again = a_checkpoint(workspace, seed=4)
     assert (again.id, again.version, again.is_new) == (checkpoint.id, checkpoint.version, False)
     assert again.load()[0] == 4.0
@@ -120,14 +125,16 @@ def test_rule_28_what_was_restored_is_young_again(workspace: Workspace) -> None:
     sweep(workspace)
     time.sleep(1.1)
     a_checkpoint(workspace)
-    assert collect(workspace, grace=timedelta(seconds=1), yes=True).artefacts == ()
+    assert collect(workspace, retention=NOTHING, grace=timedelta(seconds=1), yes=True).artefacts == ()
 
 
 def test_rule_28_latest_and_search_know_what_was_swept(workspace: Workspace) -> None:
     first = a_checkpoint(workspace, seed=1)
     second = a_checkpoint(workspace, seed=2)
     sweep(workspace, keep=first)
-    assert workspace.model_store.get_checkpoint("digit-reader@latest").id == first.id
+    assert workspace.model_store.get_checkpoint("digit-reader@latest").id == second.id
+    hits = {hit.ref: hit.swept for hit in workspace.search("type:model_checkpoint")}
+    assert hits == {first.ref: False, second.ref: True}
     assert workspace.model_store.get_checkpoint("digit-reader@0.2.0").id == second.id
     assert {upstream.id for upstream in second.upstream()} >= {second.dataset.id}
 
@@ -235,7 +242,7 @@ home, catalog, until = sys.argv[1:]
 with jeyn.open(home=home, catalog=catalog, actor="sweeper") as workspace:
     count = freed = 0
     while time.time() < float(until) or not count:
-        done = workspace.gc(grace=timedelta(0), yes=True)
+        done = workspace.gc(grace=timedelta(0), yes=True, retention={"batch": {"last": 0}, "checkpoint": {"last": 0}})
         count, freed = count + 1, freed + done.payloads
     print(count, freed)
 """

@@ -24,6 +24,7 @@ from jeyn.sdk.relationship import RelationshipType
 from jeyn.stores.catalog.database import Database
 from jeyn.stores.catalog.migrate import REVISIONS, check_triggers, current_revision, upgrade
 from jeyn.stores.catalog.tables import APPEND_ONLY, metadata
+from jeyn.stores.payloads import FilePayloads
 from tests.quick_schema import QuickSchema
 from tests.stores.conftest import Sql, execute
 from tests.stores.digits import DIGITS, READER, a_batch
@@ -89,6 +90,7 @@ def content(database: Database) -> dict[str, list[Any]]:
 def test_an_old_catalog_is_upgraded_with_its_data(old: Database, catalog_url: str, home: Path) -> None:
     before = content(old)
     assert all(before.values())
+    FilePayloads(home / "payloads").put(DIGEST, b"old bytes")
     with jeyn.open(home=home, catalog=catalog_url) as workspace:
         batch = workspace.dataset_store.get_batch("digits@good/latest")
         assert (batch.id, batch.epoch, workspace.tags(batch)) == (BATCH.id, 1, {"gold"})

@@ -38,7 +38,7 @@ def refused_versions(workspace: Workspace, formulas: Iterable[tuple[str, Dataset
 
 
 def _refusal(workspace: Workspace, formula: DatasetFormula, record: Record) -> JeynError | None:
-    held = {c.number: c.id for c in workspace.reader.claims(owner_of("formula", formula.name), buried=True)}
+    held = {c.number: c.id for c in workspace.reader.claims(owner_of("formula", formula.name))}
     taken = held.get(str(formula.version))
     if taken == record.id:
         return None
