@@ -119,9 +119,16 @@ CASES = {
         ("import second.bundle", "--home other import second.bundle --aliases --keep ours"),
         {"import nothing.bundle": 2, "import jeyn.yaml": 5, "import second.bundle --keep theirs": 2},
     ),
-    "gc": Case(("gc", "gc --yes --grace 0s --keep digits"), {"gc --grace soon": 2, "gc --keep nothing": 3}),
+    "gc": Case(
+        ("gc", "gc --yes --grace 0s --keep digits", "gc --keep 20", "gc digit-reader@0.1.0"),
+        {"gc --grace soon": 2, "gc --keep nothing": 3, "gc nothing": 3, "gc digits": 2, "gc digit-reader@blessed": 8},
+    ),
     "fsck": Case(("fsck", "fsck --repair", "fsck --repair --yes"), {"fsck --mend": 2, "--home file fsck": 8}),
     "db check": Case(("db check",), {"--home nowhere db check": 3, "db check extra": 2}),
+    "db adopt-payloads": Case(
+        ("db adopt-payloads", "db adopt-payloads --yes"),
+        {"db adopt-payloads extra": 2, "--home file db adopt-payloads": 8},
+    ),
     "db upgrade": Case(("db upgrade", "--home nowhere db upgrade"), {"--home file db upgrade": 8}),
     "doctor": Case(
         ("doctor", "--home nowhere doctor"), {"--home file doctor": 5, "doctor extra": 2, "doctor --on moon": 2}

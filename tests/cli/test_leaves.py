@@ -122,7 +122,7 @@ def test_import_fills_another_home(project: Path) -> None:
 
 def test_gc_and_fsck_change_nothing_without_yes(project: Path) -> None:
     before = payloads(project)
-    freed = call("gc", "--grace", "0s", "--json").data
+    freed = call("gc", "digit-reader@0.1.0", "--json").data
     assert freed["done"] is False and freed["payloads"] > 0
     lost = next(iter(before))
     lost.write_bytes(b"rot")
@@ -135,7 +135,7 @@ def test_gc_and_fsck_change_nothing_without_yes(project: Path) -> None:
 
 
 def payloads(project: Path) -> set[Path]:
-    return {path for path in (project / ".jeyn" / "payloads").rglob("*") if path.is_file()}
+    return {path for path in (project / ".jeyn" / "payloads" / "sha256").rglob("*") if path.is_file()}
 
 
 def test_db_check_changes_nothing_and_upgrade_makes_it(project: Path) -> None:
