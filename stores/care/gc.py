@@ -137,19 +137,19 @@ def collect(
     )
     if not yes:
         dying = sweep.taken_by(workspace.database, wish)
-        sizes = {
-            payload.digest: payload.size
+        would = [
+            payload
             for place, _ in places(workspace)
-            for chunk in _unwanted(workspace, place, before, dying, bool(named))
+            for chunk in _unwanted(workspace, place, before, dying, named)
             for payload in chunk
-        }
-        return _report(workspace, dying, sizes)
+        ]
+        return _report(workspace, dying, would)
     dying = sweep.bury(workspace.database, wish, workspace.settings.actor)
-    freed: dict[str, int] = {}
+    freed: list[StoredPayload] = []
     for place, take in places(workspace):
-        for chunk in _unwanted(workspace, place, before, dying, bool(named)):
-            sizes = {payload.digest: payload.size for payload in chunk}
-            freed |= {digest: sizes[digest] for digest in take(list(sizes))}
+        for chunk in _unwanted(workspace, place, before, dying, named):
+            gone = set(take([payload.digest for payload in chunk]))
+            freed += [payload for payload in chunk if payload.digest in gone]
     stale = 0 if named else workspace.payloads.sweep_staging(max(grace.total_seconds(), STAGING_SECONDS))
     return _report(workspace, dying, freed, stale, done=True)
 
@@ -248,10 +248,13 @@ def _remove(workspace: Workspace, digests: Sequence[str]) -> tuple[list[str], li
 
 
 def _unwanted(
-    workspace: Workspace, place: Place, before: datetime, dying: Mapping[int, str], only_these: bool
+    workspace: Workspace, place: Place, before: datetime, dying: Mapping[int, str], named: Sequence[int]
 ) -> Iterator[list[StoredPayload]]:
-    """Stored payloads that no artefact needs, in chunks: those of buried ones, and strangers from before that time."""
-    stored = _of(workspace, place, dying) if only_these else place.list()
+    """Stored payloads that no artefact needs, in chunks: those of buried ones, and strangers from before that time.
+
+    Of what is `named` only those that it has.
+    """
+    stored = _of(workspace, place, named) if named else place.list()
     while chunk := list(islice(stored, CHUNK)):
         wanted = sweep.wanted(workspace.database, [payload.digest for payload in chunk], dying)
         yield [
@@ -274,13 +277,21 @@ def _microseconds(at: datetime) -> int:
 
 
 def _report(
-    workspace: Workspace, dying: Mapping[int, str], freed: Mapping[str, int], staging: int = 0, *, done: bool = False
+    workspace: Workspace,
+    dying: Mapping[int, str],
+    freed: Sequence[StoredPayload],
+    staging: int = 0,
+    *,
+    done: bool = False,
 ) -> Sweep:
     have = sweep.own_payloads(workspace.database, dying)
-    known = sweep.wanted(workspace.database, list(freed), dying) if freed else None
     swept = tuple(
         Swept(node, sum(have.get(key, {}).values()), dying[key])
         for key, node in nodes(workspace.database, sorted(dying)).items()
     )
-    unreferenced = len(freed.keys() - known.buried) if known else 0
-    return Sweep(swept, len(freed), sum(freed.values()), unreferenced, staging, done)
+    buried: set[str] = set()
+    for start in range(0, len(freed), CHUNK):
+        some = [payload.digest for payload in freed[start : start + CHUNK]]
+        buried |= sweep.wanted(workspace.database, some, dying).buried
+    unreferenced = sum(payload.digest not in buried for payload in freed)
+    return Sweep(swept, len(freed), sum(payload.size for payload in freed), unreferenced, staging, done)

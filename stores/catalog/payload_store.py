@@ -15,7 +15,8 @@ from jeyn.errors import Invalid
 from jeyn.stores.catalog.database import Database
 from jeyn.stores.catalog.prepared import Prepared
 from jeyn.stores.catalog.reader import is_marked
-from jeyn.stores.catalog.tables import artefact_payload, payload_store, small_payload
+from jeyn.stores.catalog.small import LIMIT_OF_CODE
+from jeyn.stores.catalog.tables import artefact, artefact_payload, payload_store, small_payload
 from jeyn.stores.payloads import PayloadStore
 
 _LAST = select(payload_store.c.identity, payload_store.c.url).where(
@@ -25,10 +26,13 @@ _NEWEST = Prepared(_LAST)
 SAMPLE = 50
 _REFERENCED = (
     select(artefact_payload.c.digest)
+    .join(artefact, artefact.c.key == artefact_payload.c.artefact)
     .where(
         ~artefact_payload.c.external,
         ~is_marked(artefact_payload.c.artefact, "tombstone"),
         artefact_payload.c.digest.not_in(select(small_payload.c.digest)),
+        # What is small enough for a row of the catalog was never in a store.
+        artefact.c.type.not_in(["value", "code"]) | (artefact_payload.c.size > LIMIT_OF_CODE),
     )
     .order_by(artefact_payload.c.artefact.desc())
     .limit(SAMPLE)

@@ -28,6 +28,9 @@ from tests.stores.digits import DIGITS, READER, Digits, a_batch, a_checkpoint, r
 
 Members = list[tuple[str, bytes]]
 
+# A rule that keeps none but what an alias, a pin or a name needs.
+NOTHING = {"batch": {"last": 0}, "checkpoint": {"last": 0}}
+
 
 @pytest.fixture
 def other(home: Path) -> Iterator[Workspace]:
@@ -260,7 +263,7 @@ def test_rule_29_what_was_swept_travels_without_bytes_and_comes_back_with_them(
     checkpoint = a_checkpoint(workspace, seed=2)
     export_bundle(workspace, checkpoint, bundle)
     whole = bundle.read_bytes()
-    collect(workspace, yes=True, grace=timedelta(0))
+    collect(workspace, yes=True, grace=timedelta(0), retention=NOTHING)
     assert export_bundle(workspace, checkpoint, bundle).payloads == 0
     import_bundle(other, bundle)
     assert other.get(checkpoint.id).version == checkpoint.version
@@ -278,7 +281,7 @@ def test_rule_28_a_sweep_spares_what_was_just_imported(workspace: Workspace, oth
     export_bundle(workspace, checkpoint, bundle)
     time.sleep(1.1)
     import_bundle(other, bundle)
-    assert collect(other, yes=True, grace=timedelta(seconds=1)).artefacts == ()
+    assert collect(other, yes=True, grace=timedelta(seconds=1), retention=NOTHING).artefacts == ()
 
 
 def test_rule_28_a_sweep_between_put_and_merge_makes_the_import_put_again(
@@ -293,7 +296,7 @@ def test_rule_28_a_sweep_between_put_and_merge_makes_the_import_put_again(
 
     def late(*args: Any, **options: Any) -> Any:
         if not swept:
-            swept.append(collect(other, yes=True, grace=timedelta(0)))
+            swept.append(collect(other, yes=True, grace=timedelta(0), retention=NOTHING))
         return merge(*args, **options)
 
     monkeypatch.setattr(module, "merge", late)
@@ -368,7 +371,7 @@ def test_files_at_their_source_travel_where_they_can_be_read(
     import_bundle(other, bundle)
     assert other.get(batch).load().num_rows == 10
     assert other.fsck().ok
-    assert collect(other, grace=timedelta(0)).payloads == 1, "here the store has to keep it"
+    assert collect(other, grace=timedelta(0), retention=NOTHING).payloads == 1, "here the store has to keep it"
     done = export_bundle(workspace, batch, bundle)
     assert (done.payloads, done.external) == (0, (f"sha256:{digest}",))
     with jeyn.open(home=other.settings.home / "third", data=workspace.settings.data) as third:

@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import time
-from datetime import timedelta
 
 import pytest
 
@@ -306,5 +305,5 @@ def test_what_was_swept_is_no_result(workspace: Workspace) -> None:
         value = a_value(attempt, 7)
         attempt.finish()
     assert workspace.runs.has_payloads([value])
-    workspace.gc(yes=True, grace=timedelta(0))
+    workspace.gc(value, yes=True)
     assert not workspace.runs.has_payloads([value])

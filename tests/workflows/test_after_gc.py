@@ -1,4 +1,4 @@
-"""Runs after a sweep: the cache, resuming and streaming pipelines are right, or say what to do (SEMANTICS 28 and 31)."""
+"""Runs after a sweep, a loss or a correction: right, or an error that says what to do (SEMANTICS 28, 31 and 32)."""
 
 from __future__ import annotations
 
@@ -27,13 +27,12 @@ def flow():
     return read(train(ingest()))
 
 @operation
-def every() -> float:
+def every(newest: DatasetBatch) -> float:
     return float(sum(batch.to_numpy()["x"].sum() for batch in dataset_store.get_formula_batches(points)))
 
 @pipeline
 def totals():
-    ingest()
-    return every()
+    return every(ingest())
 """
 
 
@@ -115,5 +114,5 @@ def test_rule_32_the_plan_says_what_is_replaced(project: Project) -> None:
 
 def _ingest_key(project: Project) -> str:
     run = project.workspace.runs.list(limit=1)[0]
-    row = next(row for row in project.workspace.runs.operations(run) if row.name == "ingest")
+    row = next(row for row in project.workspace.runs.operations(run.key) if row.name == "ingest")
     return str(row.cache_key)

@@ -236,7 +236,7 @@ def flow():
 def test_what_a_sweep_took_is_a_miss_and_is_made_again(project: Project) -> None:
     project.write(INPUTS)
     before = project.run()
-    assert project.workspace.gc(grace=timedelta(0), yes=True).done
+    assert project.workspace.gc(keep_runs=0, grace=timedelta(0), yes=True).artefacts
     after, why = reasons(project)
     assert states(after) == {"source": "succeeded", "use": "succeeded"}
     assert why["source"] == "its payloads were swept"

@@ -129,7 +129,7 @@ def test_a_sweep_of_old_batches_does_not_make_their_data_new_again(case: Case) -
     case.save()
     case.add(20)
     last = case.save()
-    case.workspace.gc(keep=[last.id], grace=timedelta(0), yes=True)
+    case.workspace.gc(keep=[last.id], retention={"batch": {"last": 0}}, grace=timedelta(0), yes=True)
     if case.name == "sql":
         # Its `late` reaches back to swept rows, and nothing can tell those from late ones: it says so.
         with pytest.raises(PayloadMissing, match="swept by gc"):

@@ -407,7 +407,7 @@ def test_rule_13_after_does_not_lose_what_a_swept_batch_had(workspace: Workspace
     first = store.save_batch(points().get_new_batch())
     write(workspace, "2.parquet", 2)
     store.save_batch(points().get_new_batch())
-    workspace.gc(keep=[first.id], grace=timedelta(0), yes=True)
+    workspace.gc(keep=[first.id], retention={"batch": {"last": 0}}, grace=timedelta(0), yes=True)
     batch = store.save_batch(points("1.1.0", after=first).get_new_batch())
     assert batch.load().column("at").to_pylist() == [2]
 
