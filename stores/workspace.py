@@ -25,7 +25,6 @@ from jeyn.stores.catalog.leases import Leases
 from jeyn.stores.catalog.migrate import ensure_current
 from jeyn.stores.catalog.reader import ArtefactRow, Event, Marked, Moved, Reader, owner_of
 from jeyn.stores.catalog.small import SmallPayloads
-from jeyn.stores.catalog.superseded import Held
 from jeyn.stores.payloads import HashedFile, hash_file, is_far, open_payloads
 from jeyn.stores.payloads.layered import LayeredPayloads
 from jeyn.stores.plain_call import SEED, scratch_until_exit
@@ -269,17 +268,11 @@ class Workspace:
 
     def superseded_files(self, id: str) -> dict[str, str]:
         """Of a batch: the path of each file that another batch replaced → the reference of that batch."""
-        return {old.path: self.bound(old.by).ref for old in self._held(id) if old.batch == id and old.by}
+        return {old.path: self.bound(old.by).ref for old in self.reader.held_beside(id) if old.batch == id and old.by}
 
     def supersedes(self, id: str) -> dict[str, str]:
         """Of a batch: the path of each file of another batch that it replaced → the reference of that one."""
-        return {old.path: self.bound(old.batch).ref for old in self._held(id) if old.by == id}
-
-    def _held(self, batch: str) -> list[Held]:
-        from jeyn.sdk.datasets import StreamingFormula
-
-        found = self.bound(batch)
-        return self.reader.held(found.formula.id) if isinstance(found.formula, StreamingFormula) else []
+        return {old.path: self.bound(old.batch).ref for old in self.reader.held_beside(id) if old.by == id}
 
     def upstream(self, ref: str | Artefact, depth: int | None = None, types: Sequence[str] = ()) -> Lineage:
         """What an artefact came from, however far back or `depth` steps."""

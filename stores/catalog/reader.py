@@ -13,6 +13,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from jeyn.sdk.artefact import Record
 from jeyn.sdk.canonical import parse
+from jeyn.sdk.relationship import RelationshipType
 from jeyn.stores.catalog import superseded
 from jeyn.stores.catalog.closure import chunks
 from jeyn.stores.catalog.database import Database
@@ -285,6 +286,13 @@ class Reader:
         """All files of a formula's batches, by epoch, each with the batch that has replaced it, if one has."""
         with self.database.read() as connection:
             return superseded.held(connection, formula)
+
+    def held_beside(self, batch: str) -> list[Held]:
+        """`held` of the formula that a batch is of."""
+        row = self.row(batch)
+        parents = row.record.parents if row else ()
+        formula = next((edge.parent for edge in parents if edge.type is RelationshipType.formula_batch), None)
+        return self.held(formula) if formula else []
 
     def superseded(self, formula: str) -> set[str]:
         """The ids of the batches of a formula of which every file was replaced by a later batch (SEMANTICS 32)."""

@@ -225,7 +225,7 @@ home, catalog, seed, until = sys.argv[1:]
 import time
 with jeyn.open(home=home, catalog=catalog, actor="saver") as workspace:
     count = 0
-    while time.time() < float(until) or not count:
+    while time.time() < float(until) or count < 6:
         checkpoint = a_checkpoint(workspace, seed=int(seed))
         if count % 3 == 0:
             try:
@@ -241,7 +241,7 @@ from datetime import timedelta
 home, catalog, until = sys.argv[1:]
 with jeyn.open(home=home, catalog=catalog, actor="sweeper") as workspace:
     count = freed = 0
-    while time.time() < float(until) or not count:
+    while time.time() < float(until) or count < 2:
         done = workspace.gc(grace=timedelta(0), yes=True, retention={"batch": {"last": 0}, "checkpoint": {"last": 0}})
         count, freed = count + 1, freed + done.payloads
     print(count, freed)
