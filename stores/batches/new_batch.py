@@ -18,7 +18,6 @@ from jeyn.stores.catalog.changes import Holds
 from jeyn.stores.catalog.commit import commit
 from jeyn.stores.catalog.reader import owner_of
 from jeyn.stores.catalog.superseded import Held, consequences, replaced_by
-from jeyn.stores.contents import is_complete
 from jeyn.stores.restore import bring_back
 
 if TYPE_CHECKING:
@@ -295,6 +294,8 @@ def _model(writer: Workspace, formula: ModelFormula) -> Draft | None:
 
 def _made_before(writer: Workspace, formula: DatasetFormula, edges: tuple[Edge, ...]) -> bool:
     """Whether the last batch came from exactly these, and has its bytes: nothing would differ."""
+    from jeyn.stores.contents import is_complete
+
     last = writer.reader.highest(owner_of("batch", formula.id))
     row = writer.reader.row(last.id) if last else None
     if row is None or (row.key > 0 and not is_complete(writer, [row.id])):
