@@ -3,6 +3,9 @@
 A public name is imported from its module on first use, so `import jeyn` costs next to nothing (SEMANTICS 27).
 """
 
+from jeyn.own_imports import guard as _guard
+
+_guard()
 _MODULES = {
     "DataCatalog": "jeyn.sdk.catalog",
     "DatasetBatch": "jeyn.sdk.datasets",

@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from jeyn.errors import JeynError, NotAllowed, NotFound, OperationFailed, UsageError
+from jeyn.own_imports import guard
 from jeyn.settings import project_root, read_project_file
 from jeyn.workflows.code.local import is_environment
 from jeyn.workflows.failure import install_hint
@@ -49,6 +50,7 @@ def import_file(path: Path, root: Path) -> ModuleType:
     """The module of a file, by its name from the root, which comes first on `sys.path`; never as `__main__`."""
     name = module_name(path, root)
     _refuse_taken(name, path, root)
+    guard(str(root))
     if str(root) in sys.path:
         sys.path.remove(str(root))
     sys.path.insert(0, str(root))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from jeyn import errors
 from jeyn.errors import CodeChanged, JeynError, OperationFailed, UsageError
+from jeyn.own_imports import guard
 from jeyn.sdk.datasets import StreamingFormula
 from jeyn.sdk.operation import Operation
 from jeyn.sdk.plan import FunctionCode, Options, Plan, PlannedOperation
@@ -146,6 +147,7 @@ def _may_run(found: Any, folders: Sequence[Path]) -> bool:
 def _make_importable(root: Path, workspace: Workspace) -> None:
     """A plan from JSON, or from a notebook's earlier run, names modules that nothing has imported yet."""
     for folder in (workspace.settings.home / NOTEBOOKS, root):
+        guard(str(folder))
         if str(folder) not in sys.path:
             sys.path.insert(0, str(folder))
 

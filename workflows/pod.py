@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from jeyn.errors import JeynError, NotFound
+from jeyn.own_imports import guard
 from jeyn.settings import PROJECT_FILE, Settings, variable
 from jeyn.stores.code import code_payload
 from jeyn.stores.workspace import Workspace
@@ -239,6 +240,7 @@ def open_project(places: Settings, plan: str, code: str) -> tuple[Plan, Workspac
         workspace.close()
         raise
     os.chdir(root)
+    guard(str(root))
     sys.path[:] = [str(root), *(entry for entry in sys.path if entry not in ("", str(root)))]
     return found, workspace.at(_of_project(places, root))
 

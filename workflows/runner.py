@@ -32,6 +32,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jeyn.errors import CodeChanged, JeynError
+from jeyn.own_imports import guard
 from jeyn.sdk.workspace import use_workspace
 from jeyn.settings import Settings
 from jeyn.stores.attempt import Attempt
@@ -361,6 +362,7 @@ def prepare(setup: Mapping[str, Any]) -> tuple[Workspace, Spool]:
     settings = Settings(**{**places, "root": Path(places["root"]), "home": Path(places["home"])})
     code = Path(setup["code"])
     os.chdir(code)
+    guard(str(code))
     sys.path[:] = [*setup["paths"], *(entry for entry in sys.path if entry not in ("", *setup["paths"]))]
     spool = Spool(spool_path(settings.home, setup["run"], os.getpid()))
     spool.redirect()

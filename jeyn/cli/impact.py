@@ -14,6 +14,7 @@ from jeyn.cli.reference import references
 from jeyn.cli.target import users_code
 from jeyn.cli.workspace import opened
 from jeyn.errors import NotFound, UsageError
+from jeyn.own_imports import guard
 
 if TYPE_CHECKING:
     from jeyn.sdk.catalog import DataCatalog
@@ -53,6 +54,7 @@ def _catalog(named: str, root: Path) -> type[DataCatalog]:
 
 def _imported(module: str, root: Path) -> object:
     """A module of the project, as its pipelines would import it."""
+    guard(str(root))
     if str(root) not in sys.path:
         sys.path.insert(0, str(root))
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -12,6 +13,7 @@ import click
 from jeyn.cli.output import Result, command
 from jeyn.cli.target import SET, parameters, project, saved_plan, targets, users_code
 from jeyn.errors import JeynError
+from jeyn.own_imports import same_named
 
 if TYPE_CHECKING:
     from jeyn.sdk.plan import Plan
@@ -30,8 +32,18 @@ def plan(target: str, given: tuple[str, ...], no_cache: bool) -> Result:
 
     with users_code(), planned(target, given) as (found, workspace):
         expected = forecast(found.plan, workspace, root=found.root, cache=not no_cache)
-    data = {"plan": found.plan.to_json(), "forecast": [asdict(each) for each in expected]}
-    return Result(data, lambda: plan_text(found.plan, expected), first_problem(found.plan))
+    warnings = [
+        _warning(name, Path(path).relative_to(found.root)) for name, path in same_named(str(found.root)).items()
+    ]
+    data = {"plan": found.plan.to_json(), "forecast": [asdict(each) for each in expected], "warnings": warnings}
+    return Result(data, lambda: "\n\n".join([plan_text(found.plan, expected), *warnings]), first_problem(found.plan))
+
+
+def _warning(name: str, path: Path) -> str:
+    return (
+        f'warning: "{path}" has the name of a module of Python\'s own or of a library, "{name}": only files of the project'
+        " get it by that name, libraries get theirs → rename it"
+    )
 
 
 @contextmanager

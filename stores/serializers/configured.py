@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from jeyn.errors import UsageError
+from jeyn.own_imports import guard
 from jeyn.stores.serializers.table import SerializerTable
 
 
@@ -17,6 +18,7 @@ def register_configured(table: SerializerTable, entries: Mapping[str, str], root
     Raises `UsageError` with the entry that cannot be loaded.
     """
     for name, path in entries.items():
+        guard(str(root))
         if str(root) not in sys.path:
             sys.path.append(str(root))
         module, _, attribute = path.partition(":")
