@@ -7,8 +7,6 @@ their file, as usual, under another name in `sys.modules`. It is the first thing
 nothing that is not loaded when Python starts.
 """
 
-from __future__ import annotations
-
 import builtins
 import os
 import sys
@@ -45,7 +43,7 @@ class _Guard:
         self.folders: list[str] = []
         self.import_: Callable[..., ModuleType] | None = None
 
-    def find_spec(self, name: str, path: Sequence[str] | None = None, target: object = None) -> ModuleSpec | None:
+    def find_spec(self, name: str, path: "Sequence[str] | None" = None, target: object = None) -> "ModuleSpec | None":
         if path is not None or name not in self.files:
             return None
         return _path_finder().find_spec(name, [entry for entry in sys.path if _is_installed(entry)])
@@ -53,11 +51,11 @@ class _Guard:
     def __call__(
         self,
         name: str,
-        globals: Mapping[str, Any] | None = None,
-        locals: Mapping[str, Any] | None = None,
-        fromlist: Sequence[str] | None = (),
+        globals: "Mapping[str, Any] | None" = None,
+        locals: "Mapping[str, Any] | None" = None,
+        fromlist: "Sequence[str] | None" = (),
         level: int = 0,
-    ) -> Any:
+    ) -> "Any":
         assert self.import_ is not None  # noqa: S101 - it is in its place only then
         top = name.partition(".")[0]
         if level or top not in self.files or top in _AT_START or not self._is_users(globals):
@@ -65,7 +63,7 @@ class _Guard:
         found = self.import_(f"{PROJECT}.{name}", globals, locals, fromlist, 0)
         return found if fromlist else getattr(found, top)
 
-    def _is_users(self, space: Mapping[str, Any] | None) -> bool:
+    def _is_users(self, space: "Mapping[str, Any] | None") -> bool:
         file = str((space or {}).get("__file__") or "")
         return not _is_installed(file) and any(file.startswith(f"{folder}/") for folder in self.folders)
 
@@ -123,7 +121,7 @@ def _is_real(name: str) -> bool:
     return _path_finder().find_spec(name, [entry for entry in sys.path if _is_installed(entry)]) is not None
 
 
-def _path_finder() -> type[PathFinder]:
+def _path_finder() -> "type[PathFinder]":
     found: Any = next(each for each in sys.meta_path if getattr(each, "__name__", "") == "PathFinder")
     return found  # type: ignore[no-any-return]
 

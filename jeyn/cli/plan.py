@@ -41,8 +41,8 @@ def plan(target: str, given: tuple[str, ...], no_cache: bool) -> Result:
 
 def _warning(name: str, path: Path) -> str:
     return (
-        f'warning: "{path}" has the name of a module of Python\'s own or of a library, "{name}": only files of the project'
-        " get it by that name, libraries get theirs → rename it"
+        f'warning: "{path}" has the name of a module of Python\'s own or of a library, "{name}": only files of the'
+        " project get it by that name, libraries get theirs → rename it"
     )
 
 
