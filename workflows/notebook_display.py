@@ -165,5 +165,5 @@ def _failure(failed: tuple[str, Mapping[str, Any]]) -> str:
     """An operation's error in the user's own words: the traceback of their code."""
     name, error = failed
     said = str(error.get("traceback") or error.get("message") or "no reason is known").rstrip()
-    hint = f"\n→ {error['hint']}" if error.get("hint") else ""
+    hint = f"\n→ {error['hint']}" if error.get("hint") and str(error["hint"]) not in said else ""
     return f"{name} failed:\n{said}{hint}"

@@ -95,6 +95,11 @@ class SerializerTable:
         if on_register is not None:
             on_register()
 
+    @property
+    def registered(self) -> dict[str, ModelSerializer]:
+        """What was registered, by class name; not what is built in."""
+        return dict(self._by_class)
+
     def for_object(self, obj: Any) -> ModelSerializer:
         """The serializer of the object's nearest class; NotSerializable names its type and how to register one."""
         serializer = self.find(obj)

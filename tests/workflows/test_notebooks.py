@@ -408,3 +408,23 @@ def test_scripts_edited_modules_and_secrets_in_a_kernel(tmp_path: Path) -> None:
     assert shown[11]["result"] == "(8, 8)"
     assert '"key" holds what the environment variable "SOME_API_KEY" holds' in errors[13]
     assert "sk-1234567890" not in errors[13]
+
+
+def test_what_cells_register_with_libraries_and_with_jeyn_is_there_in_workers(tmp_path: Path) -> None:
+    cells = [
+        "import jeyn, json, pandas as pd",
+        "class Note:\n    def __init__(self, text): self.text = text",
+        "class NoteSerializer:\n    id = 'note'\n    version = '1'\n"
+        "    def to_bytes(self, note): return note.text.encode()\n"
+        "    def from_bytes(self, data): return Note(data.decode())",
+        "jeyn.register_serializer(Note, NoteSerializer())",
+        "@pd.api.extensions.register_dataframe_accessor('geo')\nclass Geo:\n"
+        "    def __init__(self, frame): self.frame = frame\n    def size(self): return len(self.frame) * 10",
+        "@jeyn.operation\ndef write(text: str): return Note(text)",
+        "@jeyn.operation\ndef read(note) -> str: return note.text + str(pd.DataFrame({'x': [1, 2]}).geo.size())",
+        "@jeyn.pipeline\ndef flow():\n    note = write('hello')\n    return {'note': note, 'read': read(note)}",
+        "outputs = flow.run(workers=1).outputs\noutputs['note'].text, outputs['read']",
+    ]
+    shown = notebook(project(tmp_path), *cells)
+    assert [each["error"] for each in shown] == [None] * len(shown), shown[-1]["printed"]
+    assert shown[-1]["result"] == "('hello', 'hello20')"

@@ -30,6 +30,15 @@ def catalog(name: str, found: Mapping[str, Any]) -> Any:
     return DataCatalog.from_json(found, name=name)
 
 
+def serializer(cls: type | str, made: Any) -> None:
+    """Register a serializer of the notebook's, whose class every operation's module has as one of its own."""
+    from jeyn.stores.serializers.table import register_serializer
+
+    if type(made).__module__.startswith("notebook_"):
+        type(made).__module__ = "notebook"
+    register_serializer(cls, made)
+
+
 def operation(function: Callable[..., Any], bound: Mapping[str, Any]) -> Any:
     """An operation without its options, which only a plan needs."""
     from jeyn.sdk.operation import Operation

@@ -29,6 +29,7 @@ def add_state(live: Live, root: Path | None) -> None:
     before, live.fills = live.fills, first
     _add_unnamed_imports(live, root)
     _add_registered(live)
+    _add_serializers(live)
     for module, tree in local.items():
         _add_module(live, module, tree)
     tops = {name.partition(".")[0] for name in (*live.modules, *_imported_by(local.values()))}
@@ -59,6 +60,18 @@ def _local_modules(live: Live, root: Path) -> dict[ModuleType, ast.Module]:
         known = (sys.modules.get(each) for name in names for each in (name, f"{package}.{name}"))
         waiting += [each for each in known if each is not None]
     return found
+
+
+def _add_serializers(live: Live) -> None:
+    """Serializers that cells registered: whoever reads such a value needs them too."""
+    from jeyn.stores.serializers.table import default_table
+
+    for called, serializer in default_table().registered.items():
+        module, _, name = called.rpartition(".")
+        holder = live.namespace if module == "__main__" else vars(sys.modules.get(module, sys))
+        cls = holder.get(name)
+        if isinstance(cls, type) and (module == "__main__" or live.code.is_users(type(serializer))):
+            live.fills.append(f"{KEPT}.serializer({live.express(cls)}, {live.express(serializer)})")
 
 
 def _refuse_edited(module: ModuleType, file: Path, text: bytes, root: Path) -> None:
