@@ -7,9 +7,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING
 
-from jeyn.errors import NoData, NotFound, UsageError
+from jeyn.errors import DataInvalid, NoData, NotFound, UsageError
 from jeyn.sdk.artefact import Edge, PayloadRef
 from jeyn.sdk.datasets import CompositeFormula, DatasetFormula, ModelFormula, SqlFormula, StreamingFormula
 from jeyn.sdk.relationship import RelationshipType
@@ -22,6 +23,7 @@ from jeyn.stores.restore import bring_back
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.compute as pc
 
     from jeyn.sdk.checkpoint import ModelCheckpoint
     from jeyn.sdk.datasets.batch import DatasetBatch
@@ -54,8 +56,10 @@ def what_is_new(workspace: Workspace, formula: DatasetFormula, after: str | None
             some = _some_files([file.path for file in listing.fresh.values()])
             return "; ".join(each for each in (some, *_replacements(listing)) if each)
         case SqlFormula():
-            found = _new_rows(workspace, formula, _earlier_batches(workspace, formula, after))
-            return "" if found is None else f"{found.table.num_rows} new rows up to {found.end}"
+            found = new_rows_of(workspace, formula, after)
+            for _ in found.pieces():
+                pass  # they are only counted
+            return f"{found.rows} new rows up to {found.end}" if found.rows else ""
         case CompositeFormula():
             parts, draft = _union(workspace, formula)
             return "" if _is_kept(workspace, draft) else " and ".join(part.ref for part in parts)
@@ -191,30 +195,49 @@ def _members_until(writer: Workspace, after: str | None) -> dict[str, str]:
 
 
 def _sql(writer: Workspace, formula: SqlFormula, after: str | None) -> Draft | None:
-    found = _new_rows(writer, formula, _earlier_batches(writer, formula, after))
-    if found is None:
+    found = new_rows_of(writer, formula, after)
+    unread: list[DataInvalid] = []
+
+    def rows(first: pa.Table, more: Iterator[pa.Table]) -> Iterator[pa.RecordBatch]:
+        try:
+            for piece in chain([first], more):
+                yield from conformed(formula, piece)
+        except DataInvalid as exc:
+            unread.append(exc)
+            raise
+
+    pieces = found.pieces()
+    first = next(pieces, None)
+    if first is None:
         return None
-    window = {"start": found.start, "end": found.end}
-    draft = Draft(formula, "table", body={"window": window}, members=((f"start:{found.start}", ""),))
-    return keep_table(writer, formula, conformed(formula, found.table), draft, gaps="none")
+    made = keep_table(writer, formula, rows(first, pieces), Draft(formula, "table"), gaps="none")
+    if unread:  # half of the rows are no batch, not even one in quarantine
+        raise unread[0]
+    return replace(
+        made, body={"window": {"start": found.start, "end": found.end}}, members=((f"start:{found.start}", ""),)
+    )
 
 
-def _new_rows(writer: Workspace, formula: SqlFormula, earlier: list[DatasetBatch]) -> NewRows | None:
+def new_rows_of(workspace: Workspace, formula: SqlFormula, after: str | None) -> NewRows:
+    """What the database has for the next batch; nothing is read yet."""
     from jeyn.stores.sources.sql import new_rows
 
+    earlier = _earlier_batches(workspace, formula, after)
     windows = [batch.record().body["window"] for batch in earlier if batch.record().body.get("window")]
-    start = windows[-1]["end"] if windows else None
 
-    def rows() -> Iterator[pa.RecordBatch]:
+    def rows(keep: pc.Expression | None = None, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+        wanted = formula.output_catalog.features[formula.watermark]
         for batch in earlier:
-            yield from batch.iter_batches(READ_ROWS)
+            # An earlier version of the formula may have had another type of watermark.
+            is_alike = batch.output_catalog.features.get(formula.watermark) == wanted
+            yield from batch.iter_batches(READ_ROWS, columns=columns, filter=keep if is_alike else None)
 
     return new_rows(
-        writer.settings.database(formula.database),
+        workspace.settings.database(formula.database),
         formula.query,
         formula.watermark,
         formula.output_catalog,
-        start=start,
+        start=windows[-1]["end"] if windows else None,
         late=formula.late,
         earlier=rows,
     )

@@ -6,7 +6,7 @@ import hashlib
 import math
 from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -19,25 +19,49 @@ from sqlalchemy import Connection, TextClause, text
 
 from jeyn.errors import DataInvalid, UsageError
 from jeyn.sdk.catalog import DataCatalog
-from jeyn.sdk.feature import Feature
-from jeyn.sdk.validation.bounds import integer_range
+from jeyn.stores.sources.late_rows import Earlier, LateRows, late_rows
 from jeyn.stores.sources.source_database import snapshot
-from jeyn.stores.sources.sql_values import as_column, as_time
+from jeyn.stores.sources.sql_values import as_column, as_time, comparable, within
 from jeyn.stores.sources.watermark import Watermark
 
 _ROWS = 8192
 
 Catalog: TypeAlias = type[DataCatalog]
-Earlier: TypeAlias = Callable[[], Iterable[pa.RecordBatch]]
 
 
-@dataclass(frozen=True)
 class NewRows:
-    """Rows to make a batch of: where the batch before ended (None for the first), where this one ends, and the rows."""
+    """The rows to make a batch of, from one snapshot of the database, in their order.
 
-    start: str | None
-    end: str
-    table: pa.Table
+    `start` is where the batch before ended, None for the first. When all `pieces` were taken, `end` is where this one
+    ends, None where there were no rows, and `late` is about the rows that came too late for any batch.
+    """
+
+    def __init__(self, url: str, query: str, watermark: str, catalog: Catalog, since: _Since | None) -> None:
+        self.start = str(since.start) if since else None
+        self.end: str | None = None
+        self.rows = 0
+        self.late: LateRows | None = None
+        self._url, self._since = url, since
+        self._question = (query, watermark, catalog)
+
+    def pieces(self) -> Iterator[pa.Table]:
+        """Tables of some thousand rows, none of them empty; memory does not grow with the rows."""
+        since, end = self._since, self._since.start if self._since else None
+        with snapshot(self._url) as connection:
+            question = Question(connection, *self._question)
+            with closing(question.answers(since.low if since else None)) as answers:
+                for columns, rows in answers:
+                    marks = [row[columns.index(question.watermark)] for row in rows]
+                    last = _last(marks)
+                    table = _table(columns, rows, question.catalog)
+                    end = last if end is None or last.is_after(end) else end
+                    new = since.new_of(table, marks) if since else table
+                    self.rows += new.num_rows
+                    if new.num_rows:
+                        yield new
+            self.late = since.late_rows(question) if since else None
+        if self.rows and end is not None:
+            self.end = str(end.again() if since and end == since.start else end)
 
 
 def new_rows(
@@ -49,27 +73,17 @@ def new_rows(
     start: str | None,
     late: float | None,
     earlier: Earlier,
-) -> NewRows | None:
-    """The rows beyond `start`, and those at it (or up to `late` before it) that `earlier` does not hold; None if none.
+) -> NewRows:
+    """The rows beyond `start`, and those at it (or up to `late` before it) that `earlier` does not hold.
 
     `start` is the `end` of the batch before. `late` is in the watermark's own unit, seconds for times. `earlier`
-    gives the rows of the batches so far; it is called only when there are rows to compare with them, which is by
-    content: a row that is there twice is new once if earlier batches hold it once. Rows come in the order of their
-    watermark, then of all columns. Raises `UsageError`, `DataInvalid`, `Unreachable`, `NotAllowed`.
+    gives the rows of the batches so far, those that a filter chooses; they are compared by content: a row that is
+    there twice is new once if earlier batches hold it once. Rows come in the order of their watermark, then of all
+    columns. Raises `UsageError`; taking the pieces raises `DataInvalid`, `Unreachable`, `NotAllowed` as well.
     """
     _check(watermark, catalog, late)
     since = None if start is None else _Since(watermark, catalog, Watermark.parse(start), late or 0.0, earlier)
-    with snapshot(url) as connection:
-        question = _Question(connection, query, watermark, catalog)
-        tables, end = [], since.start if since else None
-        with closing(question.answers(since.low if since else None)) as answers:
-            for columns, rows in answers:
-                marks = [row[columns.index(watermark)] for row in rows]
-                last = _last(marks)
-                table = _table(columns, rows, catalog)
-                tables.append(since.new_of(table, marks) if since else table)
-                end = last if end is None or last.is_after(end) else end
-    return _result(start, since, end, tables, catalog)
+    return NewRows(url, query, watermark, catalog, since)
 
 
 def _check(watermark: str, catalog: Catalog, late: float | None) -> None:
@@ -91,19 +105,8 @@ def _last(marks: Sequence[Any]) -> Watermark:
     return Watermark.of(marks[-1])
 
 
-def _result(
-    start: str | None, since: _Since | None, end: Watermark | None, tables: list[pa.Table], catalog: Catalog
-) -> NewRows | None:
-    table = pa.concat_tables(tables) if tables else None
-    if end is None or table is None or not table.num_rows:
-        return None
-    if since and end == since.start:
-        end = end.again()
-    return NewRows(start, str(end), catalog.conform(table.unify_dictionaries()))
-
-
 @dataclass(frozen=True)
-class _Question:
+class Question:
     """The wrapped query in one snapshot."""
 
     connection: Connection
@@ -125,6 +128,21 @@ class _Question:
             for rows in result.partitions(_ROWS):
                 yield list(columns), rows
 
+    def counts(self, last: Watermark) -> Generator[tuple[Sequence[Any], Sequence[int]], None, None]:
+        """Watermarks up to `last`, and how many rows have each, some at a time."""
+        mark = self._mark(self._columns()[self.watermark])
+        where = f" WHERE {mark} <= :last GROUP BY {self._quoted(self.watermark)}"
+        statement = self._text(where, f"{self._quoted(self.watermark)}, count(*)").bindparams(last=last.value)
+        with self.connection.execute(statement.execution_options(yield_per=_ROWS)) as result:
+            for rows in result.partitions(_ROWS):
+                yield [row[0] for row in rows], [row[1] for row in rows]
+
+    def count(self, low: Watermark) -> int:
+        """The number of rows below `low`."""
+        mark = self._mark(self._columns()[self.watermark])
+        statement = self._text(f" WHERE {mark} < :low", "count(*)").bindparams(low=low.value)
+        return int(self.connection.execute(statement).scalar_one())
+
     def _columns(self) -> dict[str, Any]:
         """The columns by name, each with the driver's code for its type; raises `UsageError`, `DataInvalid`."""
         # The parameter makes PostgreSQL's driver use a protocol that takes one statement: nothing hides behind a ";".
@@ -140,10 +158,10 @@ class _Question:
             raise DataInvalid(f'the query gives no column "{absent[0]}"', hint=f"its columns are {names}")
         return {name: column[1] for name, column in zip(names, description, strict=True)}
 
-    def _text(self, rest: str) -> TextClause:
+    def _text(self, rest: str, columns: str = "*") -> TextClause:
         # A line of its own: the query may end with a comment. Its colons are its own too, and no parameters.
         query = self.query.strip().rstrip(";").replace(":", "\\:")
-        return text(f"SELECT * FROM (\n{query}\n) AS jeyn_rows{rest}")  # noqa: S608 (the query is the user's own; values are bound)
+        return text(f"SELECT {columns} FROM (\n{query}\n) AS jeyn_rows{rest}")  # noqa: S608 (the query is the user's own; values are bound)
 
     def _quoted(self, name: str) -> str:
         # Not by SQLAlchemy, which doubles "%" here and again in a text.
@@ -181,6 +199,9 @@ class _Since:
     late: float
     earlier: Earlier
 
+    def late_rows(self, question: Question) -> LateRows | None:
+        return late_rows(question, self.low, self.start, self.earlier)
+
     @cached_property
     def low(self) -> Watermark:
         feature = self.catalog.features[self.watermark]
@@ -215,13 +236,16 @@ class _Since:
     def _seen(self) -> dict[tuple[str, ...], Counter[bytes]]:
         """How many rows of each content the earlier batches hold from `low` on, by the features they can compare."""
         feature, seen = self.catalog.features[self.watermark], defaultdict[tuple[str, ...], Counter[bytes]](Counter)
-        low = _comparable(as_column(self.watermark, [_within(self.low.value, feature)], feature))[0]
-        for batch in self.earlier():
+        low = comparable(as_column(self.watermark, [within(self.low.value, feature)], feature))[0]
+        for batch in self.earlier(self._from(low)):
             table = self._shared(pa.Table.from_batches([batch]))
-            near = pc.greater_equal(_comparable(table.column(self.watermark)), low)
+            near = pc.greater_equal(comparable(table.column(self.watermark)), low)
             names = tuple(sorted(table.column_names))
             seen[names].update(_contents(table.filter(near), names))
         return seen
+
+    def _from(self, low: pa.Scalar[Any]) -> pc.Expression:
+        return pc.field(self.watermark) >= low
 
     def _shared(self, table: pa.Table) -> pa.Table:
         """The features that the batch, perhaps of an earlier version of the formula, has with the same meaning."""
@@ -231,20 +255,6 @@ class _Since:
                 found = self.catalog.only(name).conform(table)
                 columns.update(zip(found.column_names, found.columns, strict=True))
         return pa.table(columns)
-
-
-def _within(value: Any, feature: Feature) -> Any:
-    """The lowest value not below `value` that the feature can hold, or a lower one."""
-    if not feature.dtype.is_integer:
-        return value
-    low, _ = integer_range(feature.dtype)
-    return max(math.floor(value), low)
-
-
-def _comparable(column: Any) -> Any:
-    if pa.types.is_dictionary(column.type):
-        return column.cast(pa.string())
-    return column.cast(pa.float32()) if pa.types.is_float16(column.type) else column
 
 
 def _table(columns: list[str], rows: Sequence[Sequence[Any]], catalog: Catalog) -> pa.Table:
@@ -257,5 +267,5 @@ def _table(columns: list[str], rows: Sequence[Sequence[Any]], catalog: Catalog) 
 def _contents(table: pa.Table, names: Sequence[str]) -> Iterator[bytes]:
     """For each row a digest of these features, null where they are not there; NaN equals NaN."""
     there = set(table.column_names)
-    columns = [_comparable(table.column(name)).to_pylist() if name in there else [None] * len(table) for name in names]
+    columns = [comparable(table.column(name)).to_pylist() if name in there else [None] * len(table) for name in names]
     return (hashlib.sha256(repr(row).encode()).digest() for row in zip(*columns, strict=True))

@@ -15,6 +15,7 @@ import pyarrow as pa
 from jeyn.errors import DataInvalid
 from jeyn.sdk.dtypes import Dtypes
 from jeyn.sdk.feature import Feature
+from jeyn.sdk.validation.bounds import integer_range
 
 
 def as_time(value: Any) -> datetime:
@@ -40,6 +41,21 @@ def as_column(name: str, values: Sequence[Any], feature: Feature) -> pa.Array:
         return pa.array(values, wanted)
     except (pa.ArrowException, OverflowError, TypeError, ValueError) as exc:
         raise DataInvalid(f'column "{name}" does not hold {feature}: {exc}', hint="cast it in the query") from exc
+
+
+def within(value: Any, feature: Feature) -> Any:
+    """The lowest value not below `value` that the feature can hold, or a lower one."""
+    if not feature.dtype.is_integer:
+        return value
+    low, _ = integer_range(feature.dtype)
+    return max(math.floor(value), low)
+
+
+def comparable(column: Any) -> Any:
+    """The column in a type that Arrow can compare."""
+    if pa.types.is_dictionary(column.type):
+        return column.cast(pa.string())
+    return column.cast(pa.float32()) if pa.types.is_float16(column.type) else column
 
 
 def _are_ready(values: Sequence[Any], feature: Feature) -> bool:

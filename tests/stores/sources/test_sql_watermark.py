@@ -13,9 +13,8 @@ from jeyn.errors import DataInvalid, Invalid, UsageError
 from jeyn.sdk.catalog import DataCatalog
 from jeyn.sdk.dtypes import Dtypes
 from jeyn.sdk.feature import Feature
-from jeyn.stores.sources import NewRows
 from jeyn.stores.sources.watermark import Watermark
-from tests.stores.sources.conftest import Store
+from tests.stores.sources.conftest import Kept, Store
 
 AWARE = datetime(2024, 3, 1, 12, 0, 0, 123456, tzinfo=timezone(timedelta(hours=2)))
 NAIVE = datetime(2024, 3, 1, 12, 0, 0, 123456)
@@ -155,7 +154,7 @@ def test_a_changed_type_of_watermark_is_refused(tmp_path: Path) -> None:
     store.make("")
     store.add(("b", ""))
     store.next()
-    store.batches[0] = NewRows(None, "int:3", store.batches[0].table)
+    store.batches[0] = Kept(None, "int:3", store.batches[0].table)
     with pytest.raises(DataInvalid, match="int:3"):
         store.next()
 
