@@ -204,3 +204,7 @@ class NotAllowed(JeynError, PermissionError):
 
 class Interrupted(JeynError):
     exit_code = 130
+
+
+class DataLeftOut(UserWarning):
+    """Not an error: a source has data that are in no batch, and whoever runs this should know."""

@@ -31,6 +31,7 @@ from jeyn.stores.catalog.reader import owner_of
 from jeyn.stores.resolve import versions_in
 
 if TYPE_CHECKING:
+    from jeyn.stores.batches.new_batch import News
     from jeyn.stores.workspace import Workspace
 
 _AFTER = " after "
@@ -124,12 +125,21 @@ def _latest(workspace: Workspace, formula_id: str) -> str | None:
     return last.id if last else None
 
 
-def _new(workspace: Workspace, subject: str) -> str | None:
+def not_in_a_batch(workspace: Workspace, observation: Observation) -> str:
+    """What a source has that no batch will have, where the read was of a source."""
+    return _look(workspace, observation.subject).left_out if observation.kind == "new" else ""
+
+
+def _look(workspace: Workspace, subject: str) -> News:
     from jeyn.stores.batches.new_batch import what_is_new
 
     formula_id, _, after = subject.partition(_AFTER)
-    news = what_is_new(workspace, workspace.formula_by_id(formula_id), after or None)
-    return f"{_NEWS}{news}" if news else _latest(workspace, formula_id)
+    return what_is_new(workspace, workspace.formula_by_id(formula_id), after or None)
+
+
+def _new(workspace: Workspace, subject: str) -> str | None:
+    news = _look(workspace, subject)
+    return f"{_NEWS}{news}" if news.new else _latest(workspace, subject.partition(_AFTER)[0])
 
 
 def _search(workspace: Workspace, subject: str) -> dict[str, Any]:

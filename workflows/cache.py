@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from jeyn.errors import JeynError
 from jeyn.sdk.canonical import canonical, sha256_of
 from jeyn.sdk.plan import FunctionCode
-from jeyn.stores.observation import Observation, explain, holds
+from jeyn.stores.observation import Observation, explain, holds, not_in_a_batch
 from jeyn.workflows.inputs import Input
 
 if TYPE_CHECKING:
@@ -34,11 +34,15 @@ class Key:
 
 @dataclass(frozen=True)
 class Found:
-    """The answer of a look-up: outputs as (name, position, id) of the operation `origin`, or why there are none."""
+    """The answer of a look-up: outputs as (name, position, id) of the operation `origin`, or why there are none.
+
+    `left_out` is what the sources that it read have and no batch will have.
+    """
 
     origin: int | None = None
     outputs: tuple[tuple[str, int, str], ...] = ()
     reason: str = ""
+    left_out: str = ""
 
 
 def key_of(code: FunctionCode, inputs: Mapping[str, Input]) -> Key:
@@ -58,10 +62,11 @@ def with_values(components: Mapping[str, Any], function: str, values: Mapping[st
     return Key(sha256_of(canonical(covered)), {**components, "code": code.parts})
 
 
-def look_up(workspace: Workspace, function: str, key: Key, *, explain: bool = True) -> Found:
+def look_up(workspace: Workspace, function: str, key: Key, *, explain: bool = True, left_out: bool = False) -> Found:
     """Outputs that were made with this key, whose observations all hold, and whose payloads are there.
 
-    Without `explain` a key that nothing has gets no reason, which would cost a second look.
+    Without `explain` a key that nothing has gets no reason, which would cost a second look. `left_out` looks at the
+    sources that were read once more, for what of them is in no batch.
     """
     entries = workspace.runs.entries(key.digest[7:])
     reasons: list[str] = []
@@ -72,7 +77,7 @@ def look_up(workspace: Workspace, function: str, key: Key, *, explain: bool = Tr
             continue
         outputs = tuple(workspace.runs.outputs([entry.operation_key]).get(entry.operation_key, ()))
         if workspace.runs.has_payloads([id for _, _, id in outputs]):
-            return Found(entry.operation_key, outputs)
+            return Found(entry.operation_key, outputs, left_out=_left_out(workspace, entry) if left_out else "")
         reasons.append("its payloads were swept")
     if not reasons and explain:
         effects = workspace.runs.last_effects(function)
@@ -112,13 +117,23 @@ def why_new(last: CacheEntry | None, key: Key) -> str:
 def _differs(workspace: Workspace, entry: CacheEntry) -> str:
     """The first observation that has another answer now."""
     for observed in entry.observations:
-        observation = Observation(**observed) if isinstance(observed, Mapping) else observed
+        observation = _observation(observed)
         try:
             if not holds(workspace, observation):
                 return explain(workspace, observation)
         except JeynError as exc:
             return f"what it read cannot be read now: {exc.message}"
     return ""
+
+
+def _observation(observed: Any) -> Observation:
+    return Observation(**observed) if isinstance(observed, Mapping) else observed
+
+
+def _left_out(workspace: Workspace, entry: CacheEntry) -> str:
+    return "; ".join(
+        filter(None, (not_in_a_batch(workspace, _observation(observed)) for observed in entry.observations))
+    )
 
 
 def _changed(what: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> str:

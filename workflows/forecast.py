@@ -80,7 +80,7 @@ class _Forecaster:
             if found.origin is None:
                 return "run", found.reason
             self.results.single[operation.name] = self._outputs(found)
-            return "cached", ""
+            return "cached", found.left_out
         items = self.results.item_inputs(operation)
         every = [None if inputs is None else self._find(operation, inputs) for inputs in items]
         missing = [each for each in every if each is not None and each.origin is None]
@@ -91,7 +91,7 @@ class _Forecaster:
 
     def _find(self, operation: PlannedOperation, inputs: Mapping[str, Input]) -> Found:
         key = key_of(self.plan.code[operation.function], inputs)
-        return look_up(self.workspace, operation.function, key)
+        return look_up(self.workspace, operation.function, key, left_out=True)
 
     def _outputs(self, found: Found) -> Outputs:
         return {name: self.results.produced(id) for name, _, id in found.outputs}

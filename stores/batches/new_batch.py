@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from jeyn.errors import DataInvalid, NoData, NotFound, UsageError
 from jeyn.sdk.artefact import Edge, PayloadRef
@@ -19,6 +19,7 @@ from jeyn.stores.catalog.changes import Holds
 from jeyn.stores.catalog.commit import commit
 from jeyn.stores.catalog.reader import owner_of
 from jeyn.stores.catalog.superseded import Held, consequences, replaced_by
+from jeyn.stores.left_out import tell
 from jeyn.stores.restore import bring_back
 
 if TYPE_CHECKING:
@@ -48,25 +49,37 @@ def new_batch(writer: Workspace, formula: DatasetFormula, after: str | None) -> 
     raise UsageError(f'"{formula.name}" makes its batches by code', hint="formula.new_table(...), then save_batch")
 
 
-def what_is_new(workspace: Workspace, formula: DatasetFormula, after: str | None = None) -> str:
-    """What `new_batch` would take, in a few words; "" when there is nothing. Nothing is kept."""
+class News(NamedTuple):
+    """What `new_batch` would take, in a few words, "" for nothing; and what the source has that it would not take."""
+
+    new: str
+    left_out: str = ""
+
+    def __str__(self) -> str:
+        return "; ".join(part for part in self if part)
+
+
+def what_is_new(workspace: Workspace, formula: DatasetFormula, after: str | None = None) -> News:
+    """A look at the source; nothing is kept."""
     match formula:
         case StreamingFormula():
             listing = _listing(workspace, formula, after)
             some = _some_files([file.path for file in listing.fresh.values()])
-            return "; ".join(each for each in (some, *_replacements(listing)) if each)
+            return News("; ".join(each for each in (some, *_replacements(listing)) if each))
         case SqlFormula():
             found = new_rows_of(workspace, formula, after)
             for _ in found.pieces():
                 pass  # they are only counted
-            return f"{found.rows} new rows up to {found.end}" if found.rows else ""
+            new = f"{found.rows} new row{'s' if found.rows > 1 else ''} up to {found.end}" if found.rows else ""
+            return News(new, _late(found))
         case CompositeFormula():
             parts, draft = _union(workspace, formula)
-            return "" if _is_kept(workspace, draft) else " and ".join(part.ref for part in parts)
+            return News("" if _is_kept(workspace, draft) else " and ".join(part.ref for part in parts))
         case ModelFormula():
             source, checkpoint, edges = _model_sources(workspace, formula)
-            return "" if _made_before(workspace, formula, edges) else f"{source.ref} through {checkpoint.ref}"
-    return ""
+            made_before = _made_before(workspace, formula, edges)
+            return News("" if made_before else f"{source.ref} through {checkpoint.ref}")
+    return News("")
 
 
 def _some_files(paths: list[str]) -> str:
@@ -209,13 +222,19 @@ def _sql(writer: Workspace, formula: SqlFormula, after: str | None) -> Draft | N
     pieces = found.pieces()
     first = next(pieces, None)
     if first is None:
+        tell(_late(found))
         return None
     made = keep_table(writer, formula, rows(first, pieces), Draft(formula, "table"), gaps="none")
     if unread:  # half of the rows are no batch, not even one in quarantine
         raise unread[0]
-    return replace(
-        made, body={"window": {"start": found.start, "end": found.end}}, members=((f"start:{found.start}", ""),)
-    )
+    tell(_late(found))
+    facts = {**made.facts, "late_rows": found.late.to_json()} if found.late else made.facts
+    window = {"start": found.start, "end": found.end}
+    return replace(made, body={"window": window}, members=((f"start:{found.start}", ""),), facts=facts)
+
+
+def _late(found: NewRows) -> str:
+    return "" if found.late is None else str(found.late)
 
 
 def new_rows_of(workspace: Workspace, formula: SqlFormula, after: str | None) -> NewRows:

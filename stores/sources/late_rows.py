@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from jeyn.stores.sources.sql import Question
     from jeyn.stores.sources.watermark import Watermark
 
+_CURE = "; they came late: late= of SqlFormula says how far back to look"
 # Of more rows than that below the watermark only the totals are compared: counting must not take longer than reading.
 MOST = 1_000_000
 
@@ -41,17 +42,21 @@ class LateRows:
     first: str = ""
     is_exact: bool = True
 
+    def to_json(self) -> dict[str, object]:
+        return {"rows": self.rows, "below": self.below, "first": self.first, "exact": self.is_exact}
+
     def __str__(self) -> str:
         many = f"{'' if self.is_exact else 'at least '}{self.rows} row{'s' if self.rows > 1 else ''}"
         first = f', the first at "{self.first}"' if self.first else ""
-        return f'{many} below the watermark "{self.below}" {"are" if self.rows > 1 else "is"} in no batch{first}'
+        return f'{many} below the watermark "{self.below}" {"are" if self.rows > 1 else "is"} in no batch{first}{_CURE}'
 
 
 def late_rows(question: Question, low: Watermark, last: Watermark, earlier: Earlier) -> LateRows | None:
     """What is below `low`, from where on rows are compared; `last` is where the last batch ended.
 
-    For each watermark the rows that have it now are compared with those that all batches hold, so that a row that was
-    deleted, or changed and so moved on, hides no other. None where nothing is late, or a batch was swept.
+    For each watermark the number of rows that have it now is compared with that of the rows that all batches hold, so
+    that a row that was deleted, or changed and so moved on, hides none but those that came with its very watermark.
+    None where nothing is late, or a batch was swept.
     """
     total = question.count(low)
     if not total:

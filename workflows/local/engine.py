@@ -177,7 +177,10 @@ class LocalEngine:
         if not (self.use_cache and task.cache):
             task.reason = "the cache is off for it"
         else:
-            found = look_up(self.workspace, task.operation.function, task.key, explain=self.explain)
+            function, seen = task.operation.function, self.watch is not unwatched
+            found = look_up(self.workspace, function, task.key, explain=self.explain, left_out=seen)
+            if found.left_out:
+                self.watch(Printed(task.name, found.left_out))
             if found.origin is not None:
                 ids = {name: id for name, _, id in found.outputs}
                 outputs = {name: self.results.produced(id) for name, id in ids.items()}
