@@ -107,7 +107,7 @@ def read_table(
     file = _File(name, catalog, keep, options)
     if file.format.read is _parquet:
         with _errors(name):
-            return file.fitting(load_parquet(path, file.columns, keep), 0)
+            return file.fitting(load_parquet(path, file.columns, file.told), 0)
     nothing = pa.schema([(name, feature.arrow_type()) for name, feature in catalog.features.items()]).empty_table()
     return pa.concat_tables(list(_tables(name, path, file, LOAD_ROWS)) or [nothing])
 
@@ -121,7 +121,7 @@ def _tables(name: str, source: Path | BinaryIO, file: _File, rows: int) -> Itera
     with ExitStack() as stack, _errors(name):
         stream = stack.enter_context(_stream(source, file.format))
         # Only Parquet knows of rows that it need not read.
-        known = (file.keep,) if file.format.read is _parquet else ()
+        known = (file.told,) if file.format.read is _parquet else ()
         row = 0
         for table in file.format.read(stream, file.columns, rows, file.options, *known):
             yield file.fitting(table, row)
@@ -136,6 +136,8 @@ class _File:
         self.catalog, self.keep, self.options = catalog, keep, options
         self.folders = partitions(name)
         self.columns = in_file(catalog, self.folders)
+        # Statistics are about what is in the file, and casts may make something else of it.
+        self.told = None if options.casts else keep
 
     def fitting(self, table: pa.Table, row: int) -> pa.Table:
         """The table, whose first row is `row` of the file, with the catalog's types, and only the rows to keep."""

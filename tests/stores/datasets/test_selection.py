@@ -6,6 +6,7 @@ import gzip
 import json
 from collections.abc import Callable
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -175,9 +176,9 @@ def test_row_groups_that_cannot_match_are_not_read(
     batch = saved(workspace)
     assert batch.load(columns=["n"], filter=[("n", "==", 45)]).to_pydict() == {"n": [45]}
     sizes: list[int] = []
-    fitting = formats._fitting
+    fitting = formats._File.fitting
     monkeypatch.setattr(
-        formats, "_fitting", lambda table, *more: (sizes.append(table.num_rows), fitting(table, *more))[1]
+        formats._File, "fitting", lambda self, table, row: (sizes.append(table.num_rows), fitting(self, table, row))[1]
     )
     for read in (batch.load, lambda **options: list(batch.iter_batches(100, **options))):
         sizes.clear()
@@ -187,9 +188,11 @@ def test_row_groups_that_cannot_match_are_not_read(
 
 def test_columns_that_are_not_asked_for_are_not_read(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: set[str] = set()
-    fitting = formats._fitting
+    fitting = formats._File.fitting
     monkeypatch.setattr(
-        formats, "_fitting", lambda table, *more: (seen.update(table.column_names), fitting(table, *more))[1]
+        formats._File,
+        "fitting",
+        lambda self, table, row: (seen.update(table.column_names), fitting(self, table, row))[1],
     )
     for suffix in WRITERS:
         batch = saved(workspace, suffix) if suffix == "parquet" else _other(workspace, suffix)
@@ -338,3 +341,45 @@ def test_times_and_days_in_conditions_are_utc(workspace: Workspace) -> None:
     for moment in (datetime(2024, 1, 20), date(2024, 1, 20), datetime(2024, 1, 20, tzinfo=UTC)):
         assert batch.load(columns=["n"], filter=[("at", ">=", moment)]).equals(wanted)
     assert batch.load(columns=["n"], filter=[("at", "in", [date(2024, 1, 1)])])["n"].to_pylist() == [0, 28, 56, 84]
+
+
+class Days(DataCatalog):
+    day = Feature(Dtypes.DATE)
+    price = Feature(Dtypes.DECIMAL)
+    n = Feature(Dtypes.INT64, nullable=True)
+
+
+def test_days_decimals_and_integers_with_gaps_can_be_chosen_by(workspace: Workspace) -> None:
+    days, prices = [date(2024, 1, n) for n in (1, 2, 3)], [Decimal("0.10"), Decimal("2.50"), Decimal("10.00")]
+    columns = {"day": pa.array(days), "price": pa.array(prices, pa.decimal128(10, 2)), "n": [1.0, None, 2.0**53]}
+    pq.write_table(pa.table(columns), Path(workspace.settings.data) / "1.parquet", row_group_size=1)
+    formula = StreamingFormula("days", version="1.0.0", output_catalog=Days, source="*.parquet")
+    batch = workspace.dataset_store.save_batch(formula.get_new_batch())
+    for chosen, wanted in (
+        ([("day", ">=", date(2024, 1, 2))], days[1:]),
+        ([("day", "in", [date(2024, 1, 3)])], days[2:]),
+        (pc.field("price") > Decimal("2.49"), days[1:]),
+        ([("price", "==", Decimal("0.1"))], days[:1]),
+        ([("n", "==", 2**53)], days[2:]),
+        ([("n", "<", 5)], days[:1]),
+    ):
+        assert batch.load(columns=["day"], filter=chosen)["day"].to_pylist() == wanted, chosen
+
+
+class Dated(DataCatalog):
+    n = Feature(Dtypes.INT64)
+    year = Feature(Dtypes.INT64)
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "csv", "jsonl.gz"])
+def test_what_the_folders_say_can_be_chosen_by_and_asked_for(workspace: Workspace, suffix: str) -> None:
+    for year in (2023, 2024):
+        folder = Path(workspace.settings.data) / f"year={year}"
+        folder.mkdir()
+        WRITERS[suffix](rows(year, 20), folder / f"1.{suffix}")
+    formula = StreamingFormula("dated", version="1.0.0", output_catalog=Dated, source=f"*/*.{suffix}")
+    batch = workspace.dataset_store.save_batch(formula.get_new_batch())
+    assert batch.load(columns=["year"])["year"].to_pylist() == [2023] * 20 + [2024] * 20
+    for chosen in ([("year", "==", 2024), ("n", "<", 2026)], (pc.field("year") == 2024) & (pc.field("n") < 2026)):
+        assert batch.load(columns=["n"], filter=chosen)["n"].to_pylist() == [2024, 2025]
+        assert sum(piece.num_rows for piece in batch.iter_batches(3, columns=["year"], filter=chosen)) == 2
