@@ -42,6 +42,7 @@ builtins collections dataclasses datetime decimal enum fractions functools ipadd
 random re string struct types typing uuid zoneinfo numpy pandas pyarrow jeyn
 """
 _ENCODED = ("ndarray", "memmap", "DataFrame", "Series", "Table", "RecordBatch")  # by formats of ours
+_IN_PIECES = ("scipy", "sklearn", "torch")
 _ARTEFACT = "pass it to the operation as an input: operation(…, model) takes the saved artefact, or jeyn.ref(…)"
 _CURE = "pass it to the operation as an input, or make it inside of a function"
 
@@ -335,8 +336,8 @@ class Live:
             return self.place(value, f"{self.express(type(value).__mro__[-2])}({made})", name)
         if self._is_rebuilt(type(value)):
             return self._reduced(value, name)
-        if type(value).__module__.partition(".")[0] in ("scipy", "sklearn"):
-            # Piece by piece, as functions and classes of the notebook may be among its parts.
+        if type(value).__module__.partition(".")[0] in _IN_PIECES and type(value).__name__ not in ("Tensor", *_ENCODED):
+            # As functions and classes of the notebook may be among its parts.
             made = self.tried(lambda: self._reduced(value, name))
             if made is not None:
                 return str(made)
@@ -360,7 +361,9 @@ class Live:
             reduced: Any = table(value) if table else value.__reduce_ex__(4)
         except Exception as exc:
             raise self.refused(value, str(exc)) from exc
-        if isinstance(reduced, str):
+        if (
+            isinstance(reduced, str) or getattr(reduced[0], "__name__", "") == "_load_from_bytes"
+        ):  # torch: a pickle inside
             raise self.refused(value)
         maker, arguments, state, items, pairs = (*reduced, None, None, None)[:5]
         if isinstance(value, BaseException) and maker is type(value):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import marshal
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -94,8 +95,11 @@ def _refuse_edited(module: ModuleType, file: Path, text: bytes, root: Path) -> N
 
 def _compiled_before(module: ModuleType) -> CodeType | None:
     """The code that Python kept when it imported a module."""
+    place = Path(str(getattr(module.__spec__, "cached", None)))
+    if sys.dont_write_bytecode or not os.access(place.parent, os.W_OK):
+        return None  # what is there may be older than the import
     try:
-        kept = Path(str(getattr(module.__spec__, "cached", None))).read_bytes()
+        kept = place.read_bytes()
         code = marshal.loads(kept[16:])  # noqa: S302 - Python itself runs this file when it imports the module
     except (OSError, ValueError, EOFError, TypeError):
         return None

@@ -1,6 +1,6 @@
 """A module's top-level statements and the names they bind, change and use, by Python's own scoping (`symtable`).
 
-Only the text is looked at; nothing is imported. Code digests and notebook capture stand on it.
+Only the text is looked at; nothing is imported. Code digests stand on it.
 """
 
 from __future__ import annotations
