@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from jeyn.settings import IGNORE_FILE, variables_without
+from jeyn.workflows.code.generated import is_generated
 from jeyn.workflows.code.local import is_environment
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class _Rules:
     def keeps(self, path: str) -> bool:
         if self._ignored(path) or self._is_data(path) or self.root / path in self.kept:
             return False
-        return self.keeps_folder(path.rpartition("/")[0])
+        return self.keeps_folder(path.rpartition("/")[0]) and not is_generated(self.root / path)
 
     def keeps_folder(self, folder: str) -> bool:
         if folder not in self._folders:
