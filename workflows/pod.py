@@ -37,7 +37,7 @@ from jeyn.workflows.code.archive import unpack_code
 from jeyn.workflows.create import enter_run, join_run, kept_plan
 from jeyn.workflows.failure import error_of
 from jeyn.workflows.leave import leave
-from jeyn.workflows.runner import Heart, Stopped
+from jeyn.workflows.runner import Heart, Stopped, begin_process
 from jeyn.workflows.spool import Spool, spool_path
 from jeyn.workflows.step import NEVER_AGAIN, Ended, Step
 
@@ -172,6 +172,7 @@ class Pod:
         self.is_stopped = False
 
     def run(self) -> int:
+        begin_process()
         signal.signal(signal.SIGTERM, self._stop)
         places = Settings.load()
         self.spool = Console(spool_path(places.home, self.told.run, os.getpid()))

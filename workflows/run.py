@@ -309,6 +309,7 @@ def _engine(
     if row.engine == "argo":
         return _argo_engine(workspace, row, plan, watch=watch, cache=cache, explain=explain, most=workers)
     setup = _setup(workspace, planned, row, _unpacked(workspace, str(row.code)) if isolated else planned.root)
+    setup["isolated"] = isolated
     workers = min(workers or os.cpu_count() or 1, plan.parallelism or 10_000)
     return LocalEngine(workspace, row, plan, setup, workers=workers, watch=watch, cache=cache, explain=explain)
 

@@ -13,12 +13,13 @@ import gc
 if __name__ == "__main__":
     gc.disable()  # importing makes no garbage, and looking for some is a fifth of it
 
+import contextvars
+import decimal
 import fcntl
 import importlib
 import inspect
 import json
 import os
-import random
 import select
 import signal
 import sys
@@ -42,6 +43,8 @@ from jeyn.workflows.failure import Error, error_of
 from jeyn.workflows.inputs import load_input
 from jeyn.workflows.mask import refuse_secrets
 from jeyn.workflows.outputs import save_outputs
+from jeyn.workflows.process_state import ProcessState
+from jeyn.workflows.seeds import seed
 from jeyn.workflows.shown import shown
 from jeyn.workflows.spool import FLUSH_SECONDS, Spool, spool_path
 
@@ -90,9 +93,13 @@ def execute(
     report: Report | None = None,
     turn: Callable[[], None] | None = None,
     code: Unchanged | None = None,
+    state: ProcessState | None = None,
 ) -> dict[str, Any]:
-    """Run one attempt to its commit; the answer is what the engine needs to know. Only the user's code may print."""
-    spool = heart.spool
+    """Run one attempt to its commit; the answer is what the engine needs to know. Only the user's code may print.
+
+    `state` is that of a process which runs others too.
+    """
+    spool, state = heart.spool, state or ProcessState()
     with workspace.attempt(job.operation_key, job.attempt_key) as attempt:
         attempt.seed = job.seed
         attempt.begun = NewAttempt(**job.begun) if job.begun else None
@@ -100,7 +107,7 @@ def execute(
             attempt.report_progress = report
         try:
             with heart.beats_for(attempt, job.attempt_key):
-                return {"done": _succeed(attempt, job, heart, turn, code)}
+                return {"done": _succeed(attempt, job, heart, turn, code, state)}
         except BaseException as exc:
             error = error_of(exc, workspace.settings.root, job.operation)
             if error["traceback"] and not isinstance(exc, Stopped):
@@ -110,9 +117,15 @@ def execute(
 
 
 def _succeed(
-    attempt: Attempt, job: Job, heart: Heart, turn: Callable[[], None] | None, code: Unchanged | None
+    attempt: Attempt,
+    job: Job,
+    heart: Heart,
+    turn: Callable[[], None] | None,
+    code: Unchanged | None,
+    state: ProcessState,
 ) -> dict[str, Any]:
-    function = find_function(job.function)
+    seed(job.seed)  # also for what is drawn while the module is imported
+    function = _imported(job.function, state)
     if code is not None:
         code.check(job.function)
     values = _held(job, function, code.root if code is not None else attempt.outside.settings.root)
@@ -120,9 +133,8 @@ def _succeed(
     if job.offered:
         wanted = inspect.signature(function).parameters
         arguments |= {name: value for name, value in job.offered.items() if name in wanted and name not in arguments}
-    _seed(job.seed)
-    with use_workspace(attempt):
-        returned = function(**arguments)
+    with use_workspace(attempt), _settled(state, heart.spool):
+        returned = contextvars.copy_context().run(_called, function, arguments, job.seed)
     if values is not None:
         values.look()
         values.say()
@@ -170,6 +182,32 @@ def _cache_key(job: Job, function: Callable[..., Any], others: Mapping[str, str]
     return CacheKey(key.digest[7:], key.components)
 
 
+def _imported(reference: str, state: ProcessState) -> Callable[..., Any]:
+    """The function; what importing its module sets, such as a logging level, is what its operations begin with."""
+    is_new = reference.partition(":")[0] not in sys.modules
+    function = find_function(reference)
+    if is_new:
+        state.take()
+    return function
+
+
+def _called(function: Callable[..., Any], arguments: Mapping[str, Any], start: int) -> Any:
+    """What it returns, where context variables are its own; decimal's and NumPy's settings are such."""
+    decimal.setcontext(decimal.getcontext().copy())
+    seed(start)
+    return function(**arguments)
+
+
+@contextmanager
+def _settled(state: ProcessState, spool: Spool | None) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        state.settle()
+        if spool is not None:
+            spool.redirect_again()
+
+
 @contextmanager
 def _undisturbed() -> Iterator[None]:
     """A commit that has begun is not interrupted: whether it was done would be anyone's guess."""
@@ -215,19 +253,18 @@ def record(workspace: Workspace, job: Job) -> None:
         workspace.runs.record_attempts([NewAttempt(**job.begun)])
 
 
-def _seed(seed: int) -> None:
-    """Random generators start from the cache key, so that what is run again gives the same (SEMANTICS 18)."""
-    random.seed(seed)
-    if "numpy" in sys.modules:
-        sys.modules["numpy"].random.seed(seed)
-    if "torch" in sys.modules:
-        sys.modules["torch"].manual_seed(seed)
-
-
 def _flush_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.flush()
+
+
+def begin_process() -> None:
+    """What is the same for the operations of every engine: no arguments, and no Ctrl-C but the engine's."""
+    sys.argv[:] = [""]
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # A child that was forked has no attempt to tidy up: one that is told to stop, as a pool's are, ends.
+    os.register_at_fork(after_in_child=lambda: signal.signal(signal.SIGTERM, signal.SIG_DFL))
 
 
 class Stopped(BaseException):
@@ -294,7 +331,7 @@ class Worker:
         self.job: Job | None = None
 
     def run(self) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        begin_process()
         threading.Thread(target=self._outlive_nobody, daemon=True).start()
         setup = self.requests.readline()
         if not setup:
@@ -305,6 +342,8 @@ class Worker:
         self.workspace, spool = prepare(told)
         self.code = Unchanged(told.get("parts", {}), Path(told["code"]))
         heart = Heart(self.workspace, spool)
+        seed(0)  # from here on it finds what is imported later
+        self.state = ProcessState()
         gc.freeze()  # what the user's code makes is worth looking at, and nothing else
         gc.enable()
         self.send({"ready": os.getpid()})
@@ -322,14 +361,15 @@ class Worker:
         self.job = job
         signal.signal(signal.SIGTERM, _stop)
         try:
-            answer = execute(self.workspace, job, heart, report, self._await_turn, self.code)
+            answer = execute(self.workspace, job, heart, report, self._await_turn, self.code, self.state)
         except Exception as exc:
             # Before the attempt began, or where its end could not be written: the engine writes it.
             traceback.print_exc()
             answer = {"lost": error_of(exc, self.workspace.settings.root, job.operation)}
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         self.job = None
-        self.send({**answer, "printed": spool.has_any})
+        is_spent = not self.state.restore()
+        self.send({**answer, "printed": spool.has_any, "spent": is_spent})
 
     def _await_turn(self) -> None:
         self.send({"claims": True})

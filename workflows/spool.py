@@ -50,6 +50,11 @@ class Spool:
         logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", datefmt="%H:%M:%S", force=True)
         logging.getLogger().setLevel(logging.INFO)
 
+    def redirect_again(self) -> None:
+        """What the user's code did to the descriptors goes."""
+        os.dup2(self._file, 1)
+        os.dup2(self._file, 2)
+
     def take(self, *, last: bool = False) -> str:
         """What was written since the last call, up to a whole line unless it is the `last`."""
         with self._lock:

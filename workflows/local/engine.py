@@ -331,7 +331,7 @@ class LocalEngine:
             return
         if answer["printed"]:
             self._print(worker, task, last=True)
-        self.pool.release(worker)
+        self.pool.release(worker, is_spent=answer.get("spent", False))
         seconds = time.monotonic() - worker.started
         if "done" in answer:
             done = answer["done"]

@@ -20,6 +20,8 @@ class Pool:
         self.running: dict[Worker, Task] = {}
         self._starting: set[Worker] = set()
         self._idle: list[Worker] = []
+        self._leaving: list[Worker] = []
+        self.is_reused = not setup.get("isolated", False)
         self._selector = selectors.DefaultSelector()
 
     def free(self, wanted: int, extra: int = 0) -> Worker | None:
@@ -45,10 +47,14 @@ class Pool:
         self.running[worker] = task
         worker.give(task.job(), task.operation.options.timeout)
 
-    def release(self, worker: Worker) -> None:
-        """Its job is done."""
+    def release(self, worker: Worker, *, is_spent: bool = False) -> None:
+        """Its job is done. One that cannot be what it was when it began is given no other."""
         del self.running[worker]
-        self._idle.append(worker)
+        if is_spent or not self.is_reused:
+            worker.close()
+            self._leaving.append(worker)
+        else:
+            self._idle.append(worker)
 
     def wait(self, seconds: float) -> Iterator[tuple[Worker, list[dict[str, Any]], bool]]:
         """The answers that come within that time, each with its worker and whether that has ended."""
@@ -62,8 +68,9 @@ class Pool:
         self._selector.unregister(worker)
         self.running.pop(worker, None)
         self._starting.discard(worker)
-        if worker in self._idle:
-            self._idle.remove(worker)
+        for others in (self._idle, self._leaving):
+            if worker in others:
+                others.remove(worker)
         worker.kill()
 
     def overdue(self) -> list[Worker]:
@@ -87,7 +94,7 @@ class Pool:
         for worker in self._idle:
             worker.close()
         deadline = time.monotonic() + GRACE_SECONDS
-        for worker in list(self._idle):
+        for worker in (*self._idle, *self._leaving):
             worker.wait(deadline - time.monotonic())
             self.kill(worker)
             worker.forget_spool()

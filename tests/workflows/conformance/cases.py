@@ -387,4 +387,29 @@ def refs(checkpoints: list) -> list:
         ),
         {"Größe-der-Dinge": OK, "Grosse_der_Dinge": OK, "1.5": OK, "total": OK},
     ),
+    Case(
+        "the same process state",
+        flow(
+            "with jeyn.when(spoil() == 1):\n    return state()",
+            head="""
+@operation
+def spoil() -> int:
+    import random, signal, warnings
+    random.seed(1), os.umask(0o77), os.chdir("/"), warnings.simplefilter("error"), sys.argv.append("--more")
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    return 1
+
+@operation
+def state() -> list:
+    import locale, logging, random, signal
+    import numpy as np
+    return [
+        Path("pipeline.py").exists(), sys.argv, os.umask(0o22), str(signal.getsignal(signal.SIGINT)),
+        random.random(), float(np.random.rand()), logging.getLogger().level, locale.setlocale(locale.LC_NUMERIC),
+        sys.stdin.read(), sys.stdout.encoding, time.tzname,
+    ]
+""",
+        ),
+        {"spoil": OK, "state": OK},
+    ),
 )  # fmt: skip
