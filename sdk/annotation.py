@@ -114,14 +114,15 @@ def _fits(given: Any, wanted: Any) -> bool:
     one, other = _origin(given), _origin(wanted)
     if not (isinstance(one, type) and isinstance(other, type)):
         return True
-    may_be = _is_a(one, other) or _is_a(other, one, promoted=False) or _have_common_subclass(one, other)
+    may_be = is_a(one, other) or is_a(other, one, promoted=False) or _have_common_subclass(one, other)
     return may_be and _parts_fit(given, wanted)
 
 
-def _is_a(one: type, other: type, promoted: bool = True) -> bool:
+def is_a(one: type, other: type, promoted: bool = True) -> bool:
+    """Whether a value of the class `one` may be given where `other` is wanted."""
     if getattr(other, "_is_protocol", False) or {one, other} == {list, tuple}:
         return True
-    if promoted and other in (bool, int, float, complex) and _is_numpy_scalar(one):
+    if promoted and other in (bool, int, float, complex) and is_numpy_scalar(one):
         return True  # it is kept as JSON and comes back as a Python number
     try:
         return issubclass(one, (other, *_PROMOTED.get(other, ())) if promoted else other)
@@ -132,10 +133,11 @@ def _is_a(one: type, other: type, promoted: bool = True) -> bool:
 def _have_common_subclass(one: type, other: type) -> bool:
     """Such as a scikit-learn classifier, which is a BaseEstimator and a ClassifierMixin."""
     found: list[type] = type.__subclasses__(one)
-    return any(_is_a(derived, other, promoted=False) or _have_common_subclass(derived, other) for derived in found)
+    return any(is_a(derived, other, promoted=False) or _have_common_subclass(derived, other) for derived in found)
 
 
-def _is_numpy_scalar(cls: type) -> bool:
+def is_numpy_scalar(cls: type) -> bool:
+    """Whether it is the class of one value of a NumPy array."""
     return any(f"{base.__module__}.{base.__name__}" == "numpy.generic" for base in cls.__mro__)
 
 
@@ -168,7 +170,7 @@ def _holds(value: Any, annotation: Any) -> bool:
         return True
     if issubclass(origin, Enum):
         return any(value in (one, one.value) for one in origin)
-    if not _is_a(type(value), origin):
+    if not is_a(type(value), origin):
         return False
     if isinstance(value, list | tuple):
         return all(holds(item, _item(annotation)) for item in value)

@@ -10,7 +10,7 @@ from jeyn.sdk.annotation import fits, holds, item_of, items_wanted, show
 from jeyn.sdk.artefact import Artefact
 from jeyn.sdk.constant import MAX_DEPTH, SCALARS, plain
 from jeyn.sdk.file import File
-from jeyn.sdk.handle import ConditionExpression, Handle, Handles, promise_of, several_outputs
+from jeyn.sdk.handle import ConditionExpression, Handle, Handles, only_output, promise_of
 from jeyn.sdk.plan import Constant, FileInput, Items, Ref, SecretInput, Source
 from jeyn.sdk.reference import Reference
 from jeyn.sdk.secret import Secret
@@ -26,7 +26,7 @@ def source_of(value: Any, where: str) -> Source:
         case Handle():
             return promise_of(value).source
         case Handles():
-            raise several_outputs(value, where)
+            return Items(items=(source_of(only_output(value, where), where),))
         case ConditionExpression():
             raise NotDigestible(
                 f"{where} is a condition", hint="use it with jeyn.when(…), or compare inside an operation"
@@ -66,6 +66,8 @@ def type_of(value: Any) -> Any:
         case Handle():
             promise = promise_of(value)
             return list[promise.annotation] if promise.mapped else promise.annotation  # type: ignore[name-defined]
+        case Handles():
+            return list[type_of(only_output(value, "an argument"))]  # type: ignore[misc]
         case File():
             return File | Path
         case Reference():

@@ -22,6 +22,7 @@ _CURES = {
     "pathlib._local.PurePath": _FILE,  # its name in Python 3.13
     "numpy.generic": "convert it with .item()",
     "numpy.ndarray": "make it inside an operation and pass that operation's output, or convert it with .tolist()",
+    "pandas.DataFrame": "make it inside an operation and pass that operation's output",
     "pandas.core.frame.DataFrame": "make it inside an operation and pass that operation's output",
     "pyarrow.lib.Table": "make it inside an operation and pass that operation's output",
     "torch.Tensor": "make it inside an operation and pass that operation's output",

@@ -187,6 +187,13 @@ def handles_of(several: Handles) -> dict[str, Handle]:
     return dict(several._handles)
 
 
+def only_output(several: Handles, where: str) -> Handle:
+    """That of `tuple[X]`, which is passed on as a tuple of one; several cannot be."""
+    if len(several) != 1:
+        raise several_outputs(several, where)
+    return next(iter(several))
+
+
 def several_outputs(several: Handles, where: str) -> UsageError:
     names = list(several._handles)
     how = f"for instance .{names[0]}" if names[0].isidentifier() else "unpacked: a, b = …"

@@ -13,6 +13,7 @@ from jeyn.sdk.argument import described, items_suit, source_of, suits
 from jeyn.sdk.artefact import Artefact
 from jeyn.sdk.file import File
 from jeyn.sdk.handle import Handle, Handles, Promise
+from jeyn.sdk.mapped import known_list
 from jeyn.sdk.options import checked_options
 from jeyn.sdk.plan import RETURN, Options, Output, PlannedOperation, Problem, Source
 from jeyn.sdk.recorder import Recorder, checked_name, current_recorder
@@ -73,8 +74,9 @@ class Operation(Generic[P, R]):
     def map(self, **lists: Any) -> list[R]:
         """One operation for each item of the lists; lists of equal length are zipped.
 
-        A list is one of constants, artefacts or handles, a handle whose value is a list, or another map's handle, which
-        is taken item by item. Passed to an operation as an ordinary argument, what `map` returns is collected.
+        A list is one of constants, artefacts or handles, an array or a series (by position), a handle whose value is
+        one of these, or another map's handle, which is taken item by item. Passed to an operation as an ordinary
+        argument, what `map` returns is collected.
         """
         signature_of(self.function).bind((), lists, self._what)
         lists = {name: self._list(name, value) for name, value in lists.items()}
@@ -111,12 +113,7 @@ class Operation(Generic[P, R]):
     def _list(self, parameter: str, value: Any) -> Any:
         if isinstance(value, Handle | list):
             return value
-        if isinstance(value, tuple | range):
-            return list(value)
-        raise UsageError(
-            f'{self._what} is mapped over "{parameter}", which is a {type(value).__name__} and no list',
-            hint="only lists and handles are mapped; give the others with .bind(…), or make a list of it: list(…)",
-        )
+        return known_list(value, f'{self._what} is mapped over "{parameter}"')
 
     def _check_lists(self, lists: Mapping[str, Any]) -> None:
         if not lists:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jeyn.errors import Invalid, NotDigestible, NotFound
+from jeyn.sdk.mapped import count, item_at
 from jeyn.sdk.plan import Constant, FileInput, First, Items, Output, PlannedOperation, Ref, SecretInput, Source
 from jeyn.sdk.secret import Secret
 from jeyn.sdk.value import Value
@@ -127,16 +128,8 @@ class Results:
         produced = self.produced(given.ids[0]) if given.ids else None
         if produced is not None and produced.format == ARTEFACTS:
             return [_whole(self.produced(artefact.id)) for artefact in listed]
-        try:
-            count = len(listed)
-            if isinstance(listed, str | bytes | dict):
-                raise TypeError
-        except TypeError:
-            raise Invalid(
-                f'"{name}" is mapped, but what it is given is {type(listed).__name__}, not a list',
-                hint="map over a list, an array, or the output of a mapped operation",
-            ) from None
-        return [_element(given, listed[index], index) for index in range(count)]
+        found = count(listed, f'"{name}" is mapped, but what it is given')
+        return [_element(given, item_at(listed, index), index) for index in range(found)]
 
     def _loaded(self, wire: dict[str, Any]) -> Any:
         key = repr(wire)
@@ -178,7 +171,7 @@ def load_input(workspace: Workspace, wire: Mapping[str, Any]) -> Any:
         local: Path = workspace.bound(wire["file"]).load()
         return File(local)
     loaded = _load(workspace, wire)
-    return loaded[wire["index"]] if "index" in wire else loaded
+    return item_at(loaded, wire["index"]) if "index" in wire else loaded
 
 
 def _load(workspace: Workspace, wire: Mapping[str, Any]) -> Any:

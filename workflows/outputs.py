@@ -31,20 +31,27 @@ def split(returned: Any, names: Sequence[str]) -> dict[str, Any]:
     if list(names) == [RETURN]:
         return {RETURN: returned}
     if is_dataclass(returned) and not isinstance(returned, type):
-        values: Sequence[Any] = [getattr(returned, each.name) for each in fields(returned)]
+        found = {each.name: getattr(returned, each.name) for each in fields(returned)}
+        if found.keys() > set(names):  # of a class that derives from the one in the annotation
+            return {name: found[name] for name in names}
+        values: Sequence[Any] = [*found.values()]
     elif isinstance(returned, tuple):
         values = returned
     else:
         raise UsageError(
-            f"an operation with the outputs {', '.join(names)} returned one {type(returned).__name__}",
+            f"an operation with the outputs {', '.join(names)} returned {_one(returned)}",
             hint="return a tuple, NamedTuple or dataclass as the annotation says",
         )
     if len(values) != len(names):
         raise UsageError(
             f"an operation with {len(names)} outputs ({', '.join(names)}) returned {len(values)}",
-            hint="return as many as the annotation says",
+            hint="return as many as the annotation says; tuple[X, ...] is one output, of any length",
         )
     return dict(zip(names, values, strict=True))
+
+
+def _one(returned: Any) -> str:
+    return "None: is a return missing?" if returned is None else f"one {type(returned).__name__}"
 
 
 @dataclass(frozen=True)
@@ -55,11 +62,8 @@ class Kept:
     text: str | None = None
 
 
-def save_outputs(
-    attempt: Attempt, returned: Any, names: Sequence[str], key: str, inputs: Sequence[str]
-) -> dict[str, Kept]:
+def save_outputs(attempt: Attempt, parts: Mapping[str, Any], key: str, inputs: Sequence[str]) -> dict[str, Kept]:
     """Stage what was returned, by output name. `inputs` are the ids that values are derived from."""
-    parts = split(returned, names)
     return {name: save_output(attempt, name, value, key, inputs) for name, value in parts.items()}
 
 

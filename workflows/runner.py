@@ -34,6 +34,8 @@ from typing import TYPE_CHECKING, Any
 
 from jeyn.errors import CodeChanged, JeynError
 from jeyn.own_imports import guard
+from jeyn.sdk.returned import check_returned
+from jeyn.sdk.signature import signature_of
 from jeyn.sdk.workspace import use_workspace
 from jeyn.settings import Settings
 from jeyn.stores.attempt import Attempt
@@ -42,7 +44,7 @@ from jeyn.stores.workspace import Workspace
 from jeyn.workflows.failure import Error, error_of
 from jeyn.workflows.inputs import load_input
 from jeyn.workflows.mask import refuse_secrets
-from jeyn.workflows.outputs import save_outputs
+from jeyn.workflows.outputs import save_outputs, split
 from jeyn.workflows.process_state import ProcessState
 from jeyn.workflows.seeds import seed
 from jeyn.workflows.shown import shown
@@ -140,7 +142,9 @@ def _succeed(
         values.say()
     refuse_secrets(returned, arguments)
     inputs = list(dict.fromkeys(id for _, _, id in job.input_ids))
-    kept = save_outputs(attempt, returned, job.outputs, job.key, inputs)
+    parts = split(returned, job.outputs)
+    check_returned(parts, signature_of(function).outputs, job.operation)
+    kept = save_outputs(attempt, parts, job.key, inputs)
     effects = list(attempt.effects)
     _flush_streams()
     if turn is not None and job.in_turn and attempt.staged.claims:
