@@ -162,6 +162,13 @@ def _item(annotation: Any) -> Any:
     return arguments[0] if is_list and len(arguments) == 1 else Any
 
 
+def _parts_hold(value: list[Any] | tuple[Any, ...], annotation: Any) -> bool:
+    parts = get_args(annotation)
+    if _origin(annotation) is tuple and parts and ... not in parts:
+        return len(value) == len(parts) and all(map(holds, value, parts))
+    return all(holds(item, _item(annotation)) for item in value)
+
+
 def _holds(value: Any, annotation: Any) -> bool:
     if get_origin(annotation) is Literal:
         return any(type(value) is type(one) and value == one for one in get_args(annotation))
@@ -173,7 +180,7 @@ def _holds(value: Any, annotation: Any) -> bool:
     if not is_a(type(value), origin):
         return False
     if isinstance(value, list | tuple):
-        return all(holds(item, _item(annotation)) for item in value)
+        return _parts_hold(value, annotation)
     if isinstance(value, dict) and len(get_args(annotation)) == 2:
         return all(holds(item, get_args(annotation)[1]) for item in value.values())
     return True

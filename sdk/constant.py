@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 from jeyn.errors import NotDigestible
 from jeyn.sdk.serializer import class_name, class_names
+from jeyn.sdk.typed import CONTENT, TAG, is_structured, tagged
 
 SCALARS = frozenset({type(None), bool, int, float, str})
 MAX_DEPTH = 100
@@ -26,17 +26,10 @@ _CURES = {
     "pandas.core.frame.DataFrame": "make it inside an operation and pass that operation's output",
     "pyarrow.lib.Table": "make it inside an operation and pass that operation's output",
     "torch.Tensor": "make it inside an operation and pass that operation's output",
-    "enum.Enum": "pass its .value",
     "builtins.set": "a set has no order: pass sorted(…)",
     "builtins.frozenset": "a set has no order: pass sorted(…)",
     "builtins.range": "pass list(…)",
     "builtins.bytes": "keep it in a file and pass jeyn.File(path), or make it inside an operation",
-    "datetime.date": "pass .isoformat()",
-    "datetime.time": "pass .isoformat()",
-    "decimal.Decimal": "pass str(…)",
-    "uuid.UUID": "pass str(…)",
-    "pydantic.main.BaseModel": 'pass .model_dump(mode="json"), or its fields as parameters of their own',
-    "datetime.timedelta": "pass .total_seconds()",
 }
 
 
@@ -54,18 +47,23 @@ def plain(value: Any, where: str, depth: int = 0) -> Any:
     if isinstance(value, list | tuple):
         return [plain(item, where, depth + 1) for item in value]
     if isinstance(value, dict):
-        return {_key(key, where): plain(item, where, depth + 1) for key, item in value.items()}
+        return _escaped({_key(key, where): plain(item, where, depth + 1) for key, item in value.items()})
     # Subclasses such as numpy.float64 or a StrEnum are kept as the plain value that they are.
     for scalar in (int, float, str):
         if isinstance(value, scalar):
             return scalar.__str__(value) if scalar is str else scalar(value)
+    if is_structured(value):
+        return tagged(value, where)
     raise not_digestible(value, where)
+
+
+def _escaped(found: dict[str, Any]) -> dict[str, Any]:
+    """A dict that looks like what this module writes for another value."""
+    return {TAG: "dict", CONTENT: found} if found.keys() == {TAG, CONTENT} else found
 
 
 def not_digestible(value: Any, where: str) -> NotDigestible:
     found = next((_CURES[name] for name in class_names(type(value)) if name in _CURES), _HINT)
-    if dataclasses.is_dataclass(value):
-        found = "pass dataclasses.asdict(…), or its fields as parameters of their own"
     kind = class_name(type(value)).removeprefix("builtins.")
     return NotDigestible(f"{where} is a {kind}, which no cache key can cover", hint=found)
 

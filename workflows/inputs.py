@@ -12,6 +12,7 @@ from jeyn.errors import Invalid, NotDigestible, NotFound
 from jeyn.sdk.mapped import count, item_at
 from jeyn.sdk.plan import Constant, FileInput, First, Items, Output, PlannedOperation, Ref, SecretInput, Source
 from jeyn.sdk.secret import Secret
+from jeyn.sdk.typed import revived
 from jeyn.sdk.value import Value
 from jeyn.stores.serializers import decode_value
 from jeyn.stores.serializers.values import ARTEFACTS
@@ -160,7 +161,7 @@ def produced_by(row: ArtefactRow) -> Produced:
 def load_input(workspace: Workspace, wire: Mapping[str, Any]) -> Any:
     """What the operation's function gets: a value, a bound artefact, a `jeyn.File` or `Secret`, or a list of these."""
     if "constant" in wire:
-        return wire["constant"]
+        return revived(wire["constant"])
     if "secret" in wire:
         return Secret(*wire["secret"])
     if "items" in wire:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from datetime import date
+from dataclasses import make_dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -175,6 +175,9 @@ def test_handles_in_lists_are_items() -> None:
     assert found.inputs["value"] == Items(items=(Output(operation="ingest"), Output(operation="ingest-2")))
 
 
+Here = make_dataclass("Here", [], namespace={"__module__": "__main__"})
+
+
 @pytest.mark.parametrize(
     ("value", "kind", "cure"),
     [
@@ -182,7 +185,7 @@ def test_handles_in_lists_are_items() -> None:
         (Path("x"), "Path", "jeyn.File"),
         (np.int64(3), "numpy.int64", ".item()"),
         (np.zeros(3), "numpy.ndarray", "inside an operation"),
-        (date(2024, 1, 1), "datetime.date", "isoformat"),
+        (Here(), "Here", "at the top of a module"),
         (b"x", "bytes", "jeyn.File"),
         (object(), "object", "the output of an operation"),
         (sum, "function", "the output of an operation"),

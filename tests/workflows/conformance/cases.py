@@ -388,6 +388,40 @@ def refs(checkpoints: list) -> list:
         {"Größe-der-Dinge": OK, "Grosse_der_Dinge": OK, "1.5": OK, "total": OK},
     ),
     Case(
+        "constants of other types than JSON's",
+        flow(
+            "return kind.map(x=[date(2024, 1, 31), timedelta(hours=1), Decimal('1.10'), Mode.QUICK,"
+            " Sizes([1], date(2024, 1, 1)), {'$value': 'dict', 'is': date(2024, 1, 1)}, Model(rate=0.5)]),"
+            " kind(when), kind()",
+            head="""
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from enum import Enum
+from pydantic import BaseModel
+
+class Mode(Enum):
+    QUICK = 1
+    FULL = 2
+
+@dataclass
+class Sizes:
+    sizes: list[int]
+    since: date
+
+class Model(BaseModel):
+    rate: float
+
+@operation
+def kind(x=Mode.FULL) -> list:
+    assert x != 3
+    return [type(x).__name__, repr(x)]
+""",
+            parameters="when: datetime = datetime(2024, 1, 2)",
+        ),
+        {"kind": OK, **each("kind", *[OK] * 7), "kind-2": OK, "kind-3": OK},
+    ),
+    Case(
         "the same process state",
         flow(
             "with jeyn.when(spoil() == 1):\n    return state()",
