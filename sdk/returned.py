@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
-from typing import Any, Literal, NamedTuple, NotRequired, get_args, get_origin, get_type_hints, is_typeddict
+from typing import Any, Literal, NamedTuple, NotRequired, get_args, get_origin, get_type_hints
 
 from jeyn.errors import WrongType
 from jeyn.sdk.annotation import is_a, is_numpy_scalar, members, show
@@ -58,7 +58,7 @@ def _misfit(value: Any, wanted: Any, where: str) -> Misfit | None:
         return None if any(plain == one and type(plain) is type(one) for one in get_args(wanted)) else wrong
     if wanted is Any or not isinstance(origin, type):
         return None
-    if is_typeddict(origin):
+    if hasattr(origin, "__required_keys__"):  # a TypedDict, also that of typing_extensions
         return _typed_dict(value, origin, wrong)
     if issubclass(origin, Enum) and any(value == one.value for one in origin):
         return None
