@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, TypeVar, cast
 
 from jeyn.errors import UsageError
 from jeyn.sdk.annotation import union
 from jeyn.sdk.argument import source_of, type_of
 from jeyn.sdk.handle import Handle, Promise, condition_of
+from jeyn.sdk.identity import refuse_identity
 from jeyn.sdk.plan import First
 from jeyn.sdk.recorder import Recorder, current_recorder
 
 T = TypeVar("T")
 
 
-@contextmanager
-def when(condition: Any) -> Iterator[None]:
-    """What is called in the block runs only if the condition holds; what consumes a skipped output is skipped too."""
-    with _recorder("when").branch(condition_of(condition)):
-        yield
+def when(condition: Any) -> AbstractContextManager[None]:
+    """What is called in the block runs only if the condition holds; what consumes a skipped output is skipped too.
+
+    Raises `UsageError` for `handle is None`, which Python answers before anything runs.
+    """
+    recorder = _recorder("when")
+    refuse_identity(condition, sys._getframe(1))
+    return recorder.branch(condition_of(condition))
 
 
 @contextmanager

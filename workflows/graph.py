@@ -1,7 +1,7 @@
 """Which operations of a plan can start, and which never will: the rules of control flow, without any engine.
 
 Both engines follow them (SEMANTICS 23): skipping spreads to consumers, lists drop what was skipped, `jeyn.first` takes
-the first branch that was not. What needs the output of a failed operation is cancelled; the rest of the plan goes on.
+the first branch that was not. What needs the output of a failed operation is not run; the rest of the plan goes on.
 """
 
 from __future__ import annotations
@@ -27,10 +27,12 @@ from jeyn.sdk.plan import (
 )
 
 DONE = frozenset(["succeeded", "cached", "adopted"])
-SETTLED = DONE | {"skipped", "failed", "cancelled"}
-Fate = Literal["run", "skipped", "cancelled"]
+NOT_RUN = "not run"  # it never began, because something before it failed
+SETTLED = DONE | {"skipped", "failed", "cancelled", NOT_RUN}
+Fate = Literal["run", "skipped", "not run", "cancelled"]
 
-_WORST: tuple[Fate, ...] = ("run", "skipped", "cancelled")
+_WORST: tuple[Fate, ...] = ("run", "skipped", "not run", "cancelled")
+_NEVER: tuple[Fate, ...] = ("not run", "cancelled")
 
 
 class Graph:
@@ -77,7 +79,7 @@ class Graph:
                 return _fate_of(self.states[name])
             case Items(items=parts):
                 # What was skipped is left out of the list.
-                return "cancelled" if any(self.source_fate(part) == "cancelled" for part in parts) else "run"
+                return _worst(fate for part in parts if (fate := self.source_fate(part)) in _NEVER)
             case First():
                 chosen = self.chosen(source)
                 return "skipped" if chosen is None else self.source_fate(chosen)
@@ -102,7 +104,7 @@ class Graph:
 def map_state(items: Iterable[str]) -> str:
     """The state of a mapped operation by those of its items: failed if one is, cached if all are."""
     found = set(items)
-    for state in ("failed", "cancelled"):
+    for state in ("failed", "cancelled", NOT_RUN):
         if state in found:
             return state
     if not found <= SETTLED:
@@ -156,9 +158,9 @@ def _truth(found: Any) -> bool:
 
 
 def _fate_of(state: str) -> Fate:
-    if state in ("failed", "cancelled"):
-        return "cancelled"
-    return "skipped" if state == "skipped" else "run"
+    if state in ("failed", NOT_RUN):
+        return "not run"
+    return "skipped" if state == "skipped" else "cancelled" if state == "cancelled" else "run"
 
 
 def _worst(fates: Iterable[Fate]) -> Fate:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from jeyn.errors import Interrupted, OperationFailed, WorkerDied
 from jeyn.stores.catalog.operations import Settled
 from jeyn.workflows.failure import Error, error_of
-from jeyn.workflows.graph import map_state
+from jeyn.workflows.graph import NOT_RUN, map_state
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,11 +26,12 @@ UNSEEN_SECONDS = 60  # a run's row is made before its workflow
 
 
 def close_run(workspace: Workspace, run: RunRow, state: str, error: Error) -> None:
-    """End a run that nothing runs any more: what has no end is cancelled."""
+    """End a run that nothing runs any more: what ran is cancelled, and what never began was not run."""
     rows = [each for each in workspace.runs.operations(run.key) if each.state in OPEN]
     for each in rows:
         close_attempts(workspace, each.key, "cancelled", error)
-    workspace.runs.settle([Settled(each.key, "cancelled") for each in rows])
+    never = "cancelled" if state == "cancelled" else NOT_RUN
+    workspace.runs.settle([Settled(each.key, never if each.state == "waiting" else "cancelled") for each in rows])
     workspace.runs.finish(run.key, state, error)
 
 
@@ -79,7 +80,7 @@ def settle_rest(workspace: Workspace, run: RunRow, plan: Plan, status: str) -> t
         return "cancelled", None
     ended = workspace.runs.operations(run.key)
     error = _first_error(ended)
-    if error is None and any(each.state in ("failed", "cancelled") for each in ended):
+    if error is None and any(each.state in ("failed", "cancelled", NOT_RUN) for each in ended):
         said = OperationFailed(
             f'the workflow ended as "{status}", and no operation says why',
             hint=f"a pod could not start, or was taken away: argo get {run.id}",
@@ -114,7 +115,7 @@ def _was_stopped(rows: Sequence[OperationRow]) -> bool:
 
 def _end_of(workspace: Workspace, row: OperationRow, stopped: bool) -> Settled:
     if row.state == "waiting":
-        return Settled(row.key, "cancelled")
+        return Settled(row.key, "cancelled" if stopped else NOT_RUN)
     error = died(workspace, row.name)
     if stopped:
         error = error_of(Interrupted(f'"{row.name}" was stopped'), workspace.settings.root, row.name)

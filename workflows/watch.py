@@ -28,7 +28,8 @@ class ItemsKnown:
 
 @dataclass(frozen=True)
 class OperationChanged:
-    """An operation is in a new state: running, succeeded, cached, adopted, failed, skipped, cancelled or waiting.
+    """An operation is in a new state: running, succeeded, cached, adopted, failed, skipped, not run, cancelled or
+    waiting.
 
     `waiting` with `retry_in` (seconds) comes between two attempts. `outputs` are references that people can read,
     `seconds` the time of this attempt, `reason` says why it was not taken from the cache, `error` is JSON:

@@ -32,8 +32,9 @@ LOOKS = {
     "failed": ("✗", "x", "bold red"),
     "skipped": ("-", "-", "dim"),
     "cancelled": ("✗", "x", "yellow"),
+    "not run": ("-", "-", "yellow"),
 }
-WORDS = {"cached", "adopted", "skipped", "cancelled", "failed"}  # states that are also written out
+WORDS = {"cached", "adopted", "skipped", "not run", "cancelled", "failed"}  # states that are also written out
 
 
 class Display(Protocol):

@@ -297,7 +297,7 @@ def test_an_image_that_cannot_be_pulled_is_told_and_recorded(make_project: MakeP
     assert "argo: image:" in document["error"]["hint"]
     assert project.last().state == "failed"
     assert project.last().error["message"] in message
-    assert states(project.last()) == {"number": "failed", "ten_times": "cancelled"}
+    assert states(project.last()) == {"number": "failed", "ten_times": "not run"}
 
 
 def test_an_image_of_one_operation_that_cannot_be_pulled_is_that_operations_failure(project: RemoteProject) -> None:

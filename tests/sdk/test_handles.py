@@ -335,3 +335,72 @@ def test_branches_are_for_pipelines(call: Any) -> None:
             pass
     with pytest.raises(UsageError, match="outside a pipeline"):
         jeyn.first(1, 2)
+
+
+# `is`, which no handle hears.
+
+
+def with_handle(body: Callable[[Any], Any]) -> UsageError | None:
+    """What `when` says to the condition that a body makes of a handle."""
+
+    @jeyn.pipeline
+    def flow() -> None:
+        body(score())
+
+    try:
+        flow()
+    except UsageError as exc:
+        return exc
+    return None
+
+
+def asks_at_once(handle: Any) -> None:
+    with jeyn.when(handle is None):
+        take(1)
+
+
+def asks_the_other_way(handle: Any) -> None:
+    with jeyn.when(handle is not None and 3 > 2):
+        take(1)
+
+
+def asks_before(handle: Any) -> None:
+    missing = None is handle
+    with jeyn.when(missing):
+        take(1)
+
+
+def asks_an_output(handle: Any) -> None:
+    with jeyn.when(split().holdout is not None):
+        take(1)
+
+
+def asks_in_two_lines(handle: Any) -> None:
+    with jeyn.when(
+        handle is True,
+    ):
+        take(1)
+
+
+@pytest.mark.parametrize(
+    "body", [asks_at_once, asks_the_other_way, asks_before, asks_an_output, asks_in_two_lines], ids=lambda b: b.__name__
+)
+def test_what_is_says_of_a_handle_is_refused(body: Callable[[Any], Any]) -> None:
+    refused = with_handle(body)
+    assert refused is not None
+    assert "asks of the handle, not of its value" in refused.message
+    assert "handle == None" in refused.hint
+
+
+def known_flag(handle: Any) -> None:
+    limit = None
+    with jeyn.when(limit is None):
+        take(1)
+    with jeyn.when(3 > 2):
+        take(1)
+    with jeyn.when(handle == None):  # noqa: E711
+        take(1)
+
+
+def test_what_is_known_while_recording_stays_a_condition() -> None:
+    assert with_handle(known_flag) is None

@@ -61,11 +61,11 @@ def test_rule_21_a_user_exception_is_tried_again_with_growing_pauses(project: Pr
     assert [line for line in run.logs("stumble").splitlines() if line.startswith("try")] == ["try 1", "try 2", "try 3"]
 
 
-def test_rule_21_retries_come_to_an_end_and_dependents_are_cancelled(project: Project) -> None:
+def test_rule_21_retries_come_to_an_end_and_dependents_are_not_run(project: Project) -> None:
     project.write(RETRIED.replace("backoff=0.3", "backoff=0"))
     run = project.run(arguments={"times": 10})
     assert (run.state, run.exit_code) == ("failed", 1)
-    assert states(run) == {"stumble": "failed", "after": "cancelled"}
+    assert states(run) == {"stumble": "failed", "after": "not run"}
     assert len(project.touched("tries")) == 3
     error = run.error or {}
     assert error["operation"] == "stumble" and 'raise RuntimeError("not yet")' in error["traceback"]

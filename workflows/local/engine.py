@@ -14,7 +14,7 @@ from jeyn.sdk.plan import Plan, PlannedOperation
 from jeyn.stores.catalog.operations import NewOperation, Settled
 from jeyn.workflows.cache import key_of, look_up
 from jeyn.workflows.failure import Error, error_of, raised
-from jeyn.workflows.graph import DONE, Graph, evaluate, map_state
+from jeyn.workflows.graph import DONE, NOT_RUN, Graph, evaluate, map_state
 from jeyn.workflows.inputs import Input, Outputs, Produced, Results
 from jeyn.workflows.local.pool import Pool
 from jeyn.workflows.local.tasks import Task
@@ -99,7 +99,7 @@ class LocalEngine:
         """The engine itself failed: nothing is left that says it runs, and what was printed is kept."""
         for worker in list(self.pool.running):
             self._cancel(worker)
-        self._cancel_rest()
+        self._cancel_rest(NOT_RUN)
         self._flush()
 
     def _work(self) -> None:
@@ -445,18 +445,18 @@ class LocalEngine:
         self.runs.fail_attempt(task.attempt_key, state="cancelled", error=error, log=log, operation_state="cancelled")
         self._settle(task, "cancelled", attempt=task.attempt)
 
-    def _cancel_rest(self) -> None:
-        """What did not begin is cancelled, not forgotten."""
+    def _cancel_rest(self, never: str = "cancelled") -> None:
+        """What did not begin is not forgotten."""
         for task in (*self.tasks, *self.delayed):
             if task.item is not None:
-                self._write(Settled(task.row, "cancelled"))
-                self._settle(task, "cancelled")
+                self._write(Settled(task.row, never))
+                self._settle(task, never)
         self.tasks.clear()
         self.delayed.clear()
         for name, state in self.graph.states.items():
             if state == "waiting":
-                self._write(Settled(self.rows[name].key, "cancelled"))
-                self._settle_one(name, "cancelled")
+                self._write(Settled(self.rows[name].key, never))
+                self._settle_one(name, never)
         self.ready.clear()
 
     def _leave(self, operation: PlannedOperation, state: str) -> str:

@@ -217,7 +217,7 @@ def test_an_image_that_is_none_fails_its_operation(project: Project, argo: FakeA
     nothing_runs(argo, waiting("numbers", message), waiting("", message))
     error = failed(project, argo)
     assert (error["operation"], error["message"]) == ("numbers", f"its image cannot be pulled: {message}")
-    assert states(project.last())["total"] == "cancelled"
+    assert states(project.last())["total"] == "not run"
 
 
 def test_a_registry_may_stumble_for_a_while(project: Project, argo: FakeArgo, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -145,7 +145,7 @@ def test_after_a_request_to_cancel_nothing_begins(world: World) -> None:
 def test_a_run_of_which_no_pod_began_is_told_at_its_end(world: World) -> None:
     world.plan("single")
     assert world.start("--finish", "--status=Error") == 0
-    assert (world.run.state, states(world.run)) == ("failed", {"ingest": "cancelled"})
+    assert (world.run.state, states(world.run)) == ("failed", {"ingest": "not run"})
     assert 'ended as "Error"' in (world.run.error or {})["message"]
     before = world.run.row
     assert world.start("--finish", "--status=Failed") == 0

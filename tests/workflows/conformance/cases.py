@@ -77,7 +77,7 @@ def each(name: str, *found: str) -> dict[str, str]:
     return {f"{name}[{index}]": state for index, state in enumerate(found)}
 
 
-OK, FAILED, SKIPPED, CANCELLED, CACHED = "succeeded", "failed", "skipped", "cancelled", "cached"
+OK, FAILED, SKIPPED, NOT_RUN, CACHED = "succeeded", "failed", "skipped", "not run", "cached"
 
 CASES = (
     Case("one", flow("return number(2)"), {"number": OK}),
@@ -140,7 +140,7 @@ CASES = (
     Case(
         "unequal lengths",
         flow("return total(scale.map(number=numbers(2), plus=numbers(3)))"),
-        {"numbers": OK, "numbers-2": OK, "scale": FAILED, "total": CANCELLED},
+        {"numbers": OK, "numbers-2": OK, "scale": FAILED, "total": NOT_RUN},
         FAILED, 5, '"number" has 2',
     ),
     Case(
@@ -184,7 +184,7 @@ CASES = (
     Case(
         "first of a branch that failed",
         flow("e = number.options(name='either')(jeyn.first(fail(), number()))\nreturn scale(e)"),
-        {"fail": FAILED, "number": OK, "either": CANCELLED, "scale": CANCELLED},
+        {"fail": FAILED, "number": OK, "either": NOT_RUN, "scale": NOT_RUN},
         FAILED, 1, "no 1.0",
     ),
     Case(
@@ -222,19 +222,19 @@ CASES = (
     Case(
         "failure cancels what needs it and nothing else",
         flow("a = scale(fail())\nb = scale(a)\nreturn scale.options(name='c')(number())"),
-        {"fail": FAILED, "scale": CANCELLED, "scale-2": CANCELLED, "number": OK, "c": OK},
+        {"fail": FAILED, "scale": NOT_RUN, "scale-2": NOT_RUN, "number": OK, "c": OK},
         FAILED, 1, "no 1.0",
     ),
     Case(
         "an item that fails",
         flow("some = fail_two.map(number=[1, 2, 3])\nreturn total(some)"),
-        {"fail_two": FAILED, **each("fail_two", OK, FAILED, OK), "total": CANCELLED},
+        {"fail_two": FAILED, **each("fail_two", OK, FAILED, OK), "total": NOT_RUN},
         FAILED, 1, "two",
     ),
     Case(
         "a condition on what failed",
         flow("with jeyn.when(fail() > 1):\n    a = number()\nreturn a"),
-        {"fail": FAILED, "number": CANCELLED},
+        {"fail": FAILED, "number": NOT_RUN},
         FAILED, 1,
     ),
     Case(
@@ -289,7 +289,7 @@ def second_time() -> float:
     Case(
         "a crash",
         flow("return scale(crash())", head="@operation\ndef crash() -> float:\n    os._exit(3)\n"),
-        {"crash": FAILED, "scale": CANCELLED},
+        {"crash": FAILED, "scale": NOT_RUN},
         FAILED, 1, 'the process of "crash"',
     ),
     Case(
@@ -308,7 +308,7 @@ def second_time() -> float:
             head="@operation\ndef told(state: str, error: str | None) -> str:\n    return f'{state} {error}'\n",
             options="(on_exit=told)",
         ),
-        {"fail": FAILED, "scale": CANCELLED, "told": OK},
+        {"fail": FAILED, "scale": NOT_RUN, "told": OK},
         FAILED, 1, "no 1.0",
     ),
     Case(
