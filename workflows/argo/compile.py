@@ -13,8 +13,9 @@ import yaml
 
 from jeyn.errors import UsageError
 from jeyn.project_file import ArgoSettings
-from jeyn.sdk.plan import Plan
+from jeyn.sdk.plan import Plan, plain_data
 from jeyn.workflows.argo.manifests import (
+    BRACES,
     MANAGED,
     Schedule,
     cron_workflow,
@@ -55,7 +56,7 @@ def compile_workflow(
     plan: Plan, *, run: str, code: str, plan_id: str, settings: ArgoSettings, cache: bool = True
 ) -> Manifest:
     """One run as a Workflow of the run's id, checked: what `jeyn run --on argo` submits."""
-    _check(plan)
+    _check(plan, settings)
     found = workflow(plan, run, workflow_spec(plan, code, plan_id, settings, cache=cache), settings)
     _check_size(plan, found)
     check_manifests([found])
@@ -72,7 +73,7 @@ def build(
     schedule: Schedule | None = None,
 ) -> list[Manifest]:
     """`compile_plan` without the schema."""
-    _check(plan)
+    _check(plan, settings)
     name = workflow_name(project, plan.pipeline)
     template = workflow_template(plan, name, workflow_spec(plan, code, plan_id, settings), settings, project)
     _check_size(plan, template)
@@ -130,15 +131,32 @@ def _notes(secrets: Mapping[str, Iterable[str]]) -> list[str]:
     return lines
 
 
-def _check(plan: Plan) -> None:
+def _check(plan: Plan, settings: ArgoSettings) -> None:
     if not plan.operations:
         raise UsageError(f'the pipeline "{plan.pipeline}" has no operations', hint="Argo runs at least one")
     for operation in plan.all_operations:
-        if "{{" in operation.name:
+        if BRACES in operation.name:
             raise UsageError(
                 f'"{operation.name}" cannot name an operation on Argo, which fills in what is in double braces',
                 hint='rename it with name="…"',
             )
+        _refuse_braces(plain_data(operation.options), f'of the operation "{operation.name}"')
+        _refuse_braces(secrets_of([operation]), f'of a secret of the operation "{operation.name}"')
+    # A link is escaped, as texts for people are.
+    _refuse_braces(settings.model_dump(exclude={"link"}), "in argo: of jeyn.yaml")
+
+
+def _refuse_braces(data: Any, where: str, path: str = "") -> None:
+    """What is given to Kubernetes as it is must not be a template to Argo, which would fill in something else."""
+    if isinstance(data, str) and BRACES in data:
+        raise UsageError(
+            f'{path or "a name"} {where} is "{data}", and Argo fills in what is in double braces',
+            hint="write the value itself: Python can put it together before",
+        )
+    pairs = data.items() if isinstance(data, Mapping) else enumerate(data) if isinstance(data, list | tuple) else ()
+    for key, each in pairs:
+        _refuse_braces(key, where, path)
+        _refuse_braces(each, where, f"{path}.{key}".lstrip("."))
 
 
 def _check_size(plan: Plan, manifest: Manifest) -> None:

@@ -20,6 +20,7 @@ from jeyn.workflows.argo.dag import dag
 from jeyn.workflows.argo.names import label
 from jeyn.workflows.argo.templates import FINISH, Templates, plain
 
+BRACES = "{{"  # what Argo takes for a template, wherever in a workflow it is
 API = "argoproj.io/v1alpha1"
 MANAGED = {"app.kubernetes.io/managed-by": "jeyn"}
 FUNCTION = "jeyn.dev/function"  # the annotation that says what was deployed: "module:qualname"
@@ -44,7 +45,7 @@ class Schedule:
 def schedule(cron: str, timezone: str = "UTC", concurrency: str = "forbid", *, paused: bool = False) -> Schedule:
     """A schedule, checked. Raises `UsageError`."""
     fields = cron.split()
-    if not (len(fields) == 5 or (len(fields) == 1 and cron in _NAMED) or fields[:1] == ["@every"]):
+    if BRACES in cron or not (len(fields) == 5 or (len(fields) == 1 and cron in _NAMED) or fields[:1] == ["@every"]):
         hint = 'write five fields: minute, hour, day, month, weekday, as in "0 3 * * *"'
         raise UsageError(f'"{cron}" is no schedule', hint=hint)
     if timezone not in available_timezones():
@@ -158,4 +159,14 @@ def _about(plan: Plan, run: str, link: str | None = None) -> dict[str, str]:
     how = f"`jeyn runs {run}`" if run else "`jeyn runs` and the name of this workflow"
     more = f"{how} shows the run" + (f": {link.replace('{run}', run)}" if link and run else "")
     description = f"{plan.description}\n{more}" if plan.description else more
-    return {"workflows.argoproj.io/title": plan.pipeline, "workflows.argoproj.io/description": description}
+    return {
+        "workflows.argoproj.io/title": _told(plan.pipeline),
+        "workflows.argoproj.io/description": _told(description),
+    }
+
+
+def _told(text: str) -> str:
+    """A text for people, in which Argo finds nothing to fill in."""
+    while BRACES in text:
+        text = text.replace(BRACES, "{ {")
+    return text
