@@ -206,6 +206,8 @@ def _example(annotation: Any) -> Any:
         return [_example(arguments[0] if arguments else int)] * 2
     if isinstance(origin, type) and issubclass(origin, dict):
         return {"a": _example(arguments[1] if len(arguments) == 2 else int)}
+    if hasattr(origin, "model_fields"):  # a pydantic model
+        return {name: _example(field.annotation) for name, field in origin.model_fields.items() if field.is_required()}
     if dataclasses.is_dataclass(origin):
         hints = get_type_hints(origin)
         return {field.name: _example(hints[field.name]) for field in dataclasses.fields(origin) if _is_needed(field)}

@@ -67,7 +67,7 @@ class Row(TypedDict):
 READ: list[tuple[Any, str, Any]] = [
     (str | None, "", ""), (str | None, "none", None), (str | None, "null", None), (str | None, '"none"', "none"),
     (str | None, '""', ""), (str | None, '"a', '"a'), (str | None, "text", "text"), (None | str, '"null"', "null"),
-    (str, "none", "none"), (str, "", ""), (str, '"a"', '"a"'), (int | None, "", None), (int | None, "none", None),
+    (str, "none", "none"), (str, "", ""), (str, '"a"', '"a"'), (int | None, "none", None),
     (int | str | None, '"5"', "5"), (int | str | None, "5", 5), (str | None, '"a" or "b"', '"a" or "b"'),
     (date, "2024-01-31", date(2024, 1, 31)), (date, "20240131", date(2024, 1, 31)), (date | None, "none", None),
     (datetime, "2024-01-31T12:30:00Z", datetime(2024, 1, 31, 12, 30, tzinfo=UTC)),
@@ -119,13 +119,14 @@ def test_what_it_is_not_is_refused_with_a_hint_that_works_as_typed(annotation: A
         parse_setting(text, parameter(annotation))
     assert refused.value.message == f'"x" cannot be "{text}"'
     hint = refused.value.hint
-    if "--set" in hint:
-        (typed,) = [each for each in shlex.split(hint) if each.startswith("x=")]
-        check_value(parse_setting(typed.removeprefix("x="), parameter(annotation)), parameter(annotation), "it")
+    if "such as '" in hint:
+        typed = shlex.split(hint.partition(" such as ")[2])[0]
     elif " such as " in hint:
-        parse_setting(hint.rpartition(" such as ")[2].partition(" or ")[0], parameter(annotation))
+        typed = hint.rpartition(" such as ")[2].partition(" or ")[0].partition(",")[0]
     else:
         assert "one of" in hint or "true or false" in hint
+        return
+    check_value(parse_setting(typed, parameter(annotation)), parameter(annotation), "it")
 
 
 def test_what_a_plan_records_is_json() -> None:
