@@ -128,6 +128,7 @@ class ValueBody(Closed):
     format: Annotated[str, Field(min_length=1)]
     cache_key: str
     output: str
+    file: Annotated[str, Field(min_length=1, pattern=r"^[^/\\\x00]+$")] | None = None
 
 
 class CodeBody(Closed):

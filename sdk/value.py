@@ -8,15 +8,16 @@ from jeyn.sdk.artefact import Artefact, PayloadRef, Record
 
 
 class Value(Artefact):
-    """A value artefact. Its id covers the bytes, the operation's cache key and the output's name."""
+    """A value artefact. Its id covers the bytes, the operation's cache key, the output's name and a file's own name."""
 
     type: ClassVar[str] = "value"
 
-    def __init__(self, *, output: str, cache_key: str, format: str, payload: PayloadRef) -> None:
+    def __init__(self, *, output: str, cache_key: str, format: str, payload: PayloadRef, file: str = "") -> None:
         self.output = output
         self.cache_key = cache_key
         self.format = format
         self.payload = payload
+        self.file = file  # what a file that was returned is called: plot.png
 
     @property
     def name(self) -> str:
@@ -26,7 +27,8 @@ class Value(Artefact):
         return Record(
             "value/1",
             self.output,
-            {"format": self.format, "cache_key": self.cache_key, "output": self.output},
+            {"format": self.format, "cache_key": self.cache_key, "output": self.output}
+            | ({"file": self.file} if self.file else {}),
             payloads=(self.payload,),
         )
 

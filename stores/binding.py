@@ -142,7 +142,13 @@ def _serializer(_workspace: Workspace, row: ArtefactRow, body: Mapping[str, Any]
 
 def _value(_workspace: Workspace, row: ArtefactRow, body: Mapping[str, Any]) -> Value:
     payload: PayloadRef = row.record.payloads[0]
-    return Value(output=body["output"], cache_key=body["cache_key"], format=body["format"], payload=payload)
+    return Value(
+        output=body["output"],
+        cache_key=body["cache_key"],
+        format=body["format"],
+        payload=payload,
+        file=body.get("file") or "",
+    )
 
 
 def _code(_workspace: Workspace, row: ArtefactRow, _body: Mapping[str, Any]) -> Artefact:

@@ -139,6 +139,7 @@ def _model(workspace: Workspace, artefact: Artefact, serializer: Any) -> Any:
 
 def _value(workspace: Workspace, artefact: Value) -> Any:
     from jeyn.stores.serializers import decode_value
+    from jeyn.stores.serializers.plain import named
     from jeyn.stores.serializers.values import ARTEFACTS
 
     if artefact.format == ARTEFACTS:
@@ -147,11 +148,11 @@ def _value(workspace: Workspace, artefact: Value) -> Any:
         return decode_value(artefact.format, _bytes(workspace, artefact, artefact.payload), workspace.serializers)
     # A file is read where it lies; a remote one is fetched to a place that outlives this call.
     with local_file(workspace, artefact, artefact.payload) as path:
-        if workspace.payloads.local_path(artefact.payload.digest[7:]) == path:
-            return decode_value(artefact.format, path, workspace.serializers)
-        kept = workspace.payloads.staging() / f"file-{artefact.payload.digest[7:]}"
-        path.replace(kept)
-        return decode_value(artefact.format, kept, workspace.serializers)
+        if workspace.payloads.local_path(artefact.payload.digest[7:]) != path:
+            path = path.replace(workspace.payloads.staging() / f"file-{artefact.payload.digest[7:]}")
+        # One of a file that a run was given is called as its output.
+        name = artefact.file or ("" if artefact.cache_key else artefact.output)
+        return decode_value(artefact.format, named(path, name) if name else path, workspace.serializers)
 
 
 def _ids(workspace: Workspace, artefact: Value) -> list[str]:

@@ -19,6 +19,7 @@ from jeyn.stores.serializers.values import ARTEFACTS
 from jeyn.workflows.graph import Graph
 
 if TYPE_CHECKING:
+    from jeyn.sdk.artefact import Record
     from jeyn.stores.catalog.reader import ArtefactRow
     from jeyn.stores.workspace import Workspace
 
@@ -154,8 +155,13 @@ def produced_by(row: ArtefactRow) -> Produced:
     """A value counts by its content, so that an equal one cuts off early (SEMANTICS 5); anything else by its id."""
     if row.type != "value":
         return Produced(row.id, ["artefact", row.id])
-    payload, format = row.record.payloads[0], row.record.body["format"]
-    return Produced(row.id, ["value", format, payload.digest], format)
+    return Produced(row.id, value_token(row.record), row.record.body["format"])
+
+
+def value_token(record: Record) -> list[Any]:
+    """Format and content; for a file that an operation returned also its name, which the next one may look at."""
+    body = record.body
+    return ["value", body["format"], record.payloads[0].digest, *([body["file"]] if "file" in body else [])]
 
 
 def load_input(workspace: Workspace, wire: Mapping[str, Any]) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jeyn.errors import Invalid, UsageError
@@ -19,7 +20,7 @@ from jeyn.sdk.value import Value
 from jeyn.stores.catalog.changes import NewArtefact
 from jeyn.stores.catalog.small import LIMIT
 from jeyn.stores.serializers.values import encode_artefacts, encode_value
-from jeyn.workflows.inputs import Produced, produced_by
+from jeyn.workflows.inputs import Produced, produced_by, value_token
 from jeyn.workflows.shown import short
 
 if TYPE_CHECKING:
@@ -117,10 +118,11 @@ def _save_value(
     payload, inline = (
         attempt.keep_near(data, name, LIMIT) if isinstance(data, bytes) else (attempt.keep(data, name), {})
     )
-    record = Value(output=name, cache_key=key, format=format, payload=payload).record()
+    file = data.name if isinstance(data, Path) else ""
+    record = Value(output=name, cache_key=key, format=format, payload=payload, file=file).record()
     # A value may be its own input's equal: an edge to itself would be a cycle.
     found = tuple(
         Edge(RelationshipType.derived_from, parent) for parent in dict.fromkeys(parents) if parent != record.id
     )
     attempt.stage(NewArtefact(record, facts or {}, edges=found, inline=inline, event="jeyn.value.saved"))
-    return Produced(record.id, ["value", format, payload.digest], format)
+    return Produced(record.id, value_token(record), format)

@@ -100,6 +100,18 @@ def _is_file_name(name: Any) -> bool:
     return isinstance(name, str) and name not in {"", ".", ".."} and not set(name) & set("/\\\0")
 
 
+def named(path: Path, name: str) -> Path:
+    """The same file under its own name, by which it is known what is in it: .png, .csv.
+
+    A link, in a folder that goes when the process ends.
+    """
+    if not _is_file_name(name):
+        return path
+    link = Path(tempfile.mkdtemp(dir=_scratch_folder())) / name
+    link.symlink_to(path)
+    return link
+
+
 @cache
 def _scratch_folder() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="jeyn-files-"))
