@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from jeyn import errors
 from jeyn.errors import JeynError, OperationFailed, UsageError
+from jeyn.workflows.code.local import is_environment
 from jeyn.workflows.mask import masked
 from jeyn.workflows.traceback import shortened, user_traceback
 
@@ -32,7 +34,7 @@ def error_of(exc: BaseException, root: Path, operation: str = "") -> Error:
     return {
         "code": exc.code if isinstance(exc, JeynError) else "OPERATION_FAILED",
         "message": shortened(masked(exc.message if isinstance(exc, JeynError) else _said(exc)), MOST_MESSAGE),
-        "hint": masked(exc.hint) if isinstance(exc, JeynError) else install_hint(exc),
+        "hint": masked(exc.hint) if isinstance(exc, JeynError) else install_hint(exc, root),
         "refs": list(exc.refs) if isinstance(exc, JeynError) else [],
         "exit_code": _exit_code(exc, operation),
         "retry": retry_helps(exc),
@@ -60,11 +62,32 @@ def raised(error: Mapping[str, Any]) -> JeynError:
     return found
 
 
-def install_hint(exc: BaseException) -> str:
+def install_hint(exc: BaseException, root: Path) -> str:
     """What to do about a module that is not there; "" for anything else."""
     if not isinstance(exc, ModuleNotFoundError) or not exc.name:
         return ""
-    return f'install what gives the module "{exc.name}", for example: pip install {exc.name.partition(".")[0]}'
+    top = exc.name.partition(".")[0]
+    folder = _folder_of(top, root)
+    if folder:
+        return (
+            f'"{top}" is in "{folder}/" of the project, which is not on the path: '
+            f"pip install -e . (where the project has a pyproject.toml), or set PYTHONPATH={folder}"
+        )
+    return f'install what gives the module "{exc.name}", for example: pip install {top}'
+
+
+def _folder_of(module: str, root: Path) -> str:
+    """The folder of a project that has a module which imports do not find, such as "src"; "" where none has."""
+    try:
+        folders = sorted(each for each in root.iterdir() if each.is_dir() and not each.name.startswith("."))
+    except OSError:
+        return ""
+    for folder in (root / "src", *folders, *(each / "src" for each in folders)):
+        if is_environment(folder):
+            continue
+        if os.path.isdir(folder / module) or os.path.isfile(folder / f"{module}.py"):  # noqa: PTH112, PTH113
+            return folder.relative_to(root).as_posix()
+    return ""
 
 
 def _said(exc: BaseException) -> str:

@@ -253,7 +253,7 @@ def _import_hint(exc: BaseException, path: Path, root: Path) -> str:
         folder = ".".join(path.parent.relative_to(root).parts)
         if folder:
             return f"imports start at the project root: from {folder} import {top}"
-    return install_hint(exc)
+    return install_hint(exc, root)
 
 
 def _shown(path: Path, root: Path) -> str:

@@ -97,7 +97,7 @@ def _recorded(pipeline: Pipeline[...], arguments: Mapping[str, Any], root: Path)
         raise
     except (Exception, SystemExit) as exc:
         message = f'the pipeline "{pipeline.name}" failed while it was recorded\n{user_traceback(exc, root)}'
-        hint = install_hint(exc) or "mend the line it names; what computes belongs into an operation"
+        hint = install_hint(exc, root) or "mend the line it names; what computes belongs into an operation"
         raise OperationFailed(message, hint=hint) from exc
     return plan
 

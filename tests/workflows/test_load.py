@@ -213,3 +213,24 @@ def test_a_traceback_keeps_cells_and_leaves_the_environment_out(root: Path, writ
         names["call"](names["cell"])
     text = user_traceback(caught.value, root)
     assert "<ipython-input-3-abc>" in text and ".venv" not in text and text.endswith("KeyError: 'k'")
+
+
+@pytest.mark.parametrize(
+    "place", ["src/shop/__init__.py", "src/shop.py", "lib/shop/__init__.py", "packages/src/shop.py"]
+)
+def test_a_module_of_a_folder_that_is_not_on_the_path_is_no_strangers_package(write: Any, place: str) -> None:
+    write(place, "PRICE = 1\n")
+    write("pipeline.py", "import shop\n")
+    with pytest.raises(OperationFailed) as caught:
+        load_pipeline("pipeline.py")
+    folder = place.partition("/shop")[0]
+    assert f'"shop" is in "{folder}/" of the project' in caught.value.hint
+    assert f"PYTHONPATH={folder}" in caught.value.hint and "pip install shop" not in caught.value.hint
+    assert "pip install -e ." in caught.value.hint
+
+
+def test_a_module_that_nobody_has_is_to_be_installed(write: Any) -> None:
+    write("pipeline.py", "import nobody_has_this\n")
+    with pytest.raises(OperationFailed) as caught:
+        load_pipeline("pipeline.py")
+    assert "pip install nobody_has_this" in caught.value.hint
