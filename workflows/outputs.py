@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
@@ -34,6 +35,10 @@ def split(returned: Any, names: Sequence[str]) -> dict[str, Any]:
     if is_dataclass(returned) and not isinstance(returned, type):
         found = {each.name: getattr(returned, each.name) for each in fields(returned)}
         if found.keys() > set(names):  # of a class that derives from the one in the annotation
+            left = ", ".join(name for name in found if name not in names)
+            logging.getLogger("jeyn.run").warning(
+                "%s has more than the annotation says: %s", type(returned).__name__, left
+            )
             return {name: found[name] for name in names}
         values: Sequence[Any] = [*found.values()]
     elif isinstance(returned, tuple):

@@ -385,7 +385,7 @@ def asks_in_two_lines(handle: Any) -> None:
 @pytest.mark.parametrize(
     "body", [asks_at_once, asks_the_other_way, asks_before, asks_an_output, asks_in_two_lines], ids=lambda b: b.__name__
 )
-def test_what_is_says_of_a_handle_is_refused(body: Callable[[Any], Any]) -> None:
+def test_rule_23_what_is_says_of_a_handle_is_refused(body: Callable[[Any], Any]) -> None:
     refused = with_handle(body)
     assert refused is not None
     assert "asks of the handle, not of its value" in refused.message

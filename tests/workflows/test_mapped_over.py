@@ -83,7 +83,7 @@ def project(tmp_path: Path) -> Project:
     return Project(tmp_path / "project")
 
 
-def test_arrays_and_series_are_mapped_by_position(project: Project) -> None:
+def test_rule_23_arrays_and_series_are_mapped_by_position(project: Project) -> None:
     run = project.write(source(list(LISTS))).run(workers=1)
     assert run.state == "succeeded", run.error
     for name, found in run.outputs.items():

@@ -126,7 +126,9 @@ def test_the_output_is_named(project: Project, function: str, said: str) -> None
 
 
 def test_what_derives_from_the_annotation_is_what_the_annotation_says(project: Project) -> None:
-    assert project.run("derived").outputs == {"accuracy": 0.25}
+    run = project.run("derived")
+    assert run.outputs == {"accuracy": 0.25}
+    assert "More has more than the annotation says: loss" in run.logs()
 
 
 def test_a_tuple_of_one_is_passed_on_as_a_tuple_of_one(project: Project) -> None:
