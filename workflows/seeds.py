@@ -10,7 +10,7 @@ import random
 import sys
 from collections.abc import Callable, Sequence
 from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec, PathFinder
+from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
@@ -48,7 +48,7 @@ class _Later(MetaPathFinder):
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         start = _GENERATORS.get(fullname)
-        spec = PathFinder.find_spec(fullname, path, target) if start else None
+        spec = self._found(fullname, path, target) if start else None
         if start is None or spec is None or spec.loader is None:
             return None
         run = spec.loader.exec_module
@@ -59,6 +59,10 @@ class _Later(MetaPathFinder):
 
         spec.loader.exec_module = exec_module  # type: ignore[method-assign]
         return spec
+
+    def _found(self, name: str, path: Sequence[str] | None, target: ModuleType | None) -> ModuleSpec | None:
+        others = (each for each in sys.meta_path if each is not self)
+        return next((spec for each in others if (spec := each.find_spec(name, path, target)) is not None), None)
 
 
 _later = _Later()
