@@ -18,7 +18,7 @@ from jeyn.stores.batches.uniform import Uniform
 from jeyn.stores.catalog.cache import kept
 from jeyn.stores.payloads import hash_file
 from jeyn.stores.payloads.failures import os_errors
-from jeyn.stores.restore import bring_back, gone
+from jeyn.stores.restore import bring_back, gone, undo_loss
 from jeyn.stores.vouched import check
 
 if TYPE_CHECKING:
@@ -29,6 +29,13 @@ if TYPE_CHECKING:
 
 def load(workspace: Workspace, artefact: Artefact, selection: Selection | None = None) -> Any:
     """A batch as a table (a generic one as its object), a checkpoint as its model, a value as itself."""
+    found = _content(workspace, artefact, selection)
+    if not isinstance(artefact, Value):
+        undo_loss(workspace, artefact)
+    return found
+
+
+def _content(workspace: Workspace, artefact: Artefact, selection: Selection | None) -> Any:
     match artefact:
         case GenericBatch():
             return _model(workspace, artefact, artefact.record().body["serializer"])

@@ -19,7 +19,7 @@ from jeyn.sdk.datasets.batch import DatasetBatch
 from jeyn.stores.catalog.changes import Mark
 from jeyn.stores.catalog.commit import commit
 from jeyn.stores.catalog.reader import ArtefactRow, owner_of
-from jeyn.stores.catalog.sweep import RESTORED
+from jeyn.stores.catalog.sweep import LOST, RESTORED
 from jeyn.stores.payloads import PayloadStore, hash_file
 from jeyn.stores.payloads.failures import os_errors
 
@@ -56,6 +56,15 @@ def bring_back(
     finally:
         writer._end_save()
     return True
+
+
+def undo_loss(workspace: Workspace, artefact: Artefact) -> None:
+    """What was given up as lost and could be read all the same is lost no longer."""
+    if artefact.saved is None:
+        return
+    marks = [mark for mark in workspace.outside.reader.marks(artefact.id) if mark.kind == "tombstone"]
+    if marks and marks[-1].present and marks[-1].reason.startswith(LOST):
+        bring_back(workspace, artefact)
 
 
 def _lift(writer: Workspace, row: ArtefactRow) -> None:
@@ -134,7 +143,7 @@ def gone(workspace: Workspace, artefact: Artefact, payload: PayloadRef) -> Paylo
     if row is None or not marks or not marks[-1].present:
         return PayloadMissing(f"{what} are missing from {workspace.payloads.url}", hint=_cure(workspace, artefact, row))
     said = marks[-1].reason
-    became = f"were given up as {said}" if said.startswith("lost: ") else f"were swept by {said}"
+    became = f"were given up as {said}" if said.startswith(LOST) else f"were swept by {said}"
     return PayloadMissing(f"{what} {became}", hint=_cure(workspace, artefact, row), refs=[row.id])
 
 

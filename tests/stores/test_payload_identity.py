@@ -221,6 +221,16 @@ def test_finding_the_bytes_again_undoes_that_they_were_given_up(workspace: Works
     assert workspace.fsck().ok
 
 
+def test_reading_what_turned_up_again_undoes_that_it_was_given_up(workspace: Workspace, tmp_path: Path) -> None:
+    lost = lose(workspace, 1, tmp_path / "away")[0]
+    workspace.fsck(repair=True)
+    give_back(workspace, tmp_path / "away")
+    assert lost.is_swept
+    assert lost.load()[0] == 1.0
+    assert not lost.is_swept
+    assert workspace.fsck().ok
+
+
 def test_saving_again_undoes_that_it_was_given_up(workspace: Workspace, tmp_path: Path) -> None:
     lost = lose(workspace, 1, tmp_path / "away")[0]
     workspace.fsck(repair=True)
