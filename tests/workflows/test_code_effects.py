@@ -162,6 +162,7 @@ PURE = {
     "enum": ("import enum\nclass E(enum.Enum):\n    A = 1\n", "= 1", "= 2"),
     "network": ("import torch\nclass N(torch.nn.Module):\n    def __init__(self):\n        self.n = 1\n", "= 1", "= 2"),
     "estimator": ("from sklearn.base import BaseEstimator\nclass N(BaseEstimator):\n    n = 1\n", "= 1", "= 2"),
+    "model": ("from sklearn.linear_model import Ridge\nM = Ridge(alpha=1)\n", "=1", "=2"),
     "exception": ("class Bad(ValueError):\n    n = 1\n", "= 1", "= 2"),
     "property": (
         "class A:\n    @property\n    def x(self):\n        return 1\n    @x.setter\n    def x(self, v):\n        self.v = v\n",

@@ -207,6 +207,29 @@ def test_rule_36_the_digest_is_the_same_for_each_place_and_way_to_run(tmp_path: 
     assert len(keys) == 1
 
 
+def test_rule_36_a_script_and_the_command_line_have_the_same_values(project: Project, tmp_path: Path) -> None:
+    main = '\n\nif __name__ == "__main__":\n    print(flow.run().outputs)\n'
+    project.write(PARAMS + main).write('{"rate": 0.1}', "params.json").write("{}", "other.json")
+    assert project.jeyn("run", "pipeline.py")[0] == 0
+    (tmp_path / "link").symlink_to(project.folder)
+
+    def script() -> None:
+        subprocess.run(
+            [sys.executable, str(tmp_path / "link" / "pipeline.py")],
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            cwd=project.folder,
+            check=True,
+            timeout=120,
+        )
+
+    script()
+    assert states(project.last()) == {"rate": "cached", "two": "cached"}
+    project.write('{"rate": 0.2}', "params.json")
+    script()
+    assert states(project.last()) == {"rate": "succeeded", "two": "cached"}
+    assert project.last().outputs["rate"] == 0.2
+
+
 class Colour(enum.Enum):
     RED = 1
 

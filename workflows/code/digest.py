@@ -301,7 +301,7 @@ def _parts(place: _Place, docs: bool) -> Iterator[tuple[str, str]]:
 
 def _namespace(place: _Place, own: Mapping[str, Any]) -> Mapping[str, Any]:
     """The names of an imported file. What a function imports late is imported now: its values are part of the code."""
-    if place.path is None or own.get("__file__") == str(place.path):
+    if place.path is None or _is_of(own, place.path):
         return own
     if not place.module or own.get("__name__") not in sys.modules:
         return {}
@@ -309,7 +309,12 @@ def _namespace(place: _Place, own: Mapping[str, Any]) -> Mapping[str, Any]:
         module = sys.modules.get(place.module) or importlib.import_module(place.module)
     except (Exception, SystemExit):  # it may be one that only some machines can import
         return {}
-    return vars(module) if getattr(module, "__file__", None) == str(place.path) else {}
+    return vars(module) if _is_of(vars(module), place.path) else {}
+
+
+def _is_of(space: Mapping[str, Any], path: Path) -> bool:
+    file = space.get("__file__")
+    return isinstance(file, str) and Path(file).resolve() == path
 
 
 def _file_of(function: Callable[..., Any]) -> Path:

@@ -10,7 +10,7 @@ import ast
 import builtins
 from collections.abc import Callable, Iterable, Sequence
 
-from jeyn.workflows.code.known import ACTS, BASES, BUILTINS, CALLS, DECORATING, DECORATORS, METHODS, MODULES
+from jeyn.workflows.code.known import ACTS, BASES, BUILTINS, CALLS, CLASSES, DECORATING, DECORATORS, METHODS, MODULES
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _HOOKS = ("__init_subclass__", "__mro_entries__", "__subclasses__")
@@ -141,6 +141,8 @@ class Harmless:
             return self._is_quiet(name, 1)
         if "." not in name and name not in self._imported.values():
             return name in BUILTINS or _is_exception(name)
+        if name.partition(".")[0] in CLASSES and name.rpartition(".")[2][:1].isupper():
+            return True
         return name in CALLS or (name.partition(".")[0] in MODULES and self._is_declaration(name))
 
     def _arguments(self, node: ast.Call, local: frozenset[str]) -> bool:
