@@ -90,6 +90,7 @@ class ProjectFile(_Closed):
     catalog: Text | None = None
     payloads: Text | None = None
     data: Text | None = None
+    data_links: list[Text] = []  # folders outside the data root that links in it may lead to
     databases: dict[str, Text] = {}
     serializers: dict[str, Text] = {}
     pipelines: dict[str, PipelineTarget] = {}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -32,6 +32,7 @@ class Settings:
 
     `pipelines` are "file.py:function" by name; `operations` the options that `jeyn.yaml` gives by operation name, "*"
     for all; `argo` what it and JEYN_ARGO_SERVER, _NAMESPACE and _IMAGE say (`jeyn.project_file.ArgoSettings`).
+    `data_links` are the folders outside the data root that links in it may lead to.
     `retention` is what `jeyn gc` may take besides what nobody can miss (`jeyn.project_file.Kept`).
     """
 
@@ -48,6 +49,7 @@ class Settings:
     operations: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     argo: Mapping[str, Any] = field(default_factory=dict)
     retention: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    data_links: tuple[Path, ...] = ()
 
     @classmethod
     def load(
@@ -88,6 +90,7 @@ class Settings:
             operations=project.get("operations", {}),
             argo=project.get("argo", {}) | _argo(env),
             retention=project.get("retention", {}),
+            data_links=_folders(env.get("JEYN_DATA_LINKS"), project.get("data_links", ()), root),
         )
 
     @property
@@ -235,6 +238,12 @@ def _path(
         return Path(given).expanduser().resolve()
     found = from_env or from_file
     return (root / Path(str(found)).expanduser()).resolve() if found else default
+
+
+def _folders(from_env: str | None, from_file: Sequence[str], root: Path) -> tuple[Path, ...]:
+    """Folders that start at the project root; several in the environment stand as in PATH."""
+    names = from_env.split(os.pathsep) if from_env else from_file
+    return tuple((root / Path(name).expanduser()).resolve() for name in names if name)
 
 
 def _location(given: str | os.PathLike[str] | None, from_env: str | None, from_file: Any, root: Path) -> str:

@@ -215,8 +215,11 @@ class DatasetStore:
                     hint="leave after= out to take it all again",
                 )
             where = getattr(formula, "source", None) or getattr(formula, "query", None)
+            skipped = ""
+            if isinstance(formula, StreamingFormula):
+                skipped = str(self.workspace.data_root.unfollowed(formula.source))
             raise NoData(
-                f'"{formula.ref}" has never had any data (nothing in "{where}")',
+                f'"{formula.ref}" has never had any data (nothing in "{where}")' + (f": {skipped}" if skipped else ""),
                 hint=f"the data root is {self.workspace.settings.data}; data: in jeyn.yaml or JEYN_DATA moves it",
             )
         found: DatasetBatch = self.workspace.bound(last.id)

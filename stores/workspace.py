@@ -124,7 +124,7 @@ class Workspace:
     def data_root(self) -> DataRoot:
         from jeyn.stores.sources.open import open_root
 
-        return open_root(self.settings.data)
+        return open_root(self.settings.data, self.settings.data_links)
 
     @cached_property
     def stat_cache(self) -> StatCache:

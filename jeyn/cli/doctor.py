@@ -175,7 +175,21 @@ def _data(here: Settings) -> Check:
         raise NotFound(f'the data root "{here.data}" is no folder', hint="make it, or set data: or JEYN_DATA")
     if not os.access(here.data, os.R_OK | os.X_OK):
         raise NotAllowed(f'the data root "{here.data}" cannot be read', hint="check who owns it")
+    absent = [str(folder) for folder in here.data_links if not folder.is_dir()]
+    if absent:
+        return Check("data", "warn", here.data, f"make {', '.join(absent)}, or take it out of data_links:")
+    links = [
+        entry.name for entry in os.scandir(here.data) if entry.is_symlink() and not _leads_in(Path(entry.path), here)
+    ]
+    if links:
+        found = f"{here.data}; {len(links)} links in it lead out of it and are not followed, as {links[0]}"
+        return Check("data", "warn", found, "name the folders that they may lead to: data_links: or JEYN_DATA_LINKS")
     return Check("data", "ok", here.data)
+
+
+def _leads_in(link: Path, here: Settings) -> bool:
+    real = link.resolve()
+    return any(real.is_relative_to(folder) for folder in (Path(here.data).resolve(), *here.data_links))
 
 
 def _git(here: Settings) -> Check:

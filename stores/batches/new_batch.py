@@ -65,7 +65,8 @@ def what_is_new(workspace: Workspace, formula: DatasetFormula, after: str | None
         case StreamingFormula():
             listing = _listing(workspace, formula, after)
             some = _some_files([file.path for file in listing.fresh.values()])
-            return News("; ".join(each for each in (some, *_replacements(listing)) if each))
+            news = "; ".join(each for each in (some, *_replacements(listing)) if each)
+            return News(news, str(workspace.data_root.unfollowed(formula.source)))
         case SqlFormula():
             found = new_rows_of(workspace, formula, after)
             for _ in found.pieces():
@@ -173,6 +174,8 @@ def _restore_seen(writer: Workspace, listing: Listing) -> None:
 def _streaming(writer: Workspace, formula: StreamingFormula, after: str | None) -> Draft | None:
     root = writer.data_root
     listing = _listing(writer, formula, after)
+    if listing.files:  # else the error says it
+        tell(str(root.unfollowed(formula.source)))
     _restore_seen(writer, listing)
     _take_back(writer, listing)
     fresh, inherited = listing.fresh, listing.inherited

@@ -16,7 +16,7 @@ from obstore.exceptions import PreconditionError
 from jeyn.errors import Corrupt
 from jeyn.stores.payloads.bucket import Bucket
 from jeyn.stores.sources.pattern import Pattern
-from jeyn.stores.sources.root import SourceFile, changed, checked_path, missing
+from jeyn.stores.sources.root import SourceFile, Unfollowed, changed, checked_path, missing
 from jeyn.stores.stat_cache import StatCache
 
 if TYPE_CHECKING:
@@ -53,6 +53,9 @@ class ObjectRoot:
             for path, meta in sorted(found.items())
             if meta["size"] or path not in folders
         ]
+
+    def unfollowed(self, pattern: str) -> Unfollowed:
+        return Unfollowed()  # object stores have no links
 
     def digest(self, file: SourceFile, cache: StatCache | None = None) -> str:
         known = cache.get(self.url, file.path, file.size, file.version) if cache else None

@@ -15,13 +15,14 @@ _OBJECTS = ("s3", "gs", "az")
 _KNOWN = "give a folder, file:///folder, s3://bucket/prefix, gs://bucket/prefix or az://container/prefix"
 
 
-def open_root(url: str, **options: Any) -> DataRoot:
+def open_root(url: str, links: tuple[Path, ...] = (), **options: Any) -> DataRoot:
     """The data root at `url`, a folder's path or a url; nothing is read and no connection made yet.
 
-    `options` are obstore's, for object stores. Raises `UsageError` for what names no root.
+    `links` are the folders outside a local root that links in it may lead to; `options` are obstore's, for object
+    stores. Raises `UsageError` for what names no root.
     """
     if "://" not in url and url:
-        return LocalRoot(Path(url))
+        return LocalRoot(Path(url), links)
     parts = _split(url)
     if parts.scheme in _OBJECTS and parts.netloc:
         # obstore takes long to import, and most roots are folders.
@@ -29,7 +30,7 @@ def open_root(url: str, **options: Any) -> DataRoot:
 
         return ObjectRoot(url, **options)
     if parts.scheme == "file" and parts.netloc in ("", "localhost") and parts.path.startswith("/"):
-        return LocalRoot(Path(unquote(parts.path)))
+        return LocalRoot(Path(unquote(parts.path)), links)
     raise UsageError(f'"{shown(url)}" is no data root', hint=_KNOWN)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -23,6 +25,54 @@ class SourceFile:
     version: str
 
 
+@dataclass(frozen=True)
+class DeadEnd:
+    """A link that is not followed: its path below the root, the folder it leads to ("nowhere"), the files behind it."""
+
+    path: str
+    to: str
+    files: int = 1
+
+
+@dataclass(frozen=True)
+class Unfollowed:
+    """The files of a pattern that are left out because links lead out of the root, or nowhere."""
+
+    outside: tuple[DeadEnd, ...] = ()
+    broken: tuple[DeadEnd, ...] = ()
+
+    @classmethod
+    def of(cls, found: Iterable[DeadEnd]) -> Unfollowed:
+        every = sorted(found, key=lambda link: link.path)
+        return cls(
+            tuple(link for link in every if link.to != "nowhere"), tuple(link for link in every if link.to == "nowhere")
+        )
+
+    def __str__(self) -> str:
+        """How many, and how to allow them; "" for none."""
+        return "; ".join(part for part in (self._outside(), self._broken()) if part)
+
+    def _outside(self) -> str:
+        if not self.outside:
+            return ""
+        files = sum(link.files for link in self.outside)
+        where = os.path.commonpath([link.to for link in self.outside])
+        return (
+            f"{files} file{'s are' if files > 1 else ' is'} left out, as {_links(self.outside)} out of the data root; "
+            f"data_links: [{where}] in jeyn.yaml, or JEYN_DATA_LINKS={where}, allows it"
+        )
+
+    def _broken(self) -> str:
+        if not self.broken:
+            return ""
+        return f"{_links(self.broken)} to what is not there: fetch it (dvc pull, git annex get), or remove the link"
+
+
+def _links(links: Sequence[DeadEnd]) -> str:
+    first = f'"{links[0].path}"'
+    return f"the link {first} leads" if len(links) == 1 else f"{len(links)} links (the first is {first}) lead"
+
+
 class DataRoot(Protocol):
     """Where source files lie (SEMANTICS 16). It is location, never identity; no path leads out of it."""
 
@@ -34,6 +84,10 @@ class DataRoot(Protocol):
 
     def list(self, pattern: str) -> list[SourceFile]:
         """The files that match, sorted by path; raises `NotFound` when the root is not there."""
+        ...
+
+    def unfollowed(self, pattern: str) -> Unfollowed:
+        """What `list` leaves out, as links are not followed out of the root unless that is allowed."""
         ...
 
     def digest(self, file: SourceFile, cache: StatCache | None = None) -> str:
