@@ -328,6 +328,22 @@ def second_time() -> float:
         times=2,
     ),
     Case(
+        "values after import",
+        flow(
+            "return held(held(1))",
+            head="""
+HERE = Path(__file__).resolve().parent
+NAMES = {each.suffix for each in HERE.glob("*.py")} | {"a", "b"}
+
+@operation
+def held(number: int) -> int:
+    return number + len(NAMES) + len(HERE.name) * 0
+""",
+        ),
+        {"held": CACHED, "held-2": CACHED},
+        times=2,
+    ),
+    Case(
         "no cache for one",
         flow("return scale(number.options(cache=False)(3))"),
         {"number": OK, "scale": CACHED},
