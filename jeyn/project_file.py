@@ -31,6 +31,7 @@ KubernetesName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]{
 RetainedLine = Annotated[
     str, StringConstraints(pattern=r"^((batch|checkpoint|quarantined)(:[A-Za-z0-9][A-Za-z0-9._-]*)?|value)$")
 ]
+TypeName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$")]
 Seconds = Annotated[int, Field(ge=1, le=2**31 - 1)]
 
 
@@ -93,6 +94,7 @@ class ProjectFile(_Closed):
     data_links: list[Text] = []  # folders outside the data root that links in it may lead to
     databases: dict[str, Text] = {}
     serializers: dict[str, Text] = {}
+    trusted: list[TypeName] = []
     pipelines: dict[str, PipelineTarget] = {}
     operations: dict[str, OperationDefaults] = {}
     argo: ArgoSettings = ArgoSettings()

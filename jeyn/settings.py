@@ -44,6 +44,7 @@ class Settings:
     actor: str
     databases: Mapping[str, str] = field(default_factory=dict, repr=False)
     serializers: Mapping[str, str] = field(default_factory=dict)
+    trusted: tuple[str, ...] = ()
     name: str = ""
     pipelines: Mapping[str, str] = field(default_factory=dict)
     operations: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -85,6 +86,7 @@ class Settings:
             actor=actor or env.get("JEYN_ACTOR") or _user(),
             databases={name: _database(each, root) for name, each in databases.items()},
             serializers=project.get("serializers", {}),
+            trusted=tuple(project.get("trusted", ())),
             name=project.get("name", ""),
             pipelines=project.get("pipelines", {}),
             operations=project.get("operations", {}),

@@ -32,6 +32,7 @@ class ModelCheckpoint(Artefact):
 
     type: ClassVar[str] = "model_checkpoint"
     ref_kind: ClassVar[str] = "checkpoint"
+    was_rescued = False  # a rescue file has it already
 
     def __init__(
         self,

@@ -260,8 +260,9 @@ def _effect(change: Change) -> str:
     match change:
         case AliasMove():
             return f"{change.verb} {change.owner.partition(':')[2]}@{change.alias}"
-        # The catalogs of a use case go with saving it or a checkpoint, and an order with saving a formula.
-        case Mark(kind=kind) if kind not in ("contract", ORDER):
+        # The catalogs of a use case go with saving it or a checkpoint, so does the code that a model relies on, and an
+        # order goes with saving a formula.
+        case Mark(kind=kind) if kind not in ("contract", "code", ORDER):
             return f"{kind if change.present else f'no {kind}'} {change.value}".strip() + f" on {change.artefact[:19]}"
     return ""
 

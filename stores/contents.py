@@ -19,6 +19,7 @@ from jeyn.stores.catalog.cache import kept
 from jeyn.stores.payloads import hash_file
 from jeyn.stores.payloads.failures import os_errors
 from jeyn.stores.restore import bring_back, gone, undo_loss
+from jeyn.stores.trusted_code import warn_of_changed_code
 from jeyn.stores.vouched import check
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def _content(workspace: Workspace, artefact: Artefact, selection: Selection | No
         case DatasetBatch():
             return _table(workspace, artefact, selection or Selection.of(artefact.output_catalog))
         case ModelCheckpoint():
+            warn_of_changed_code(workspace, artefact.id, artefact.ref, artefact.facts)
             return _model(workspace, artefact, artefact.serializer)
         case Value():
             return _value(workspace, artefact)

@@ -33,6 +33,7 @@ from jeyn.stores.binding import in_kept_order
 from jeyn.stores.catalog.changes import ORDER, Change, Mark, NewArtefact, Outcome, VersionClaim
 from jeyn.stores.catalog.reader import owner_of
 from jeyn.stores.observation import batches_of, new_subject, summary
+from jeyn.stores.serializers.saving import written
 from jeyn.stores.veto import check_bump
 
 if TYPE_CHECKING:
@@ -296,8 +297,8 @@ class DatasetStore:
 
 
 def _generic(writer: Workspace, formula: DatasetFormula, batch: GenericBatch, edges: tuple[Edge, ...]) -> Draft:
-    serializer = writer.serializers.for_object(batch.value)
-    payload = writer.keep(serializer.to_bytes(batch.value), "object")
+    serializer, data = written(writer.serializers, batch.value)
+    payload = writer.keep(data, "object")
     written_by = {"id": serializer.id, "version": serializer.version, "unsafe": is_unsafe(serializer)}
     return Draft(
         formula,

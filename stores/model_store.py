@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
-from jeyn.errors import Conflict, DataInvalid, NotFound, UsageError
+from jeyn.errors import Conflict, DataInvalid, NotAllowed, NotFound, NotSerializable, UsageError
 from jeyn.sdk.artefact import Edge, Record, expect
 from jeyn.sdk.catalog import DataCatalog
 from jeyn.sdk.checkpoint import ModelCheckpoint, VersionRequest
@@ -20,6 +21,8 @@ from jeyn.sdk.use_case import MlUseCase
 from jeyn.sdk.version import Version
 from jeyn.stores.catalog.changes import AliasMove, Change, Mark, NewArtefact, VersionClaim
 from jeyn.stores.catalog.reader import owner_of
+from jeyn.stores.serializers.saving import written
+from jeyn.stores.trusted_code import code_facts, later_code
 from jeyn.stores.veto import check_bump
 
 if TYPE_CHECKING:
@@ -102,13 +105,30 @@ class ModelStore:
         parents = list(dict.fromkeys(self._checkpoint_id(parent) for parent in checkpoint.parents))
 
         def build(writer: Workspace) -> list[Change]:
-            serializer = writer.serializers.for_object(checkpoint.model)
-            payload = writer.keep(serializer.to_bytes(checkpoint.model), "model")
-            return self._checkpoint_changes(writer, checkpoint, serializer, payload, batch.id, parents)
+            serializer, data = self._written(writer, checkpoint, batch.id, parents)
+            payload = writer.keep(data, "model")
+            code = code_facts(writer, serializer, data)
+            return self._checkpoint_changes(writer, checkpoint, serializer, payload, batch.id, parents, code)
 
         outcome = self.workspace.save(build)[-1]
         saved: ModelCheckpoint = self.workspace.bound(outcome.id, is_new=outcome.is_new)
         return saved
+
+    def check(self, model: Any) -> str:
+        """Whether a model can be saved, asked before it is trained: its serializer's id.
+
+        Raises what saving would raise (`NotSerializable`, `NotAllowed`); nothing is kept.
+        """
+        return written(self.workspace.serializers, model)[0].id
+
+    def rescued(self, file: str | os.PathLike[str], batch: str | None = None) -> Any:
+        """What a rescue file holds: an unsaved checkpoint with its model, to be mended and saved, or a value.
+
+        The file is a pickle, and reading it runs the code in it. Raises `NotFound`, `NotAllowed`.
+        """
+        from jeyn.stores import rescue
+
+        return rescue.load(self.workspace, rescue.read(self.workspace, file), batch=batch)
 
     def save_evaluation(
         self, checkpoint: ModelCheckpoint | str, batch: DatasetBatch | str | None, metrics: Mapping[str, float]
@@ -177,6 +197,21 @@ class ModelStore:
         )
         return self.workspace.bound(before) if before else None
 
+    def _written(
+        self, writer: Workspace, checkpoint: ModelCheckpoint, batch: str, parents: list[str]
+    ) -> tuple[ModelSerializer, bytes]:
+        """The model's bytes; what cannot be saved is kept as a rescue file."""
+        try:
+            return written(writer.serializers, checkpoint.model)
+        except (NotSerializable, NotAllowed) as error:
+            if checkpoint.was_rescued:
+                raise
+            from jeyn.stores.rescue import checkpoint_about, rescue
+
+            raise rescue(
+                writer, error, checkpoint.model, checkpoint_about(checkpoint, batch, parents)
+            ) from error.__cause__
+
     def _saved(self, checkpoint: ModelCheckpoint | str) -> ModelCheckpoint:
         return self.get_checkpoint(checkpoint) if isinstance(checkpoint, str) else self.save_checkpoint(checkpoint)
 
@@ -212,6 +247,7 @@ class ModelStore:
         payload: Any,
         batch_id: str,
         parents: Sequence[str],
+        code: Mapping[str, str],
     ) -> list[Change]:
         written_by = SerializerArtefact(serializer.id, serializer.version, is_unsafe(serializer)).record()
         use_case = _use_case_changes(writer, checkpoint.use_case)
@@ -227,12 +263,16 @@ class ModelStore:
         ).record()
         new = NewArtefact(
             record,
-            facts={"metrics": dict(checkpoint.metrics), "unsafe": is_unsafe(serializer)},
+            facts={
+                "metrics": dict(checkpoint.metrics),
+                "unsafe": is_unsafe(serializer),
+                **({"code": dict(code)} if code else {}),
+            },
             metrics=checkpoint.metrics,
             claim=_version_claim(owner_of("checkpoint", checkpoint.name), checkpoint.request),
             event="jeyn.checkpoint.saved",
         )
-        return [*use_case, NewArtefact(written_by), new]
+        return [*use_case, NewArtefact(written_by), *later_code(writer, record.id, code), new]
 
 
 def _use_case_changes(workspace: Workspace, use_case: MlUseCase) -> list[Change]:

@@ -113,7 +113,7 @@ class Workspace:
     def serializers(self) -> SerializerTable:
         from jeyn.stores.serializers import default_table
 
-        table = default_table()
+        table = default_table().of_project(self.settings.root, self.settings.trusted)
         if self.settings.serializers:
             from jeyn.stores.serializers.configured import register_configured
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jeyn.errors import Invalid, UsageError
+from jeyn.errors import Invalid, NotAllowed, NotSerializable, UsageError
 from jeyn.sdk.artefact import Artefact, Edge
 from jeyn.sdk.checkpoint import ModelCheckpoint
 from jeyn.sdk.datasets import DatasetFormula
@@ -20,7 +20,7 @@ from jeyn.sdk.use_case import MlUseCase
 from jeyn.sdk.value import Value
 from jeyn.stores.catalog.changes import NewArtefact
 from jeyn.stores.catalog.small import LIMIT
-from jeyn.stores.serializers.values import encode_artefacts, encode_value
+from jeyn.stores.serializers.values import EncodedValue, encode_artefacts, encode_value
 from jeyn.workflows.inputs import Produced, produced_by, value_token
 from jeyn.workflows.shown import short
 
@@ -82,9 +82,20 @@ def save_output(attempt: Attempt, name: str, value: Any, key: str, inputs: Seque
         listed = encode_artefacts(ids)
         return Kept(_save_value(attempt, name, listed.format, listed.data, key, [*ids, *inputs]))
 
-    encoded = encode_value(value, attempt.serializers)
+    encoded = _encoded(attempt, name, value, key)
     facts = {"unsafe": True} if encoded.unsafe else {}
     return Kept(_save_value(attempt, name, encoded.format, encoded.data, key, inputs, facts), short(value))
+
+
+def _encoded(attempt: Attempt, name: str, value: Any, key: str) -> EncodedValue:
+    """A value's payload; what cannot be saved is kept as a rescue file."""
+    try:
+        return encode_value(value, attempt.serializers)
+    except (NotSerializable, NotAllowed) as error:
+        from jeyn.stores.rescue import rescue
+
+        about = {"kind": "value", "name": name, "output": name, "outputs": [name], "cache_key": key}
+        raise rescue(attempt, error, value, about) from error.__cause__
 
 
 def save_artefact(attempt: Attempt, artefact: Artefact) -> str:

@@ -25,6 +25,7 @@ COMMANDS = {
     "diff": Entry("jeyn.cli.diff", "diff", "Show what differs between two artefacts."),
     "bless": Entry("jeyn.cli.promotion", "bless", "Promote a checkpoint: move its use case's blessed alias."),
     "rollback": Entry("jeyn.cli.promotion", "rollback", "Withdraw the blessed checkpoint, bless the one before."),
+    "rescue": Entry("jeyn.cli.rescue", "rescue", "Save a model that could not be saved when it was trained."),
     "alias": Entry("jeyn.cli.alias", "alias", "Set, remove and list aliases, and see their history."),
     "export": Entry("jeyn.cli.bundle", "export", "Write an artefact and all it came from as one file."),
     "import": Entry("jeyn.cli.bundle", "import_", "Merge a file that export wrote."),

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from jeyn.stores.catalog.reader import ArtefactRow
     from jeyn.stores.workspace import Workspace
 
+CHANGED = "  changed since: the model may give other answers"
 CATALOGS = ("input_catalog", "output_catalog")
 MARKS = ("pinned", "withdrawn", "swept", "quarantined", "superseded")
 
@@ -70,7 +71,9 @@ def _known(workspace: Workspace, row: ArtefactRow) -> dict[str, Any]:
         "actor": row.actor,
         "catalogs": _in_order(workspace, row, {role: body.pop(role) for role in CATALOGS if role in body}),
         "body": body,
-        "facts": {name: fact for name, fact in row.facts.items() if (row.type, name) != ("dataset_formula", ORDER)},
+        "facts": {name: fact for name, fact in row.facts.items() if (row.type, name) != ("dataset_formula", ORDER)}
+        | _code(workspace, row),
+        "code_changed": _changed(workspace, row),
         "payloads": [
             {"name": p.name, "digest": p.digest, "size": p.size, "external": p.digest in external}
             for p in record.payloads
@@ -91,6 +94,20 @@ def _in_order(workspace: Workspace, row: ArtefactRow, catalogs: dict[str, Any]) 
 
     given = {role: DataCatalog.from_json(catalog) for role, catalog in catalogs.items()}
     return {role: in_kept_order(workspace, row.id, row.facts, made).to_json() for role, made in given.items()}
+
+
+def _code(workspace: Workspace, row: ArtefactRow) -> dict[str, Any]:
+    from jeyn.stores.trusted_code import FACT, known_code
+
+    known = known_code(workspace, row.id, row.facts) if row.type == "model_checkpoint" else {}
+    return {FACT: known} if known else {}
+
+
+def _changed(workspace: Workspace, row: ArtefactRow) -> list[str]:
+    """The names of the project whose code is not what this checkpoint was saved with."""
+    from jeyn.stores.trusted_code import changed_code
+
+    return changed_code(workspace, row.id, row.facts) if row.type == "model_checkpoint" else []
 
 
 def _node(workspace: Workspace, key: int) -> Node:
@@ -133,7 +150,11 @@ def _lines(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "saved", f"{found['saved']} ({age(found['at'])}) by {found['actor']}"
     for role, catalog in found["catalogs"].items():
         yield from _under(role.replace("_catalog", ""), _features(catalog))
-    for name, value in (*found["body"].items(), *found["facts"].items()):
+    code = found["facts"].get("code", {})
+    told = [f"{name}: {digest[:19]}…{CHANGED * (name in found['code_changed'])}" for name, digest in code.items()]
+    yield from _under("relies on", told)
+    facts = {name: value for name, value in found["facts"].items() if name != "code"}
+    for name, value in (*found["body"].items(), *facts.items()):
         yield from _under(name.replace("_", " "), list(_values(value)))
     yield "content", found["content"] or ""
     payloads = [f"{p['name']}  {p['size']} bytes  {p['digest'][:19]}…" for p in found["payloads"]]

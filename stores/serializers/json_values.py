@@ -49,9 +49,22 @@ def decode_json(data: bytes, read_part: ReadPart | None = None) -> Any:
         return _from_plain(json.loads(data.decode("utf-8"), parse_constant=_no_constant), read_part)
 
 
+def is_json_class(cls: type) -> bool:
+    """Whether values of this class have a form in typed JSON."""
+    return cls in _WRITERS or "numpy.generic" in class_names(cls)
+
+
 def is_json_value(value: Any) -> bool:
     """Whether the value itself (not what it holds) has a form in typed JSON."""
     return type(value) in _WRITERS or _is_numpy_scalar(value)
+
+
+def holds_json_only(value: Any, depth: int = 0) -> bool:
+    """Whether a value and all that it holds has a form in typed JSON; the writer judges what is nested too deeply."""
+    if not is_json_value(value):
+        return False
+    inner = value.values() if type(value) is dict else value if type(value) in (list, tuple) else ()
+    return depth > _DEEPEST or all(holds_json_only(item, depth + 1) for item in inner)
 
 
 def _to_plain(value: Any, path: str, depth: int, part: Part) -> Any:

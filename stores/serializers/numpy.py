@@ -26,6 +26,7 @@ class NumpySerializer:
 
     id = "jeyn.numpy"
     version = "1"
+    is_plain = True
 
     def to_bytes(self, model_object: Any) -> bytes:
         return array_bytes(model_object)
@@ -39,6 +40,7 @@ class NumpyDictSerializer:
 
     id = "jeyn.numpy-dict"
     version = "1"
+    is_plain = True
 
     def accepts(self, obj: Any) -> bool:
         return bool(obj) and all("numpy.ndarray" in class_names(type(value)) for value in obj.values())

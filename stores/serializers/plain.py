@@ -12,7 +12,7 @@ from typing import Any
 
 from jeyn.errors import Corrupt, NotFound
 from jeyn.stores.serializers.decoding import decoding
-from jeyn.stores.serializers.json_values import decode_json, encode_json
+from jeyn.stores.serializers.json_values import decode_json, encode_json, holds_json_only
 
 
 class BytesSerializer:
@@ -20,6 +20,7 @@ class BytesSerializer:
 
     id = "jeyn.bytes"
     version = "1"
+    is_plain = True
 
     def to_bytes(self, model_object: Any) -> bytes:
         return bytes(model_object)
@@ -33,6 +34,7 @@ class TextSerializer:
 
     id = "jeyn.text"
     version = "1"
+    is_plain = True
 
     def to_bytes(self, model_object: Any) -> bytes:
         return text_bytes(model_object)
@@ -46,6 +48,11 @@ class JsonSerializer:
 
     id = "jeyn.json"
     version = "1"
+    is_plain = True
+
+    def accepts(self, obj: Any) -> bool:
+        """Whether all that it holds is JSON; what holds models or arrays is a collection."""
+        return holds_json_only(obj)
 
     def to_bytes(self, model_object: Any) -> bytes:
         return encode_json(model_object)
@@ -59,6 +66,7 @@ class FileSerializer:
 
     id = "jeyn.file"
     version = "1"
+    is_plain = True
 
     def to_bytes(self, model_object: Any) -> bytes:
         path = regular_file(Path(model_object))

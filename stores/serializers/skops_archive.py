@@ -30,6 +30,8 @@ def settled(archive: bytes) -> bytes:
     schema = json.loads(members.pop(_SCHEMA))
     nodes = list(_nodes(schema))
     _drop_addresses(nodes)
+    _drop_empty_namespaces(nodes)
+    nodes = list(_nodes(schema))
     _sort_sets(nodes, {name: hashlib.sha256(data).hexdigest() for name, data in members.items()})
     nodes = list(_nodes(schema))
     _number_objects(nodes)
@@ -68,6 +70,14 @@ def _drop_addresses(nodes: list[_Node]) -> None:
         for name in _ADDRESSES.intersection(attributes["content"]):
             del attributes["key_types"]["content"][list(attributes["content"]).index(name)]
             del attributes["content"][name]
+
+
+def _drop_empty_namespaces(nodes: list[_Node]) -> None:
+    """A partial that somebody looked at has an empty dict where an untouched one has nothing."""
+    for node in nodes:
+        if node["__loader__"] == "PartialNode" and node["content"]["namespace"].get("content") == {}:
+            nothing = {"__class__": "str", "__module__": "builtins", "__loader__": "JsonNode"}
+            node["content"]["namespace"] = {**nothing, "content": "null", "is_json": True}
 
 
 def _is_node(state: Any) -> bool:

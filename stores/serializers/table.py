@@ -6,11 +6,13 @@ Jeyn's own are declared by name and imported on use; those of other packages com
 
 from __future__ import annotations
 
+import copy
 import importlib
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any
 
 from jeyn.errors import Conflict, NewerSchema, NotAllowed, NotFound, NotSerializable, UsageError
@@ -22,6 +24,7 @@ from jeyn.sdk.serializer import (
     is_unsafe,
     serializer_aliases,
 )
+from jeyn.stores.serializers.named import check_importable
 
 GROUP = "jeyn.serializers"
 _UNSAFE_PICKLE = "jeyn.unsafe-pickle"
@@ -49,6 +52,14 @@ BUILT_INS = (
     BuiltIn("builtins.dict", "jeyn.json", f"{_ROOM}.plain:JsonSerializer"),
     BuiltIn("builtins.list", "jeyn.json", f"{_ROOM}.plain:JsonSerializer"),
     BuiltIn("builtins.tuple", "jeyn.json", f"{_ROOM}.plain:JsonSerializer"),
+    BuiltIn("builtins.dict", "jeyn.collection", f"{_ROOM}.collection:CollectionSerializer"),
+    BuiltIn("builtins.list", "jeyn.collection", f"{_ROOM}.collection:CollectionSerializer"),
+    BuiltIn("builtins.tuple", "jeyn.collection", f"{_ROOM}.collection:CollectionSerializer"),
+    BuiltIn("lightgbm.basic.Booster", "jeyn.lightgbm", f"{_ROOM}.boosted:LightGBMSerializer"),
+    BuiltIn("lightgbm.sklearn.LGBMModel", "jeyn.lightgbm", f"{_ROOM}.boosted:LightGBMSerializer"),
+    BuiltIn("xgboost.core.Booster", "jeyn.xgboost", f"{_ROOM}.boosted:XGBoostSerializer"),
+    BuiltIn("xgboost.sklearn.XGBModel", "jeyn.xgboost", f"{_ROOM}.boosted:XGBoostSerializer"),
+    BuiltIn("onnx.onnx_ml_pb2.ModelProto", "jeyn.onnx", f"{_ROOM}.onnx:OnnxSerializer"),
     BuiltIn("sklearn.base.BaseEstimator", "jeyn.sklearn", f"{_ROOM}.sklearn:SklearnSerializer"),
     BuiltIn("torch.nn.modules.module.Module", "jeyn.torch-module", f"{_ROOM}.torch:TorchModuleSerializer"),
     BuiltIn("torch.Tensor", "jeyn.torch-tensor", f"{_ROOM}.torch:TorchTensorSerializer"),
@@ -73,6 +84,13 @@ class SerializerTable:
         self._by_class: dict[str, ModelSerializer] = {}
         self._by_id: dict[str, ModelSerializer] = {}
         self._loaded: dict[str, ModelSerializer] = {}
+        self._project: tuple[Path, tuple[str, ...]] | None = None
+
+    def of_project(self, root: Path, trusted: Sequence[str] = ()) -> SerializerTable:
+        """The same table, whatever is registered in either of them; its serializers trust a project's own types too."""
+        twin = copy.copy(self)
+        twin._project = (root, tuple(trusted))
+        return twin
 
     def register(
         self,
@@ -90,7 +108,10 @@ class SerializerTable:
         for registered in (name, *backward_compatibility_class_names):
             self._by_class[_PUBLIC_NAMES.get(registered, registered)] = serializer
         for identifier in (serializer.id, *serializer_aliases(serializer)):
-            self._by_id[identifier] = serializer
+            held = self._by_id.get(identifier)
+            # Whoever trusts one more type must not lose those that were trusted before.
+            joined = getattr(held, "joined", None)
+            self._by_id[identifier] = joined(serializer) if joined else serializer
         on_register = getattr(serializer, "on_register", None)
         if on_register is not None:
             on_register()
@@ -104,9 +125,11 @@ class SerializerTable:
         """The serializer of the object's nearest class; NotSerializable names its type and how to register one."""
         serializer = self.find(obj)
         if serializer is None:
+            check_importable(type(obj))
             raise NotSerializable(
                 f"nothing knows how to store a '{class_name(type(obj))}'{self._broken_note()}",
-                hint="model_store.register_serializer(its class or 'module.Class', a serializer)",
+                hint="model_store.register_serializer(its class or 'module.Class', a serializer), or serializers: in "
+                "jeyn.yaml, which holds for every process of the project",
             )
         return serializer
 
@@ -115,7 +138,13 @@ class SerializerTable:
         found = self._find_among_known(obj)
         if found is None and self._read_entry_points():
             found = self._find_among_known(obj)
-        return found
+        return found and self._in_project(found)
+
+    def knows(self, cls: type) -> bool:
+        """Whether some serializer takes objects of this class; it may still refuse one of them."""
+        self._read_entry_points()
+        built_in = {each.class_name for each in self._built_ins}
+        return any(name in self._by_class or name in built_in for name in class_names(cls))
 
     def by_id(self, id: str, version: str | None = None) -> ModelSerializer:
         """The serializer that reads an artefact's serializer id and version.
@@ -133,7 +162,11 @@ class SerializerTable:
                 f"the artefact was written by '{id}' version '{version}', here is version '{serializer.version}'",
                 hint="upgrade the package that has this serializer",
             )
-        return serializer
+        return self._in_project(serializer)
+
+    def _in_project(self, serializer: ModelSerializer) -> ModelSerializer:
+        within = getattr(serializer, "within", None)
+        return serializer if within is None or self._project is None else within(self, *self._project)
 
     def _find_among_known(self, obj: Any) -> ModelSerializer | None:
         for name in class_names(type(obj)):

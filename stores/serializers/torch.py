@@ -16,6 +16,7 @@ from jeyn.sdk.serializer import class_name, class_names
 from jeyn.stores.serializers.decoding import decoding
 from jeyn.stores.serializers.extras import need
 from jeyn.stores.serializers.json_values import decode_json, encode_json
+from jeyn.stores.serializers.named import check_module
 
 _KEY = "jeyn"
 _MODULE = "torch.nn.modules.module.Module"
@@ -76,6 +77,16 @@ class TorchModuleSerializer:
         }
         return _to_safetensors(dict(state), about)
 
+    def read_back(self, model_bytes: bytes) -> Any:
+        """As `from_bytes`, without drawing from the user's random numbers."""
+        with need("torch", "torch").random.fork_rng(devices=[]):
+            return self.from_bytes(model_bytes)
+
+    def code_of(self, model_bytes: bytes) -> list[str]:
+        """The class that the bytes are built into."""
+        with decoding(self.id):
+            return [_from_safetensors(model_bytes)[1]["class"].replace(":", ".")]
+
     def from_bytes(self, model_bytes: bytes) -> Any:
         with decoding(self.id):
             state, about = _from_safetensors(model_bytes)
@@ -102,11 +113,11 @@ def _arguments(module: Any) -> dict[str, Any]:
 
 def _class_reference(cls: type) -> str:
     """`module:qualname`; NotSerializable for classes that another process could not import."""
-    if cls.__module__ in {"__main__", "__mp_main__"} or "<locals>" in cls.__qualname__:
-        raise NotSerializable(
-            f"the class '{class_name(cls)}' cannot be imported by another process",
-            hint="move it to the top level of a module that is imported, or save module.state_dict()",
-        )
+    try:
+        check_module(cls)
+    except NotSerializable as exc:
+        exc.hint = f"{exc.hint}; or save module.state_dict()"
+        raise
     reference = f"{cls.__module__}:{cls.__qualname__}"
     if _import_class(reference) is not cls:
         raise NotSerializable(f"'{reference}' names another class than the model's", hint="give the class its own name")

@@ -1,4 +1,4 @@
-"""The bounds check of tree models that were loaded: scikit-learn follows their indices without looking.
+"""The bounds check of trees and splines that were loaded: compiled code follows their indices without looking.
 
 A crafted archive of trusted types could otherwise make `predict` read outside an array
 (https://github.com/scikit-learn/scikit-learn/pull/34558).
@@ -17,7 +17,7 @@ _TREE = "sklearn.tree._tree.Tree"
 
 
 def check_trees(model: Any) -> None:
-    """Corrupt when a tree below `model` points outside its nodes, its rows or its features."""
+    """Corrupt when a tree or spline below `model` points outside its nodes, its rows, its features or its knots."""
     for part in _parts(model, set()):
         check = _CHECKS.get(class_name(type(part)))
         if check is not None:
@@ -83,8 +83,39 @@ def _check_neighbours(tree: Any) -> None:
     _require(len(rows) == len(data) and bounds.shape[1] == len(nodes), "rows")
     _require_within(nodes["idx_start"], len(data) + 1, "rows")
     _require_within(nodes["idx_end"], len(data) + 1, "rows")
+    for metric in tree.__getstate__():
+        _check_distance(metric, data.shape[1])
     last_child = (nodes["is_leaf"] == 0).nonzero()[0] * 2 + 2
     _require_within(last_child, len(nodes), "nodes")
+
+
+def _check_distance(metric: Any, features: int) -> None:
+    """These read as many numbers of each row as they were made for."""
+    import numpy as np
+
+    name = type(metric).__name__
+    if name == "HaversineDistance64":
+        _require(features == 2, "features")
+    elif name == "MinkowskiDistance64":
+        weights = np.asarray(metric.__getstate__()[1])
+        _require(weights.size <= 1 or weights.size == features, "features")
+
+
+def _check_spline(spline: Any) -> None:
+    """As the constructor of BSpline would, which setting attributes leaves out."""
+    import numpy as np
+
+    held = vars(spline)
+    knots, factors, degree = held.get("_t", held.get("t")), held.get("_c", held.get("c")), held["k"]
+    _require(type(degree) is int and 0 <= degree <= 1000 and type(held["axis"]) is int, "knots")
+    for array in (knots, factors):
+        _require(
+            isinstance(array, np.ndarray) and array.dtype.kind in "fc" and array.dtype.itemsize in (8, 16), "knots"
+        )
+    _require(knots.ndim == 1 and knots.dtype.kind == "f" and factors.ndim >= 1, "knots")
+    _require(-factors.ndim <= held["axis"] < factors.ndim, "knots")
+    _require(bool(np.isfinite(knots).all() and (np.diff(knots) >= 0).all()), "knots")
+    _require(len(knots) - degree - 1 > 0 and factors.shape[0] >= len(knots) - degree - 1, "knots")
 
 
 def _check_members(ensemble: Any) -> None:
@@ -114,7 +145,9 @@ def _require_within(indices: Any, count: int, what: str) -> None:
 
 def _require(holds: bool, what: str) -> None:
     if not holds:
-        raise Corrupt(f"a tree in this model points outside its {what}", hint="the archive was altered; save it again")
+        raise Corrupt(
+            f"a tree or spline in this model points outside its {what}", hint="the archive was altered; save it again"
+        )
 
 
 _UNCHECKED = {
@@ -127,4 +160,5 @@ _CHECKS = {
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor": _check_predictor,
     "sklearn.neighbors._kd_tree.KDTree": _check_neighbours,
     "sklearn.neighbors._ball_tree.BallTree": _check_neighbours,
+    "scipy.interpolate._bsplines.BSpline": _check_spline,
 }

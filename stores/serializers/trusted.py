@@ -1,14 +1,23 @@
 """The types that Jeyn lets a scikit-learn archive build, beyond the public estimators that skops itself lists.
 
 Each was found by saving every estimator of scikit-learn, and read: none runs code or opens anything when it is built.
-Exact names, not prefixes: `sklearn.` also leads to `exec`, to downloads and to joblib's pickle. What is not here on
-purpose: `BSpline` and weighted distances, whose compiled code follows lengths that an archive could forge.
+Exact names, not prefixes: `sklearn.` also leads to `exec`, to downloads and to joblib's pickle. Splines and distances
+of neighbours, whose compiled code follows lengths, are checked when they are loaded (`trees.py`). What is not here on
+purpose: distributions of scipy, which run text when they are unpickled (`parts.py`), and distances with matrices.
 """
 
 from __future__ import annotations
 
 _NAMES = {
-    "numpy": "dtype mean",
+    "builtins": "object",
+    "collections": "OrderedDict defaultdict",
+    "functools": "partial",
+    "numpy": (
+        "clip complexfloating dtype floating generic inexact integer mean median nan_to_num number signedinteger "
+        "unsignedinteger"
+    ),
+    "scipy._lib.array_api_compat.numpy._aliases": "asarray",
+    "scipy.interpolate._bsplines": "BSpline",
     "scipy.sparse._csr": "csr_matrix",
     "sklearn._loss.loss": "HalfTweedieLoss HalfTweedieLossIdentity",
     "sklearn.calibration": "_CalibratedClassifier _SigmoidCalibration _TemperatureScaling",
@@ -23,11 +32,14 @@ _NAMES = {
         "CompoundKernel ConstantKernel DotProduct ExpSineSquared Exponentiation Matern PairwiseKernel "
         "Product RBF RationalQuadratic Sum WhiteKernel"
     ),
+    "sklearn.impute._iterative": "IterativeImputer _ImputerTriplet",
     "sklearn.metrics._classification": (
         "accuracy_score balanced_accuracy_score brier_score_loss d2_brier_score d2_log_loss_score "
         "f1_score jaccard_score log_loss matthews_corrcoef precision_score recall_score"
     ),
-    "sklearn.metrics._dist_metrics": "ChebyshevDistance64 EuclideanDistance64 ManhattanDistance64",
+    "sklearn.metrics._dist_metrics": (
+        "ChebyshevDistance64 EuclideanDistance64 HaversineDistance64 ManhattanDistance64 MinkowskiDistance64"
+    ),
     "sklearn.metrics._ranking": "average_precision_score roc_auc_score top_k_accuracy_score",
     "sklearn.metrics._regression": (
         "d2_absolute_error_score explained_variance_score max_error mean_absolute_error "
@@ -55,6 +67,7 @@ _NAMES = {
     "sklearn.tree._tree": "Tree",
     "sklearn.utils._bunch": "Bunch",
     "sklearn.utils._metadata_requests": "MetadataRequest MethodMetadataRequest",
+    "sklearn.utils.validation": "check_array",
 }
 
 TRUSTED_TYPES = frozenset(f"{module}.{name}" for module, names in _NAMES.items() for name in names.split())

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import pickle
+import pickletools
+from collections.abc import Iterator
 from typing import Any
 
 from jeyn.errors import NotAllowed, NotSerializable
 from jeyn.sdk.serializer import class_name
 from jeyn.stores.serializers.decoding import decoding
+from jeyn.stores.serializers.named import check_name
 
 
 class UnsafePickleSerializer:
@@ -30,11 +33,14 @@ class UnsafePickleSerializer:
 
     def to_bytes(self, model_object: Any) -> bytes:
         try:
-            return pickle.dumps(model_object, protocol=5)
+            data = pickle.dumps(model_object, protocol=5)
         except Exception as exc:
             raise NotSerializable(
                 f"a '{class_name(type(model_object))}' cannot be pickled: {exc}", hint="register a serializer for it"
             ) from exc
+        for name in _names_in(data):
+            check_name(name)
+        return data
 
     def from_bytes(self, model_bytes: bytes) -> Any:
         if not self._registered:
@@ -44,3 +50,24 @@ class UnsafePickleSerializer:
             )
         with decoding(self.id):
             return pickle.loads(model_bytes)  # noqa: S301
+
+
+def _names_in(data: bytes) -> Iterator[str]:
+    """`module.name` of what a pickle of protocol 5 imports: two texts, or two that were remembered, before the step."""
+    texts: list[str] = []
+    memory: dict[int, str] = {}
+    last = ""
+    for step, argument, _ in pickletools.genops(data):
+        if step.name.endswith("UNICODE"):
+            last = str(argument)
+            texts.append(last)
+        elif step.name == "MEMOIZE":
+            memory[len(memory)] = last
+        elif step.name.endswith("GET"):
+            last = memory.get(int(argument or 0), "")
+            texts.append(last)
+        elif step.name == "STACK_GLOBAL" and len(texts) >= 2:
+            yield f"{texts[-2]}.{texts[-1]}"
+            last = ""
+        else:
+            last = ""

@@ -21,13 +21,15 @@ from jeyn.sdk.canonical import canonical, parse
 from jeyn.sdk.serializer import class_name, is_unsafe
 from jeyn.stores.serializers.archive import pack, unpack
 from jeyn.stores.serializers.decoding import decoding
-from jeyn.stores.serializers.json_values import decode_json, encode_json, is_json_value, unknown_value
+from jeyn.stores.serializers.json_values import decode_json, encode_json, is_json_class, is_json_value, unknown_value
 from jeyn.stores.serializers.plain import read_text, regular_file, text_bytes
+from jeyn.stores.serializers.saving import check_reads
 from jeyn.stores.serializers.table import SerializerTable, default_table
 
 _SERIALIZER = "serializer:"
 _ROOT = "value.json"
 ARTEFACTS = "artefacts/1"
+BUNDLE = "bundle/1"
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,11 @@ def encode_value(value: Any, table: SerializerTable | None = None) -> EncodedVal
     return _encode(value, "value", table or default_table())
 
 
+def is_value_class(cls: type) -> bool:
+    """Whether values of exactly this class have a format of their own, or are typed JSON."""
+    return class_name(cls) in _FORMATS or is_json_class(cls)
+
+
 def encode_artefacts(ids: Sequence[str]) -> EncodedValue:
     """The payload of a value that stands for saved artefacts, in their order."""
     return EncodedValue(ARTEFACTS, canonical(list(ids)))
@@ -76,7 +83,7 @@ def decode_value(format: str, data: bytes | Path, table: SerializerTable | None 
         return (table or default_table()).by_id(identifier, version).from_bytes(_content(data))
     if format == "json/1":
         return decode_json(_content(data))
-    if format == "bundle/1":
+    if format == BUNDLE:
         return _read_bundle(_content(data), table)
     if format not in _DECODERS:
         raise NewerSchema(f"this Jeyn cannot read values in the format '{format}'", hint="upgrade Jeyn")
@@ -107,11 +114,11 @@ def _encode_json(value: Any, table: SerializerTable) -> EncodedValue:
     if not parts:
         return EncodedValue("json/1", root)
     members = [(_ROOT, root), *((name, _content(encoded.data)) for name, encoded in parts)]
-    return EncodedValue("bundle/1", pack(members), any(encoded.unsafe for _, encoded in parts))
+    return EncodedValue(BUNDLE, pack(members), any(encoded.unsafe for _, encoded in parts))
 
 
 def _read_bundle(data: bytes, table: SerializerTable | None) -> Any:
-    with decoding("bundle/1"):
+    with decoding(BUNDLE):
         members = unpack(data)
         root = members.pop(_ROOT)
         return decode_json(root, lambda name: decode_value(name.partition("/")[2], members[name], table))
@@ -122,6 +129,7 @@ def _encode_registered(value: Any, path: str, table: SerializerTable) -> Encoded
     if serializer is None:
         raise unknown_value(value, path)
     data = serializer.to_bytes(value)
+    check_reads(serializer, data, value)
     return EncodedValue(f"{_SERIALIZER}{serializer.id}@{serializer.version}", data, is_unsafe(serializer))
 
 

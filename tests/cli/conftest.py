@@ -12,15 +12,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
 import jeyn
 from jeyn.cli.main import main
+from jeyn.errors import NotSerializable
+from jeyn.stores.rescue import checkpoint_about, rescue
 from tests.conftest import LOCATIONS
 from tests.kubectl import install
 from tests.s3_server import S3Server, serve
-from tests.stores.digits import Digits, a_batch, a_checkpoint
+from tests.stores.digits import READER, Digits, a_batch, a_checkpoint
 
 ROOT = Path(__file__).parents[2]
 PIPELINES = """
@@ -93,6 +96,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
         workspace.set_alias("formula:digits@1.0.0", "trusted")
         workspace.tag(first, "gold")
         workspace.export_bundle(second, folder / "second.bundle")
+        _rescued(workspace, batch)
     (folder / "catalog.json").write_text(json.dumps(Digits.only("label").to_json()))
     (folder / "catalogs.py").write_text(
         "from jeyn import *\nclass Thin(DataCatalog):\n    x = Feature(Dtypes.FLOAT64)\n"
@@ -101,6 +105,15 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "file").touch()
     _run_and_lose(folder)
     return folder
+
+
+def _rescued(workspace: jeyn.Workspace, batch: jeyn.DatasetBatch) -> None:
+    """A model that could not be saved once and can be now, in `.jeyn/rescue/kept.pickle`."""
+    refused = NotSerializable("nothing knew how to store it", hint="register a serializer")
+    made = READER.update_minor(dataset=batch, model=np.array([9.0]))
+    rescue(workspace, refused, made.model, checkpoint_about(made, batch.id, []))
+    for path in list((workspace.settings.home / "rescue").iterdir()):
+        path.rename(path.with_stem("kept"))
 
 
 def _run_and_lose(folder: Path) -> None:

@@ -104,6 +104,10 @@ CASES = {
         {"bless nothing": 3, "bless digit-reader@0.1.0 --over none": 4},
     ),
     "rollback": Case(("rollback digit-reader --reason worse",), {"rollback nothing": 3}),
+    "rescue": Case(
+        ("rescue .jeyn/rescue/kept.pickle",),
+        {"rescue nothing": 3, "rescue digit-reader@0.1.0": 3, "rescue": 2, "rescue --mend": 2},
+    ),
     "alias set": Case(
         ("alias set digit-reader@0.1.0 shadow --reason try",),
         {"alias set nothing shadow": 3, "alias set digit-reader shadow": 2, "alias set digits@1.0.0 1.0.0": 2},

@@ -17,6 +17,7 @@ from jeyn.sdk.use_case import MlUseCase
 from jeyn.workflows.checks.argo_limits import beyond_limits, not_on_argo
 from jeyn.workflows.checks.contracts import Contracts
 from jeyn.workflows.checks.formula_versions import refused_versions
+from jeyn.workflows.checks.saveable import cannot_be_saved
 from jeyn.workflows.checks.wiring import Found, cycles, sources_in, unknown_names, wrong_inputs
 
 if TYPE_CHECKING:
@@ -37,8 +38,9 @@ def check_plan(
 ) -> tuple[Problem, ...]:
     """The problems of a plan besides those it was recorded with; `functions` are its operations', by reference.
 
-    Whatever engine runs it: wiring, references and files, catalogs that do not fit, versions that would be refused, and
-    names, resources and sizes that no engine can take. Raises `Unreachable` when the catalog cannot be asked.
+    Whatever engine runs it: wiring, references and files, catalogs that do not fit, versions that would be refused,
+    results that could not be saved, and names, resources and sizes that no engine can take. Raises `Unreachable` when
+    the catalog cannot be asked.
     """
     references = _references(plan, workspace)
     contracts = Contracts(plan, workspace, {text: means for text, (_, means) in references.items()}, functions)
@@ -51,6 +53,7 @@ def check_plan(
         *_missing_files(plan, root.resolve()),
         *contracts.misfits(),
         *refused_versions(workspace, contracts.formulas()),
+        *cannot_be_saved(plan, workspace, functions, contracts),
         *beyond_limits(plan),
     )
     return tuple(_problem(*each) for each in found)

@@ -63,7 +63,7 @@ HERE = "tests.stores.serializers.test_table"
         (np.zeros(1), "jeyn.numpy"),
         ({"a": np.zeros(1)}, "jeyn.numpy-dict"),
         (OrderedDict(a=np.zeros(1)), "jeyn.numpy-dict"),
-        ({"a": np.zeros(1), "b": 1}, "jeyn.json"),
+        ({"a": np.zeros(1), "b": 1}, "jeyn.collection"),
         ({}, "jeyn.json"),
         ([1], "jeyn.json"),
     ],
