@@ -28,8 +28,10 @@ class Package(Protocol):
 
 def save_code(workspace: Workspace, package: Package) -> Artefact:
     """Keep a package; one that is kept already costs no commit."""
-    record = _record(package, PayloadRef(PAYLOAD, sha256_of(package.payload), len(package.payload)))
-    if workspace.reader.row(record.id) is not None and not workspace.reader.is_buried(record.id):
+    digest = sha256_of(package.payload)
+    record = _record(package, PayloadRef(PAYLOAD, digest, len(package.payload)))
+    is_known = workspace.reader.row(record.id) is not None and not workspace.reader.is_buried(record.id)
+    if is_known and workspace.payloads.exists(digest[7:]):
         return _bound(workspace, record.id)
 
     def build(writer: Workspace) -> list[NewArtefact]:

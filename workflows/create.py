@@ -95,7 +95,8 @@ def keep_plan(workspace: Workspace, plan: Plan) -> str:
         payload, inline = writer.keep_near(data, "plan", LIMIT_OF_CODE)
         return [NewArtefact(_plan_value(payload).record(), inline=inline, event="jeyn.value.saved")]
 
-    if workspace.reader.row(id) is None or workspace.reader.is_buried(id):
+    is_known = workspace.reader.row(id) is not None and not workspace.reader.is_buried(id)
+    if not (is_known and workspace.payloads.exists(sha256_of(data)[7:])):
         workspace.save(build)
     return id
 

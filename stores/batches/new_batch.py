@@ -165,7 +165,7 @@ def _restore_seen(writer: Workspace, listing: Listing) -> None:
     """Bring back what was swept or lost of the batches whose files are there: not new, and not gone (SEMANTICS 31)."""
     holders = {listing.seen[digest] for digest in listing.files if digest in listing.seen}
     lost = writer.reader.buried(holders)
-    if writer.payloads.is_near:
+    if writer.payloads.is_near and writer.data_root.is_local:
         lost |= {listing.seen[d] for d in listing.files if d in listing.seen and not writer.payloads.exists(d[7:])}
     for id in sorted(lost):
         bring_back(writer, writer.bound(id), listed=listing.files)

@@ -75,6 +75,16 @@ def test_a_lost_payload_is_restored_by_a_run_that_uses_no_cache(project: Project
     assert project.workspace.fsck().ok
 
 
+def test_a_lost_code_package_is_kept_again_by_the_next_run(project: Project) -> None:
+    project.arrive("march.csv", 3)
+    run = project.run("flow")
+    workspace = project.workspace
+    workspace.payloads.delete(workspace.row(str(run.row.code)).record.payloads[0].digest[7:])
+    project.arrive("april.csv", 4)
+    assert project.run("flow").outputs == {"return": 4.0}
+    assert workspace.fsck().ok
+
+
 def test_values_of_old_runs_go_by_keep_and_those_of_new_ones_stay(project: Project) -> None:
     runs = []
     for month, name in enumerate(("march", "april", "may"), start=3):

@@ -18,7 +18,7 @@ FORECAST = MlUseCase("forecast", input_catalog=Sales, output_catalog=Sales)
 
 
 def news(workspace: Workspace) -> str:
-    return what_is_new(workspace, workspace.dataset_store.get_formula(SALES.name))
+    return what_is_new(workspace, workspace.dataset_store.get_formula(SALES.name)).new
 
 
 def test_rule_32_a_corrected_file_supersedes_its_batch(
