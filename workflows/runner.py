@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from jeyn.workflows.code.values import HeldValues
 
 RENEW_SECONDS = 600.0  # a lease lasts an hour
+_begun_by = 0  # the process that runs operations
 
 Report = Callable[[int, int | None, str], None]
 
@@ -265,6 +266,8 @@ def _flush_streams() -> None:
 
 def begin_process() -> None:
     """What is the same for the operations of every engine: no arguments, and no Ctrl-C but the engine's."""
+    global _begun_by
+    _begun_by = os.getpid()
     sys.argv[:] = [""]
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # A child that was forked has no attempt to tidy up: one that is told to stop, as a pool's are, ends.
@@ -413,7 +416,15 @@ def prepare(setup: Mapping[str, Any]) -> tuple[Workspace, Spool]:
     return Workspace(settings), spool
 
 
+def end_forked_child() -> None:
+    """In a child that is told to stop before its hooks have run, do what it would have done by itself: end."""
+    if os.getpid() != _begun_by:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
 def _stop(*_: object) -> None:
+    end_forked_child()
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise Stopped("its process was told to stop (signal 15)")
 

@@ -188,7 +188,8 @@ def test_no_alarm_of_an_operation_rings_after_it(project: Project) -> None:
 def test_a_pool_of_forked_processes_leaves_no_word_in_the_log(project: Project) -> None:
     project.write(
         "import multiprocessing\n\ndef double(x):\n    return 2 * x\n\n@operation\ndef one() -> list:\n"
-        "    with multiprocessing.get_context('fork').Pool(2) as pool:\n        return pool.map(double, [1, 2])\n\n"
+        "    for _ in range(10):\n        with multiprocessing.get_context('fork').Pool(2) as pool:\n"
+        "            found = pool.map(double, [1, 2])\n    return found\n\n"
         "@pipeline\ndef flow():\n    return one()\n"
     )
     run = project.run()
