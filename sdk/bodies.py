@@ -45,6 +45,8 @@ class StreamingRecipe(Closed):
     kind: Literal["streaming"]
     source: Annotated[str, Field(min_length=1)]
     after: Ref | None = None
+    options: dict[str, str | list[str]] = {}
+    on_bad: str = "fail"
 
 
 class SqlRecipe(Closed):

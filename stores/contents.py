@@ -85,9 +85,10 @@ def _files(workspace: Workspace, batch: DatasetBatch, rows: int, selection: Sele
 
     from jeyn.stores.sources.formats import read_batches
 
+    options = batch.formula.options
     for payload in batch.record().payloads:
         with local_file(workspace, batch, payload) as path:
-            for piece in read_batches(payload.name, path, selection.reads, rows, selection.filter):
+            for piece in read_batches(payload.name, path, selection.reads, rows, selection.filter, options):
                 yield pa.Table.from_batches([piece])
 
 
@@ -138,7 +139,8 @@ def _tables(workspace: Workspace, batch: DatasetBatch, selection: Selection) -> 
         return
     for payload in batch.record().payloads:
         with local_file(workspace, batch, payload) as path:
-            yield selection.columns_of(read_table(payload.name, path, selection.reads, selection.filter))
+            table = read_table(payload.name, path, selection.reads, selection.filter, batch.formula.options)
+            yield selection.columns_of(table)
 
 
 def _model(workspace: Workspace, artefact: Artefact, serializer: Any) -> Any:

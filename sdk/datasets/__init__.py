@@ -4,6 +4,7 @@ from jeyn.sdk.datasets.batch import DatasetBatch, FileBatch, GenericBatch, Table
 from jeyn.sdk.datasets.composite import CompositeFormula
 from jeyn.sdk.datasets.formula import DatasetFormula
 from jeyn.sdk.datasets.model import ModelFormula
+from jeyn.sdk.datasets.source_options import SourceOptions
 from jeyn.sdk.datasets.sql import SqlFormula
 from jeyn.sdk.datasets.streaming import StreamingFormula
 
@@ -14,6 +15,7 @@ __all__ = [
     "FileBatch",
     "GenericBatch",
     "ModelFormula",
+    "SourceOptions",
     "SqlFormula",
     "StreamingFormula",
     "TableBatch",

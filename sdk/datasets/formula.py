@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from jeyn.errors import Unsaved, UsageError
 from jeyn.sdk.artefact import Artefact, Record
 from jeyn.sdk.catalog import checked_catalog
+from jeyn.sdk.datasets.source_options import PLAIN, SourceOptions
 from jeyn.sdk.reference import Reference, valid_name
 from jeyn.sdk.version import Version
 from jeyn.sdk.version_range import VersionRange
@@ -29,6 +30,7 @@ class DatasetFormula(Artefact):
     type: ClassVar[str] = "dataset_formula"
     ref_kind: ClassVar[str] = "formula"
     kind: ClassVar[str] = "generic"
+    options: SourceOptions = PLAIN
 
     def __init__(
         self,

@@ -5,8 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from jeyn.sdk.validation.places import Places
+
 MAX_ROWS = 5
 MAX_EXAMPLE = 160
+# The checks whose example is a sentence.
+_PHRASED = ("present", "dtype", "shape", "exact", "not_null")
 
 
 @dataclass(frozen=True)
@@ -24,10 +28,21 @@ class Failure:
     example: str = ""
 
     def __str__(self) -> str:
+        return self.told()
+
+    def told(self, where: Places | None = None) -> str:
+        """In words, with the rows as those of their files where it is known which rows are whose."""
         text = f'feature "{self.feature}" fails {self.check}'
         if self.count:
-            text += f": {self.count:,} value{'s' * (self.count != 1)}, first in row {', '.join(map(str, self.rows))}"
-        return f"{text}, {self.example}" if self.example else text
+            place = where.told(self.rows) if where else f"row {', '.join(map(str, self.rows))}"
+            text += f": {self.count:,} value{'s' * (self.count != 1)}, first in {place}"
+        return f"{text}, {self._example}" if self.example else text
+
+    @property
+    def _example(self) -> str:
+        """A value looks like one more row unless it is called a value."""
+        is_value = self.check not in _PHRASED and (self.count or self.check != "levels")
+        return f"value {self.example}" if is_value else self.example
 
 
 @dataclass(frozen=True)
@@ -45,7 +60,11 @@ class ValidationReport:
         return self.ok
 
     def __str__(self) -> str:
-        return "\n".join(map(str, self.failures)) or f"valid, {self.rows:,} rows"
+        return self.told()
+
+    def told(self, where: Places | None = None) -> str:
+        """In words; see `Failure.told`."""
+        return "\n".join(failure.told(where) for failure in self.failures) or f"valid, {self.rows:,} rows"
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object: ok, rows, and the failures."""

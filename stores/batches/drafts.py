@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from jeyn.errors import DataInvalid
 from jeyn.sdk.artefact import Artefact, Edge, PayloadRef, Record
 from jeyn.sdk.relationship import RelationshipType
 from jeyn.sdk.validation.column import Gaps
+from jeyn.sdk.validation.places import Places
 from jeyn.sdk.validation.profile import Profiler
 from jeyn.stores.batches.uniform import ABSENT
 from jeyn.stores.catalog.changes import Change, EpochClaim, Holds, NewArtefact
@@ -77,7 +79,9 @@ class Draft:
         )
 
 
-def profiled(draft: Draft, batches: Iterable[pa.RecordBatch], *, gaps: Gaps = "rows") -> Draft:
+def profiled(
+    draft: Draft, batches: Iterable[pa.RecordBatch], *, gaps: Gaps = "rows", where: Places | None = None
+) -> Draft:
     """The draft with statistics, from one pass over its rows; failed checks become its problem.
 
     Rows as their source has them have no `gaps`: a null there is no row that lacks an optional feature.
@@ -93,7 +97,7 @@ def profiled(draft: Draft, batches: Iterable[pa.RecordBatch], *, gaps: Gaps = "r
     facts = {**draft.facts, "rows": report.rows, "statistics": json.loads(json.dumps(profiler.statistics()))}
     if any(feature.optional for feature in catalog.features.values()):
         facts[ABSENT] = [name for name in profiler.absent() if catalog.features[name].optional]
-    return replace(draft, facts=facts, levels=profiler.levels(), problem="" if report.ok else str(report))
+    return replace(draft, facts=facts, levels=profiler.levels(), problem="" if report.ok else report.told(where))
 
 
 def keep_table(
@@ -148,19 +152,37 @@ def conformed(formula: DatasetFormula, table: pa.Table) -> Iterator[pa.RecordBat
 
 def keep_files(writer: Workspace, formula: DatasetFormula, files: Sequence[tuple[str, Path]], draft: Draft) -> Draft:
     """Copy local files into the payload store and profile them from there, so both see the same bytes."""
-    payloads = tuple(writer.keep(path, name) for name, path in files)
-    draft = replace(draft, payloads=payloads)
-    return profiled(draft, rows_of(writer, formula, draft), gaps="none")
+    return profiled_files(writer, formula, with_files(writer, files, draft))
 
 
-def rows_of(writer: Workspace, formula: DatasetFormula, draft: Draft) -> Iterator[pa.RecordBatch]:
-    from jeyn.stores.contents import local_file
+def with_files(writer: Workspace, files: Sequence[tuple[str, Path]], draft: Draft) -> Draft:
+    """The draft with copies of local files in the payload store."""
+    return replace(draft, payloads=tuple(writer.keep(path, name) for name, path in files))
+
+
+def profiled_files(writer: Workspace, formula: DatasetFormula, draft: Draft) -> Draft:
+    """The draft, whose payloads are data files, with statistics; its problem names files and rows in them."""
+    where = Places()
+    return profiled(draft, rows_of(writer, formula, draft, where), gaps="none", where=where)
+
+
+def rows_of(writer: Workspace, formula: DatasetFormula, draft: Draft, where: Places) -> Iterator[pa.RecordBatch]:
+    """The rows of the draft's files; `where` learns which rows are whose."""
     from jeyn.stores.sources.formats import read_batches
 
-    unsaved = _UnsavedBatch(draft)
+    catalog = formula.output_catalog
     for payload in draft.payloads:
-        with local_file(writer, unsaved, payload) as path:
-            yield from read_batches(payload.name, path, formula.output_catalog, READ_ROWS)
+        with unsaved_file(writer, draft, payload) as path:
+            for piece in read_batches(payload.name, path, catalog, READ_ROWS, options=formula.options):
+                where.add(payload.name, piece.num_rows)
+                yield piece
+
+
+def unsaved_file(writer: Workspace, draft: Draft, payload: PayloadRef) -> AbstractContextManager[Path]:
+    """A payload of the draft as a local file."""
+    from jeyn.stores.contents import local_file
+
+    return local_file(writer, _UnsavedBatch(draft), payload)
 
 
 class _UnsavedBatch(Artefact):

@@ -13,8 +13,18 @@ from typing import TYPE_CHECKING, NamedTuple
 from jeyn.errors import DataInvalid, NoData, NotFound, UsageError
 from jeyn.sdk.artefact import Edge, PayloadRef
 from jeyn.sdk.datasets import CompositeFormula, DatasetFormula, ModelFormula, SqlFormula, StreamingFormula
+from jeyn.sdk.datasets.streaming import QUARANTINE_FILE
 from jeyn.sdk.relationship import RelationshipType
-from jeyn.stores.batches.drafts import READ_ROWS, Draft, conformed, keep_files, keep_table, profiled, rows_of
+from jeyn.stores.batches.drafts import READ_ROWS, Draft, conformed, keep_table, profiled, with_files
+from jeyn.stores.batches.source_files import (
+    checked_files,
+    columns_of,
+    digest_of,
+    left_out_columns,
+    member_of,
+    members,
+    still_bad,
+)
 from jeyn.stores.catalog.changes import Holds
 from jeyn.stores.catalog.commit import commit
 from jeyn.stores.catalog.reader import owner_of
@@ -65,8 +75,9 @@ def what_is_new(workspace: Workspace, formula: DatasetFormula, after: str | None
         case StreamingFormula():
             listing = _listing(workspace, formula, after)
             some = _some_files([file.path for file in listing.fresh.values()])
-            news = "; ".join(each for each in (some, *_replacements(listing)) if each)
-            return News(news, str(workspace.data_root.unfollowed(formula.source)))
+            new = "; ".join(each for each in (some, *_replacements(listing)) if each)
+            left = (str(workspace.data_root.unfollowed(formula.source)), _not_taken(workspace, formula, listing))
+            return News(new, "; ".join(filter(None, left)))
         case SqlFormula():
             found = new_rows_of(workspace, formula, after)
             for _ in found.pieces():
@@ -83,6 +94,16 @@ def what_is_new(workspace: Workspace, formula: DatasetFormula, after: str | None
     return News("")
 
 
+def _not_taken(workspace: Workspace, formula: StreamingFormula, listing: Listing) -> str:
+    """The columns of new files that no feature has, and the files that an earlier batch left out."""
+    root = workspace.data_root
+    paths = {file.path: root.local_path(file.path) for file in listing.fresh.values()}
+    said = [left_out_columns(columns_of(paths, formula.options), formula.output_catalog)]
+    if formula.on_bad == QUARANTINE_FILE:
+        said.append(still_bad(_earlier_batches(workspace, formula, None), set(map(digest_of, listing.files))))
+    return "; ".join(filter(None, said))
+
+
 def _some_files(paths: list[str]) -> str:
     shown = ", ".join(paths[:3]) + (", …" if len(paths) > 3 else "")
     return f"{shown} ({len(paths)} new file{'s' if len(paths) > 1 else ''})" if paths else ""
@@ -92,9 +113,9 @@ def _some_files(paths: list[str]) -> str:
 class Listing:
     """The files that a formula's source means now.
 
-    `files` has each digest once, at the first path that has it; `digests` is by path. `held` are the files of the
-    formula's batches. `seen` are the members of the formula's own batches,
-    by batch, and `inherited` those that are taken over from the batch named by `after`.
+    `files` has each member once, at the first path that has it; `digests` has the members by path. `held` are the files
+    of the formula's batches. `seen` are the members of the formula's own batches, by batch, and `inherited` those that
+    are taken over from the batch named by `after`.
     """
 
     formula: str
@@ -107,7 +128,7 @@ class Listing:
     @property
     def bare(self) -> frozenset[str]:
         """All digests that are there, without their prefix."""
-        return frozenset(digest[7:] for digest in self.files)
+        return frozenset(digest_of(member)[7:] for member in self.files)
 
     @cached_property
     def holds_again(self) -> list[Holds]:
@@ -116,7 +137,7 @@ class Listing:
         times = Counter(each.path for each in self.held)
         paths: dict[str, list[str]] = {}
         for path, digest in self.digests.items():
-            batch = self.seen.get(digest, "")
+            batch = self.seen.get(digest) or self.seen.get(digest_of(digest), "")
             if times[path] > 1 and (batch, path) in own:
                 paths.setdefault(batch, []).append(path)
         found = [Holds(self.formula, batch, tuple(some), self.bare) for batch, some in sorted(paths.items())]
@@ -128,8 +149,10 @@ class Listing:
 
     @property
     def fresh(self) -> dict[str, SourceFile]:
-        """The files that no batch has, by digest."""
-        return {d: file for d, file in self.files.items() if d not in self.seen and d not in self.inherited}
+        """The files that no batch has, by member."""
+        known = self.seen.keys() | self.inherited.keys()
+        # A batch that an older Jeyn made names the content alone.
+        return {m: file for m, file in self.files.items() if not {m, digest_of(m)} & known}
 
 
 def _listing(writer: Workspace, formula: StreamingFormula, after: str | None) -> Listing:
@@ -139,7 +162,7 @@ def _listing(writer: Workspace, formula: StreamingFormula, after: str | None) ->
     files: dict[str, SourceFile] = {}
     digests: dict[str, str] = {}
     for file in root.list(formula.source):
-        digests[file.path] = root.digest(file, writer.stat_cache)
+        digests[file.path] = member_of(formula, file.path, root.digest(file, writer.stat_cache))
         files.setdefault(digests[file.path], file)
     return Listing(formula.id, files, digests, writer.reader.held(formula.id), seen, inherited)
 
@@ -163,12 +186,13 @@ def _take_back(writer: Workspace, listing: Listing) -> None:
 
 def _restore_seen(writer: Workspace, listing: Listing) -> None:
     """Bring back what was swept or lost of the batches whose files are there: not new, and not gone (SEMANTICS 31)."""
-    holders = {listing.seen[digest] for digest in listing.files if digest in listing.seen}
-    lost = writer.reader.buried(holders)
+    there = {digest_of(member): file for member, file in listing.files.items()}
+    held = [each for each in listing.held if f"sha256:{each.digest}" in there]
+    lost = writer.reader.buried({each.batch for each in held})
     if writer.payloads.is_near and writer.data_root.is_local:
-        lost |= {listing.seen[d] for d in listing.files if d in listing.seen and not writer.payloads.exists(d[7:])}
+        lost |= {each.batch for each in held if not writer.payloads.exists(each.digest)}
     for id in sorted(lost):
-        bring_back(writer, writer.bound(id), listed=listing.files)
+        bring_back(writer, writer.bound(id), listed=there)
 
 
 def _streaming(writer: Workspace, formula: StreamingFormula, after: str | None) -> Draft | None:
@@ -183,21 +207,21 @@ def _streaming(writer: Workspace, formula: StreamingFormula, after: str | None) 
         _log.warning("%s: %s", formula.name, sentence)
     if not fresh:
         return None
-    members = (*((digest, "") for digest in fresh), *inherited.items())
-    draft = Draft(formula, "files", members=members, listed=listing.bare)
+    draft = Draft(formula, "files", listed=listing.bare)
     if root.is_local:
         paths = [(file.path, root.local_path(file.path)) for file in fresh.values()]
-        kept = keep_files(writer, formula, [(name, path) for name, path in paths if path], draft)
-        # A file may have changed since it was listed; what was kept is what counts.
-        return replace(kept, members=(*((p.digest, "") for p in kept.payloads), *inherited.items()))
-    return _referenced(writer, formula, fresh, draft)
+        draft = with_files(writer, [(name, path) for name, path in paths if path], draft)
+    else:
+        draft = _referenced(fresh, draft)
+    kept = checked_files(writer, formula, draft)
+    # A file may have changed since it was listed; what was kept is what counts.
+    return kept and replace(kept, members=(*((member, "") for member in members(kept)), *inherited.items()))
 
 
-def _referenced(writer: Workspace, formula: DatasetFormula, fresh: dict[str, SourceFile], draft: Draft) -> Draft:
-    payloads = tuple(PayloadRef(file.path, digest, file.size) for digest, file in fresh.items())
-    facts = {"referenced": {digest: file.version for digest, file in fresh.items()}}
-    draft = replace(draft, payloads=payloads, facts=facts, external=frozenset(fresh))
-    return profiled(draft, rows_of(writer, formula, draft), gaps="none")
+def _referenced(fresh: dict[str, SourceFile], draft: Draft) -> Draft:
+    payloads = tuple(PayloadRef(file.path, digest_of(member), file.size) for member, file in fresh.items())
+    facts = {"referenced": {digest_of(member): file.version for member, file in fresh.items()}}
+    return replace(draft, payloads=payloads, facts=facts, external=frozenset(map(digest_of, fresh)))
 
 
 def _members_until(writer: Workspace, after: str | None) -> dict[str, str]:

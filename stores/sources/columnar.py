@@ -96,6 +96,17 @@ def read_arrow(stream: BinaryIO, catalog: type[DataCatalog], rows: int) -> Itera
             yield pa.Table.from_batches([batch])
 
 
+def parquet_names(stream: BinaryIO) -> list[str]:
+    return list(pq.read_schema(stream).names)
+
+
+def arrow_names(stream: BinaryIO) -> list[str]:
+    start = stream.read(len(_FILE_MAGIC))
+    stream.seek(-len(start), 1)
+    with pa.ipc.open_file(stream) if start == _FILE_MAGIC else pa.ipc.open_stream(stream) as reader:
+        return list(reader.schema.names)
+
+
 def _arrow_file(stream: BinaryIO, catalog: type[DataCatalog]) -> Iterator[pa.Table]:
     with pa.ipc.open_file(stream) as file:
         schema = file.schema

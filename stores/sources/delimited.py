@@ -67,6 +67,12 @@ def read_delimited(
         yield table
 
 
+def header_names(stream: BinaryIO, delimiter: str, options: SourceOptions = PLAIN) -> list[str]:
+    """The names of all columns."""
+    delimiter = options.separator or delimiter
+    return _header(blocks(in_utf8(stream, options.encoding), delimiter), delimiter)[0]
+
+
 def _header(pieces: Iterator[Block], delimiter: str) -> tuple[list[str], list[Block]]:
     """The names in the first record, which may follow empty lines, and what of its block comes after it."""
     for piece in pieces:

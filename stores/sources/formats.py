@@ -22,9 +22,9 @@ from jeyn.stores.payloads.failures import os_errors, translated
 from jeyn.stores.payloads.source import opened
 from jeyn.stores.sources.casts import cast_table
 from jeyn.stores.sources.cells import BadCell
-from jeyn.stores.sources.columnar import load_parquet, read_arrow, read_parquet
-from jeyn.stores.sources.delimited import read_delimited
-from jeyn.stores.sources.json_lines import read_json_lines
+from jeyn.stores.sources.columnar import arrow_names, load_parquet, parquet_names, read_arrow, read_parquet
+from jeyn.stores.sources.delimited import header_names, read_delimited
+from jeyn.stores.sources.json_lines import first_keys, read_json_lines
 from jeyn.stores.sources.partitions import in_file, partitions, with_partitions
 
 _SPOOLED_IN_MEMORY = 8 << 20
@@ -37,6 +37,7 @@ Reader: TypeAlias = Callable[..., Iterator[pa.Table]]
 
 class _Format(NamedTuple):
     read: Reader
+    names: Callable[[BinaryIO, SourceOptions], list[str]]
     seeks: bool = False
     gzipped: bool = False
     casts: bool = False
@@ -65,17 +66,17 @@ def _parquet(
 
 
 _FORMATS = {
-    ".arrow": _Format(_arrow, seeks=True, casts=True),
-    ".csv": _Format(_csv),
-    ".csv.gz": _Format(_csv, gzipped=True),
-    ".feather": _Format(_arrow, seeks=True, casts=True),
-    ".jsonl": _Format(_json_lines),
-    ".jsonl.gz": _Format(_json_lines, gzipped=True),
-    ".ndjson": _Format(_json_lines),
-    ".ndjson.gz": _Format(_json_lines, gzipped=True),
-    ".parquet": _Format(_parquet, seeks=True, casts=True),
-    ".tsv": _Format(_tsv),
-    ".tsv.gz": _Format(_tsv, gzipped=True),
+    ".arrow": _Format(_arrow, lambda stream, options: arrow_names(stream), seeks=True, casts=True),
+    ".csv": _Format(_csv, lambda stream, options: header_names(stream, ",", options)),
+    ".csv.gz": _Format(_csv, lambda stream, options: header_names(stream, ",", options), gzipped=True),
+    ".feather": _Format(_arrow, lambda stream, options: arrow_names(stream), seeks=True, casts=True),
+    ".jsonl": _Format(_json_lines, first_keys),
+    ".jsonl.gz": _Format(_json_lines, first_keys, gzipped=True),
+    ".ndjson": _Format(_json_lines, first_keys),
+    ".ndjson.gz": _Format(_json_lines, first_keys, gzipped=True),
+    ".parquet": _Format(_parquet, lambda stream, options: parquet_names(stream), seeks=True, casts=True),
+    ".tsv": _Format(_tsv, lambda stream, options: header_names(stream, "\t", options)),
+    ".tsv.gz": _Format(_tsv, lambda stream, options: header_names(stream, "\t", options), gzipped=True),
 }
 
 SUFFIXES: tuple[str, ...] = tuple(_FORMATS)
@@ -110,6 +111,13 @@ def read_table(
             return file.fitting(load_parquet(path, file.columns, file.told), 0)
     nothing = pa.schema([(name, feature.arrow_type()) for name, feature in catalog.features.items()]).empty_table()
     return pa.concat_tables(list(_tables(name, path, file, LOAD_ROWS)) or [nothing])
+
+
+def column_names(name: str, path: Path, options: SourceOptions = PLAIN) -> list[str]:
+    """The columns that a file has, whatever the catalog; of JSON lines those of the first few."""
+    found = _format_of(name)
+    with ExitStack() as stack, _errors(name):
+        return found.names(stack.enter_context(_stream(path, found)), options)
 
 
 def _batches(tables: Iterator[pa.Table], rows: int) -> Iterator[pa.RecordBatch]:

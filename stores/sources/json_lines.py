@@ -27,6 +27,7 @@ from jeyn.stores.sources.columnar import missing_columns
 from jeyn.stores.sources.encoded import Readable, in_utf8, not_utf8
 
 _BLOCK = 4 << 20
+_FIRST = 1 << 16
 _NULL = re.compile(rb"^[ \t\r]*null\b", re.MULTILINE)
 
 Features = dict[str, Feature]
@@ -52,6 +53,15 @@ def read_json_lines(
         _check(absent, left_out, features)
         kept = {name: feature for name, feature in features.items() if name not in left_out}
         yield piece.conformed(table, kept)
+
+
+def first_keys(stream: BinaryIO, options: SourceOptions = PLAIN) -> list[str]:
+    """The keys of the first lines."""
+    keys: dict[str, None] = {}
+    for line in next(_blocks(in_utf8(stream, options.encoding), _FIRST), b"").splitlines():
+        if line.strip():
+            keys |= dict.fromkeys(_loaded(line))
+    return list(keys)
 
 
 def _blocks(stream: Readable, size: int) -> Iterator[bytes]:

@@ -198,7 +198,7 @@ def test_check_raises_with_the_report() -> None:
         catalog.check(pa.table({"x": [1, 10]}), what="batch digits@1/3")
     assert caught.value.exit_code == 5 and caught.value.hint
     assert caught.value.message == (
-        'batch digits@1/3 does not match "One": feature "x" fails between(0, 9): 1 value, first in row 1, 10'
+        'batch digits@1/3 does not match "One": feature "x" fails between(0, 9): 1 value, first in row 1, value 10'
     )
     catalog.check(pa.table({"x": [1]}))
 
