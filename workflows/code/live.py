@@ -42,6 +42,11 @@ builtins collections dataclasses datetime decimal enum fractions functools ipadd
 random re string struct types typing uuid zoneinfo numpy pandas pyarrow jeyn
 """
 _ENCODED = ("ndarray", "memmap", "DataFrame", "Series", "Table", "RecordBatch")  # by formats of ours
+# Whose objects are something that goes on, not data.
+_ACTING = """
+_io _thread asyncio concurrent ctypes io mmap multiprocessing queue selectors socket sqlite3 ssl subprocess tempfile
+threading weakref
+"""
 _IN_PIECES = ("scipy", "sklearn", "torch")
 _ARTEFACT = "pass it to the operation as an input: operation(…, model) takes the saved artefact, or jeyn.ref(…)"
 _CURE = "pass it to the operation as an input, or make it inside of a function"
@@ -60,6 +65,7 @@ class Live:
         self.modules: dict[str, ModuleType] = {}
         self.later: deque[Callable[[], None]] = deque()  # what looks at things that may not be defined yet
         self.reads_docs = False
+        self._is_in_library = False
         self.code = LiveCode(self)
         self._made: dict[int, str] = {}
         self._alive: list[Any] = []  # an id is one object's only while that lives
@@ -322,8 +328,10 @@ class Live:
             twin.__dict__.update({key: each for key, each in vars(value).items() if key != "saved"})
             return self.made(value, self._reduced(twin, name))
         for kind, called in ((type(threading.Lock()), "lock"), (type(threading.RLock()), "rlock")):
-            if type(value) is kind:
+            if type(value) is kind and not self._is_in_library:
                 return self.place(value, f"{KEPT}.{called}()", name)
+        if type(value) is types.MappingProxyType:
+            return self.place(value, f"{self.express(types.MappingProxyType)}({self.express(dict(value))})", name)
         found = self.code.chain(value, name) or self.code.constructed(value, name)
         if found is not None:
             return found
@@ -341,7 +349,19 @@ class Live:
             made = self.tried(lambda: self._reduced(value, name))
             if made is not None:
                 return str(made)
-        return self._encoded(value, name)
+        return self.tried(lambda: self._encoded(value, name)) or self._of_library(value, name)
+
+    def _of_library(self, value: Any, name: str) -> str:
+        """An object of a library whose state is plain data, such as a configuration."""
+        is_acting = type(value).__module__.partition(".")[0] in _ACTING.split()
+        if is_acting or type(value) is object or type(value).__name__ in _ENCODED:
+            return self._encoded(value, name)
+        before, self._is_in_library = self._is_in_library, True  # where a lock belongs to something that goes on
+        try:
+            made = self.tried(lambda: self._reduced(value, name))
+        finally:
+            self._is_in_library = before
+        return str(made) if made is not None else self._encoded(value, name)
 
     def _is_rebuilt(self, cls: type) -> bool:
         if cls is object:
