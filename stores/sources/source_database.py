@@ -16,7 +16,10 @@ from sqlalchemy.pool import NullPool
 
 from jeyn import address
 from jeyn.errors import Busy, Corrupt, DataInvalid, JeynError, NotAllowed, Unreachable, UsageError
+from jeyn.stores.sources.sql_values import sortable
 
+# The function of SQLite that orders texts as times.
+TIME = "jeyn_time"
 BUSY_SECONDS = 60
 CONNECT_SECONDS = 10
 _KNOWN = "use sqlite:///file or postgresql://host/database"
@@ -86,6 +89,7 @@ def _sqlite(url: URL) -> sqlite3.Connection:
     connection = sqlite3.connect(
         f"file:{path}?mode=ro", uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
     )
+    connection.create_function(TIME, 1, sortable, deterministic=True)
     connection.execute("PRAGMA query_only=ON")
     return connection
 

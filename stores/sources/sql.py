@@ -19,8 +19,9 @@ from sqlalchemy import Connection, TextClause, text
 
 from jeyn.errors import DataInvalid, UsageError
 from jeyn.sdk.catalog import DataCatalog
+from jeyn.sdk.dtypes import Dtypes
 from jeyn.stores.sources.late_rows import Earlier, LateRows, late_rows
-from jeyn.stores.sources.source_database import snapshot
+from jeyn.stores.sources.source_database import TIME, snapshot
 from jeyn.stores.sources.sql_values import as_column, as_time, comparable, within
 from jeyn.stores.sources.watermark import Watermark
 
@@ -52,7 +53,7 @@ class NewRows:
             with closing(question.answers(since.low if since else None)) as answers:
                 for columns, rows in answers:
                     marks = [row[columns.index(question.watermark)] for row in rows]
-                    last = _last(marks)
+                    last = _last(marks, times=question.has_times)
                     table = _table(columns, rows, question.catalog)
                     end = last if end is None or last.is_after(end) else end
                     new = since.new_of(table, marks) if since else table
@@ -82,7 +83,17 @@ def new_rows(
     columns. Raises `UsageError`; taking the pieces raises `DataInvalid`, `Unreachable`, `NotAllowed` as well.
     """
     _check(watermark, catalog, late)
-    since = None if start is None else _Since(watermark, catalog, Watermark.parse(start), late or 0.0, earlier)
+    since = (
+        None
+        if start is None
+        else _Since(
+            watermark,
+            catalog,
+            Watermark.parse(start, times=catalog.features[watermark].dtype is Dtypes.TIMESTAMP),
+            late or 0.0,
+            earlier,
+        )
+    )
     return NewRows(url, query, watermark, catalog, since)
 
 
@@ -95,14 +106,17 @@ def _check(watermark: str, catalog: Catalog, late: float | None) -> None:
         raise UsageError(f"late={late} is no length", hint="give how far back to look, 0 or more")
 
 
-def _last(marks: Sequence[Any]) -> Watermark:
+def _last(marks: Sequence[Any], *, times: bool) -> Watermark:
     """The last of some ordered values, all of which can be watermarks that compare with it; raises `DataInvalid`."""
     for value in {type(mark): mark for mark in marks}.values():
         Watermark.of(value).is_after(Watermark.of(marks[-1]))
+    if times and isinstance(marks[-1], str):
+        for mark in marks:
+            _ = Watermark.of(mark, times=True).key  # each is a time, or it raises
     if isinstance(marks[-1], (float, Decimal)):
         for mark in marks:
             Watermark.of(mark)  # none may be NaN or infinite
-    return Watermark.of(marks[-1])
+    return Watermark.of(marks[-1], times=times)
 
 
 @dataclass(frozen=True)
@@ -117,8 +131,11 @@ class Question:
     def answers(self, low: Watermark | None) -> Generator[tuple[list[str], Sequence[Sequence[Any]]], None, None]:
         """The names of the columns and some rows at a time, ordered, from `low` on."""
         columns = self._columns()
-        mark = self._mark(columns[self.watermark])
-        where = "" if low is None else f" WHERE {mark} >= :low OR {self._quoted(self.watermark)} IS NULL"
+        code = columns[self.watermark]
+        mark, where = self._mark(code), ""
+        if low is not None:
+            empty = f"{self._quoted(self.watermark)} IS NULL"
+            where = f" WHERE {mark} >= {self._bound(':low', code)} OR {empty}{self._mixed(low)}"
         order = ", ".join([mark, *(self._sorted(name) for name in columns)])
         statement = self._text(f"{where} ORDER BY {order}")
         if low is not None:
@@ -130,8 +147,8 @@ class Question:
 
     def counts(self, last: Watermark) -> Generator[tuple[Sequence[Any], Sequence[int]], None, None]:
         """Watermarks up to `last`, and how many rows have each, some at a time."""
-        mark = self._mark(self._columns()[self.watermark])
-        where = f" WHERE {mark} <= :last GROUP BY {self._quoted(self.watermark)}"
+        code = self._columns()[self.watermark]
+        where = f" WHERE {self._mark(code)} <= {self._bound(':last', code)} GROUP BY {self._quoted(self.watermark)}"
         statement = self._text(where, f"{self._quoted(self.watermark)}, count(*)").bindparams(last=last.value)
         with self.connection.execute(statement.execution_options(yield_per=_ROWS)) as result:
             for rows in result.partitions(_ROWS):
@@ -139,8 +156,9 @@ class Question:
 
     def count(self, low: Watermark) -> int:
         """The number of rows below `low`."""
-        mark = self._mark(self._columns()[self.watermark])
-        statement = self._text(f" WHERE {mark} < :low", "count(*)").bindparams(low=low.value)
+        code = self._columns()[self.watermark]
+        where = f" WHERE {self._mark(code)} < {self._bound(':low', code)}"
+        statement = self._text(where, "count(*)").bindparams(low=low.value)
         return int(self.connection.execute(statement).scalar_one())
 
     def _columns(self) -> dict[str, Any]:
@@ -169,11 +187,34 @@ class Question:
         return f'"{escaped}"'
 
     def _mark(self, type_code: Any) -> str:
-        """The watermark, of which texts are compared by their characters: a locale's order changes with its version."""
+        """The watermark, of which texts that are no times are compared by their characters: a locale's order changes
+        with its version."""
         column = self._quoted(self.watermark)
+        if self._is_cast(type_code):
+            return self._bound(column, type_code)
         if self._is_sqlite:
             return f"{column} COLLATE BINARY"
         return f'{column} COLLATE "C"' if type_code in _POSTGRES_TEXTS else column
+
+    def _bound(self, value: str, type_code: Any) -> str:
+        """An expression of SQL as what the watermark is compared as."""
+        if not self._is_cast(type_code):
+            return value
+        return f"{TIME}({value})" if self._is_sqlite else f"CAST({value} AS timestamptz)"
+
+    def _is_cast(self, type_code: Any) -> bool:
+        """Whether texts are compared as the times that they are."""
+        return self.has_times and (self._is_sqlite or type_code in _POSTGRES_TEXTS)
+
+    def _mixed(self, low: Watermark) -> str:
+        """Numbers, which SQLite sorts before all texts, are read, so that they are refused and not passed over."""
+        if not self._is_sqlite or self.has_times or low.kind != "string":
+            return ""
+        return f" OR typeof({self._quoted(self.watermark)}) IN ('integer', 'real')"
+
+    @property
+    def has_times(self) -> bool:
+        return self.catalog.features[self.watermark].dtype is Dtypes.TIMESTAMP
 
     def _sorted(self, name: str) -> str:
         column = self._quoted(name)
@@ -209,8 +250,8 @@ class _Since:
 
     def new_of(self, table: pa.Table, marks: Sequence[Any]) -> pa.Table:
         """The rows of `table` that are new; `marks` are their watermarks in order."""
-        Watermark.of(marks[0]).is_after(self.start)  # the values compare, or it raises
-        count = bisect_right(marks, self.start.value)
+        Watermark.of(marks[0], times=self.start.times).is_after(self.start)  # the values compare, or it raises
+        count = bisect_right(marks, self.start.key, key=lambda mark: Watermark.of(mark, times=self.start.times).key)
         if not count:
             return table
         known = self._known(table.slice(0, count), [self._is_too_late(mark) for mark in marks[:count]])

@@ -29,6 +29,16 @@ def as_time(value: Any) -> datetime:
     return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+def sortable(value: Any) -> str | None:
+    """Texts of times so that they sort as times; what is none sorts last, where it is read, and refused."""
+    if value is None:
+        return None
+    try:
+        return as_time(value).isoformat(timespec="microseconds")
+    except (TypeError, ValueError, OverflowError):
+        return f"~{value}"
+
+
 def as_column(name: str, values: Sequence[Any], feature: Feature) -> pa.Array:
     """One Arrow array of the feature's type; raises `DataInvalid`, which names the column and a value."""
     wanted = feature.arrow_type()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -33,10 +33,12 @@ class Watermark:
     kind: str
     value: Value
     round: int = 0
+    times: bool = field(default=False, compare=False)
 
     @classmethod
-    def of(cls, value: Any) -> Watermark:
-        """Of a value that a database gave; raises `DataInvalid` for a null and what has no order."""
+    def of(cls, value: Any, *, times: bool = False) -> Watermark:
+        """Of a value that a database gave, which is a time if it is a text and `times`; raises `DataInvalid` for a null
+        and what has no order."""
         if value is None:
             raise DataInvalid(
                 "a row has a null as its watermark", hint="leave such rows out of the query, or fill them"
@@ -47,16 +49,16 @@ class Watermark:
             raise UsageError(f"a {type(value).__name__} such as {value!r} cannot be a watermark", hint=hint)
         if kind in ("float", "decimal") and not math.isfinite(value):
             raise DataInvalid(f'the watermark of a row is "{value}"', hint="leave such rows out of the query")
-        return cls("timestamptz" if kind == "timestamp" and value.tzinfo else kind, value)
+        return cls("timestamptz" if kind == "timestamp" and value.tzinfo else kind, value, times=times)
 
     @classmethod
-    def parse(cls, text: str) -> Watermark:
+    def parse(cls, text: str, *, times: bool = False) -> Watermark:
         """Of the text that `str` gave; raises `Invalid`."""
         found = _WRITTEN.fullmatch(text)
         try:
             if found is None:
                 raise ValueError("no tag")
-            return cls(found["kind"], _PARSERS[found["kind"]](found["text"]), int(found["round"] or 0))
+            return cls(found["kind"], _PARSERS[found["kind"]](found["text"]), int(found["round"] or 0), times)
         except (KeyError, ValueError, ArithmeticError) as exc:
             raise Invalid(f'"{text}" is no watermark', hint='one is written "int:42"') from exc
 
@@ -72,16 +74,27 @@ class Watermark:
         if not self.compares_with(other):
             hint = "make a new version of the formula when the type of its watermark changes"
             raise DataInvalid(f'the watermarks "{other}" and "{self}" cannot be compared', hint=hint)
-        return bool(self.value > other.value)  # type: ignore[operator]
+        return bool(self.key > other.key)
+
+    @property
+    def key(self) -> Any:
+        """What it is compared by; raises `DataInvalid` for a text that is no time where it should be one."""
+        if not self.times or not isinstance(self.value, str):
+            return self.value
+        try:
+            return as_time(self.value)
+        except ValueError as exc:
+            hint = "write times as ISO 8601, such as 2024-01-02T03:04:05, or declare a STRING"
+            raise DataInvalid(f'the watermark of a row is "{self.value}", which is no timestamp', hint=hint) from exc
 
     def again(self) -> Watermark:
         """The end of a batch that began here and came no further."""
-        return Watermark(self.kind, self.value, self.round + 1)
+        return Watermark(self.kind, self.value, self.round + 1, self.times)
 
     def earlier_by(self, late: float, feature: Feature) -> Watermark:
         """`late` units (seconds for times), or a little more, before; raises `UsageError` for other strings."""
         try:
-            return Watermark(self.kind, _STEPS[self.kind](self.value, late, feature))
+            return Watermark(self.kind, _STEPS[self.kind](self.value, late, feature), times=self.times)
         except (OverflowError, ArithmeticError) as exc:
             raise UsageError(
                 f'"{late}" before the watermark "{self}" is out of range', hint="give a smaller late="

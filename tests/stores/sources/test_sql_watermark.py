@@ -163,3 +163,62 @@ def test_a_changed_type_of_watermark_is_refused(tmp_path: Path) -> None:
 def test_what_is_no_watermark_is_refused(text: str) -> None:
     with pytest.raises(Invalid):
         Watermark.parse(text)
+
+
+TIMED = DataCatalog.of("T", {"at": Feature(Dtypes.TIMESTAMP), "name": Feature(Dtypes.STRING)})
+
+
+def test_texts_of_times_are_compared_as_times_whatever_their_form(url: str) -> None:
+    store = Store(url, TIMED)
+    store.make("text")
+    forms = [
+        "2024-01-02T10:00:00",
+        "2024-01-02 12:00:00",
+        "2024-01-02T12:00:00.5",
+        "2024-01-02 15:00:01+02:00",
+        "2024-01-02T13:30:00Z",
+        "2024-01-03",
+        "2024-01-02 23:00:00-02:00",
+    ]
+    for number, form in enumerate(forms):
+        store.add((form, str(number)))
+        assert [row[1] for row in store.next() or []] == [str(number)], form
+        assert store.batches[-1].end == f"string:{form}"
+        assert store.next() is None
+    store.add(("2024-01-02T09:59:59", "late"))
+    assert store.next() is None
+    store.add(("2024-01-03T01:00:00Z", "same moment"))
+    assert [row[1] for row in store.next() or []] == ["same moment"]
+    assert store.next() is None
+
+
+def test_rows_of_many_forms_come_in_the_order_of_their_times(url: str) -> None:
+    store = Store(url, TIMED)
+    store.make("text")
+    store.add(("2024-01-02 12:00:00", "b"), ("2024-01-02T10:00:00", "a"), ("2024-01-02T15:00:00+02:00", "c"))
+    assert [row[1] for row in store.next() or []] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("text", ["02/01/2024", "tomorrow", "1704164645", "2024-13-01"])
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+def test_a_text_that_is_no_time_is_refused_as_it_stands(url: str, text: str) -> None:
+    store = Store(url, TIMED)
+    store.make("text")
+    store.add(("2024-01-02T10:00:00", "a"))
+    assert store.next()
+    store.add((text, "b"))
+    with pytest.raises(DataInvalid) as caught:
+        store.next()
+    assert f'"{text}"' in str(caught.value) or repr(text) in str(caught.value)
+
+
+@pytest.mark.parametrize("dtype", [Dtypes.TIMESTAMP, Dtypes.STRING])
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+def test_a_number_among_texts_is_refused_and_not_passed_over(url: str, dtype: Dtypes) -> None:
+    store = Store(url, DataCatalog.of("T", {"at": Feature(dtype), "name": Feature(Dtypes.STRING)}))
+    store.make("blob")
+    store.add(("2024-01-02", "a"))
+    assert store.next()
+    store.add((1704164645, "b"))
+    with pytest.raises(DataInvalid):
+        store.next()
