@@ -88,7 +88,7 @@ def _tell_bad(bad: Iterable[Mapping[str, Any]]) -> None:
 
 
 def _told(bad: Mapping[str, Any]) -> str:
-    problem = bad["problem"].replace("\n", ", ")
+    problem = bad["problem"].removeprefix(f'"{bad["path"]}": ').replace("\n", ", ")
     return f'file "{bad["path"]}" is in quarantine until its content changes: {problem}'
 
 
