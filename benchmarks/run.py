@@ -16,6 +16,7 @@ from typing import NamedTuple
 import compile
 import imports
 import lineage
+import loads
 import many_operations
 import payloads
 import pipelines
@@ -75,6 +76,7 @@ MODULES: dict[str, Callable[[], Iterable[Figure]]] = {
     "imports": from_imports,
     "validation": from_validation,
     "payloads": from_payloads,
+    "loads": of(loads.measure),
     "saves": of(saves.measure),
     "lineage": from_lineage,
     "pipelines": of(pipelines.measure),
@@ -83,6 +85,7 @@ MODULES: dict[str, Callable[[], Iterable[Figure]]] = {
     "pods": of(pods.measure),
 }
 LONG: dict[str, Callable[[], Iterable[Figure]]] = {
+    "large loads": of(loads.measure_long),
     "many saves": of(saves.measure_long),
     "pipelines of peers": of(pipelines.measure_long),
 }

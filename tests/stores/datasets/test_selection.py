@@ -371,6 +371,7 @@ class Dated(DataCatalog):
     year = Feature(Dtypes.INT64)
 
 
+@pytest.mark.filterwarnings("ignore::jeyn.errors.DataLeftOut")  # the other columns of the files
 @pytest.mark.parametrize("suffix", ["parquet", "csv", "jsonl.gz"])
 def test_what_the_folders_say_can_be_chosen_by_and_asked_for(workspace: Workspace, suffix: str) -> None:
     for year in (2023, 2024):
