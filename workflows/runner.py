@@ -34,6 +34,7 @@ from typing import TYPE_CHECKING, Any
 
 from jeyn.errors import CodeChanged, JeynError
 from jeyn.own_imports import guard
+from jeyn.sdk.artefact import Artefact
 from jeyn.sdk.returned import check_returned
 from jeyn.sdk.signature import signature_of
 from jeyn.sdk.workspace import use_workspace
@@ -43,12 +44,13 @@ from jeyn.stores.catalog.changes import CacheKey, NewAttempt
 from jeyn.stores.workspace import Workspace
 from jeyn.workflows.failure import Error, error_of
 from jeyn.workflows.inputs import load_input
-from jeyn.workflows.mask import refuse_secrets
+from jeyn.workflows.mask import masked, refuse_secrets
 from jeyn.workflows.outputs import save_outputs, split
 from jeyn.workflows.process_state import ProcessState
 from jeyn.workflows.seeds import seed
 from jeyn.workflows.shown import shown
 from jeyn.workflows.spool import FLUSH_SECONDS, Spool, spool_path
+from jeyn.workflows.traceback import shortened
 
 if TYPE_CHECKING:
     from jeyn.workflows.code.unchanged import Unchanged
@@ -60,12 +62,16 @@ _begun_by = 0  # the process that runs operations
 Report = Callable[[int, int | None, str], None]
 
 
+_SHOWN = 120  # characters of an input that a failure names
+
+
 @dataclass(frozen=True)
 class Job:
     """One attempt: what to call, with what, under which rows of the catalog.
 
     `last`: nothing is tried after it. `offered`: arguments that the function gets if it has such parameters.
     `begun`: the attempt, where it may not be in the catalog yet (a `NewAttempt`).
+    `mapped`: the inputs that are one of many here, which a failure names.
     `in_turn`: what claims a number waits for its turn before it commits (SEMANTICS 2).
     """
 
@@ -83,6 +89,7 @@ class Job:
     last: bool = True
     offered: dict[str, Any] = field(default_factory=dict)
     in_turn: bool = False
+    mapped: list[str] = field(default_factory=list)
     begun: dict[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -113,10 +120,22 @@ def execute(
                 return {"done": _succeed(attempt, job, heart, turn, code, state)}
         except BaseException as exc:
             error = error_of(exc, workspace.settings.root, job.operation)
+            error["message"] += _item(workspace, job)
             if error["traceback"] and not isinstance(exc, Stopped):
                 print(error["traceback"], file=sys.stderr, flush=True)
             _fail(workspace, job, error, spool, cancelled=isinstance(exc, Stopped))
             return {"failed": error, "stopped": isinstance(exc, Stopped)}
+
+
+def _item(workspace: Workspace, job: Job) -> str:
+    """Which of many inputs an item had: its number alone says little."""
+    told = []
+    for name in job.mapped:
+        with suppress(Exception):  # what cannot be shown may be why it failed
+            value = load_input(workspace, job.inputs[name])
+            said = value.ref if isinstance(value, Artefact) else masked(shortened(repr(value), _SHOWN))
+            told.append(f"{name}={said}")
+    return f" (with {', '.join(told)})" if told else ""
 
 
 def _succeed(

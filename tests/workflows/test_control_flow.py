@@ -251,6 +251,8 @@ def fail_some(value: int) -> int:
         "fail_some": "failed", "fail_some[0]": "succeeded", "fail_some[1]": "failed", "fail_some[2]": "succeeded",
         "gather": "not run", "guarded": "not run",
     }  # fmt: skip
+    (item,) = [each for each in run.to_json()["operations"] if each["name"] == "fail_some[1]"]
+    assert item["error"]["message"] == "ValueError: two (with value=2)"
 
 
 def test_rule_23_a_condition_that_cannot_be_answered_fails_its_operation(project: Project) -> None:

@@ -83,5 +83,6 @@ class Task:
             last=self.last,
             offered=self.offered,
             in_turn=self.item is not None,
+            mapped=list(self.operation.mapped) if self.item is not None else [],
             begun=None if self.begun is None else vars(self.begun),
         )
