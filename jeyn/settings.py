@@ -144,8 +144,13 @@ def project_root(start: Path) -> Path:
     Raises `NotAllowed` where it is somebody else's.
     """
     root = _nearest_root(start)
-    refuse_strangers(root, PROJECT_FILE, HOME_FOLDER, IGNORE_FILE)
+    need_own(root, PROJECT_FILE, HOME_FOLDER, IGNORE_FILE)
     return root
+
+
+def need_own(folder: Path, *names: str) -> None:
+    """Raise `NotAllowed` where a folder, or one of these in it, is somebody else's and JEYN_SAFE_DIRECTORY silent."""
+    refuse_strangers(folder, *names, environment=os.environ)
 
 
 def _nearest_root(start: Path) -> Path:

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jeyn.errors import Corrupt, NotAllowed, UsageError
-from jeyn.ownership import refuse_strangers
 from jeyn.sdk.canonical import sha256_of
+from jeyn.settings import need_own
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 # Beyond the largest package with its headers; a small gzip can hold any number of zeros.
@@ -73,7 +73,7 @@ def unpack_code(package: bytes | Path, digest: str, into: Path) -> Path:
             f'the code package is not "{digest}" but "{sha256_of(data)}"', hint="fetch it again, or run jeyn fsck"
         )
     into.mkdir(parents=True, exist_ok=True)
-    refuse_strangers(into, target.name)
+    need_own(into, target.name)
     if target.is_dir() and _is_unpacked(data, target):
         return target
     folder = Path(tempfile.mkdtemp(prefix=f".{digest[7:19]}-", dir=into))

@@ -8,7 +8,6 @@ from __future__ import annotations
 import ast
 import hashlib
 import inspect
-import os
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +17,7 @@ from typing import Any
 
 from jeyn.errors import UsageError
 from jeyn.sdk.canonical import sha256_of
+from jeyn.settings import variables_with
 from jeyn.workflows.code.cells import Cells, bound
 from jeyn.workflows.code.live import KEPT, Live
 from jeyn.workflows.code.session_state import add_state
@@ -80,7 +80,7 @@ def _captured(
 def _refuse_secrets(live: Live) -> None:
     """What a module holds is kept with the run, for all to read."""
     text = "\n".join([*live.lines, *live.fills])
-    for variable, secret in os.environ.items():
+    for variable, secret in variables_with("").items():
         if not _SECRET.search(variable) or len(secret) < SHORTEST_SECRET or secret not in text:
             continue
         name = next((name for name, value in live.bound.items() if value == secret), "a value")
