@@ -7,6 +7,7 @@ https://xgboost.readthedocs.io/en/stable/tutorials/saving_model.html (UBJSON). N
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from typing import Any
 
 from jeyn.errors import Corrupt
@@ -19,7 +20,7 @@ from jeyn.stores.serializers.sklearn import SklearnSerializer
 _ABOUT, _TREES, _WRAPPER = "about.json", "trees", "wrapper"
 
 
-class _Boosted:
+class _Boosted(ABC):
     """What both have in common: a booster alone, or a wrapper around one that is fitted or not."""
 
     version = "1"
@@ -53,11 +54,11 @@ class _Boosted:
                 model._Booster = booster
             return model
 
-    def _written(self, booster: Any) -> bytes:
-        raise NotImplementedError
+    @abstractmethod
+    def _written(self, booster: Any) -> bytes: ...
 
-    def _read(self, library: Any, data: bytes) -> Any:
-        raise NotImplementedError
+    @abstractmethod
+    def _read(self, library: Any, data: bytes) -> Any: ...
 
 
 class LightGBMSerializer(_Boosted):
