@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from jeyn.errors import UsageError
 from jeyn.sdk.dtypes import Dtypes
 from jeyn.sdk.feature import Feature, feature_of, split_arrow_type
-from jeyn.sdk.validation.exact import exactly, is_by_value
+from jeyn.sdk.validation.exact import as_written, exactly, is_by_value
 
 if TYPE_CHECKING:
     import numpy as np
@@ -72,12 +72,14 @@ def _shape_fits(shape: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
 class Nested:
     """A column taken apart: the list arrays from the outside in, and the values within the innermost of them.
 
-    `inexact` are the positions of values that the feature cannot hold without rounding.
+    `inexact` are the positions of values that the feature cannot hold without rounding, and `written` is the first of
+    them where Python has no value that shows it.
     """
 
     lists: list[pa.Array]
     leaf: pa.Array
     inexact: npt.NDArray[np.int64]
+    written: str | None = None
 
     @classmethod
     def of(cls, array: pa.Array, feature: Feature) -> Nested:
@@ -90,7 +92,8 @@ class Nested:
         if pa.types.is_dictionary(array.type):
             array = array.dictionary_decode()
         made, inexact = exactly(array, feature)
-        return cls(lists, _comparable(array if inexact.size else made, feature), inexact)
+        written = as_written(array, int(inexact[0])) if inexact.size else None
+        return cls(lists, _comparable(array if inexact.size else made, feature), inexact, written)
 
     def rows(self, positions: npt.NDArray[np.int64], depth: int | None = None) -> npt.NDArray[np.int64]:
         """The rows of the column that hold the values at these positions of the leaf, or of `lists[depth]`."""
@@ -129,7 +132,7 @@ def _comparable(leaf: pa.Array, feature: Feature) -> pa.Array:
 
 
 def _microseconds(leaf: pa.Array) -> pa.Array:
-    """Since the epoch; nanoseconds are cut off, and what is out of range is moved to its end, so that checks see it."""
+    """Since the epoch; what is out of range is moved to its end, so that checks see it."""
     import pyarrow as pa
     import pyarrow.compute as pc
 

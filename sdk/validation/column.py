@@ -11,6 +11,7 @@ from jeyn.sdk.feature import Feature, type_only
 from jeyn.sdk.validation.arrow import Nested, comparable_type, cure_of_gaps, misfit, sizes
 from jeyn.sdk.validation.bounds import allowed, bounds, iso
 from jeyn.sdk.validation.categories import MAX_LEVELS, encoded, levels_of
+from jeyn.sdk.validation.exact import CURE_OF_NANOSECONDS
 from jeyn.sdk.validation.moments import Extent, Moments, finite, scan
 from jeyn.sdk.validation.report import MAX_ROWS, Failure, FailureLog, shortened
 
@@ -73,8 +74,10 @@ class Column:
             return
         nested = Nested.of(array, self.feature)
         if nested.inexact.size:
-            found = _show(nested.leaf, nested.inexact[0], self.feature.dtype)
-            self._fail("exact", nested.inexact, nested, offset, f"{found} is no {self._type}")
+            found = nested.written or _show(nested.leaf, nested.inexact[0], self.feature.dtype)
+            told = f"{found} is no {self._type}"
+            cure = f": {CURE_OF_NANOSECONDS}" if nested.written and self.feature.dtype is Dtypes.TIMESTAMP else ""
+            self._fail("exact", nested.inexact, nested, offset, told + cure)
             return
         if self.keeps_levels:
             self.levels |= dict.fromkeys(levels_of(array))

@@ -9,7 +9,7 @@ from jeyn.sdk.dtypes import Dtypes
 from jeyn.sdk.feature import Feature, split_arrow_type, type_only
 from jeyn.sdk.validation.arrow import Nested, cure, misfit
 from jeyn.sdk.validation.categories import encoded
-from jeyn.sdk.validation.exact import exactly, is_by_value, with_leaf
+from jeyn.sdk.validation.exact import CURE_OF_NANOSECONDS, exactly, is_by_value, with_leaf
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 def conform(catalog: type[DataCatalog], table: pa.Table, *, first_row: int = 0) -> pa.Table:
     """The features of the catalog in its order, cast to its types; absent optional ones and other columns left out.
 
-    Times are cut to microseconds, and those without a zone are UTC; no number is rounded. The checks, nulls included,
-    are not looked at, and the schema has no metadata, so that equal data has equal bytes. Raises `DataInvalid`, which
+    Times without a zone are UTC; no number is rounded, and no time is cut. The checks, nulls included, are not looked
+    at, and the schema has no metadata, so that equal data has equal bytes. Raises `DataInvalid`, which
     counts rows from `first_row` on.
     """
     import pyarrow as pa
@@ -70,7 +70,7 @@ def _exact(name: str, column: pa.ChunkedArray | pa.Array, feature: Feature, firs
         nested = Nested.of(chunk, feature)
         if nested.inexact.size:
             at = int(nested.rows(nested.inexact[:1])[0])
-            value = chunk[at].as_py()
+            value = nested.written or chunk[at].as_py()
             raise DataInvalid(
                 f'feature "{name}" holds {value} in row {row + at}, which is no {type_only(feature)} exactly',
                 hint=_cure_of_value(feature),
@@ -106,6 +106,8 @@ def _cure_of_value(feature: Feature) -> str:
         return f"{feature.dtype.value} takes whole floats in its range only: declare FLOAT64, or correct the value"
     if feature.dtype is Dtypes.DATE:
         return "a day takes times at midnight UTC only: declare TIMESTAMP, or correct the value"
+    if feature.dtype is Dtypes.TIMESTAMP:
+        return CURE_OF_NANOSECONDS
     return "declare more digits, or correct the value"
 
 
@@ -117,5 +119,4 @@ def _to_type(column: pa.ChunkedArray | pa.Array, wanted: pa.DataType, feature: F
         leaf = wanted.value_type
         made = [pa.FixedSizeListArray.from_arrays(chunk.cast(leaf), 1) for chunk in chunks]
         return pa.chunked_array(made, wanted)
-    # Only nanoseconds may lose something; every other cast that a feature takes is exact, or an error.
-    return column.cast(wanted, safe="timestamp[ns" not in str(column.type))
+    return column.cast(wanted)

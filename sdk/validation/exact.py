@@ -17,14 +17,17 @@ if TYPE_CHECKING:
     Positions = npt.NDArray[np.int64]
 
 _DAY = 86_400_000_000  # microseconds
+CURE_OF_NANOSECONDS = 'times have whole microseconds: cut them where they are made, in pandas by .dt.floor("us")'
 
 
 def is_by_value(leaf: pa.DataType, feature: Feature) -> bool:
     """Whether values of this Arrow type fit the feature where each is exactly one of its own.
 
     Integers as floats, whole floats as integers that may be null (there NaN is the null, as pandas writes it),
-    midnights as days, and numbers of fewer digits as decimals.
+    midnights as days, nanoseconds as the microseconds that they are, and numbers of fewer digits as decimals.
     """
+    if _is_in_nanoseconds(leaf):
+        return feature.dtype in (Dtypes.TIMESTAMP, Dtypes.DATE)
     try:
         found = feature_of(leaf)
     except UsageError:
@@ -43,12 +46,17 @@ def is_by_value(leaf: pa.DataType, feature: Feature) -> bool:
 def exactly(leaf: pa.Array, feature: Feature) -> tuple[pa.Array, Positions]:
     """The values as the feature's own type, and the positions of those that are none of it."""
     import numpy as np
+    import pyarrow as pa
 
+    if pa.types.is_dictionary(leaf.type) and not feature.dtype.is_text:
+        leaf = leaf.dictionary_decode()
     if is_by_value(leaf.type, feature):
         if feature.dtype is Dtypes.DECIMAL:
             return _decimals(leaf, feature)
         if feature.dtype is Dtypes.DATE:
             return _days(leaf)
+        if feature.dtype is Dtypes.TIMESTAMP:
+            return _microseconds(leaf)
         return _floats(leaf, feature) if feature.dtype.is_float else _integers(leaf, feature)
     return (without_nan(leaf) if feature.nan_is_null else leaf), np.empty(0, np.int64)
 
@@ -88,6 +96,35 @@ def _days(leaf: pa.Array) -> tuple[pa.Array, Positions]:
     values = leaf.cast(pa.timestamp(leaf.type.unit)).fill_null(0).to_numpy(zero_copy_only=False)
     days = values.astype("datetime64[D]")
     return pa.array(days, mask=_nulls(leaf)), np.flatnonzero(days.astype(values.dtype) != values).astype(np.int64)
+
+
+def _is_in_nanoseconds(kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return isinstance(kind, pa.TimestampType) and kind.unit == "ns"
+
+
+def _microseconds(leaf: pa.Array) -> tuple[pa.Array, Positions]:
+    import numpy as np
+    import pyarrow as pa
+
+    try:
+        return leaf.cast(Dtypes.TIMESTAMP.to_arrow()), np.empty(0, np.int64)
+    except pa.ArrowInvalid:
+        values = leaf.view(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)
+        return leaf, np.flatnonzero(values % 1000).astype(np.int64)
+
+
+def as_written(leaf: pa.Array, at: int) -> str | None:
+    """A time in nanoseconds with all its digits, which no `datetime` holds; None for other types."""
+    import pyarrow as pa
+
+    if not _is_in_nanoseconds(leaf.type):
+        return None
+    value = leaf.slice(at, 1)
+    value = value.dictionary_decode() if pa.types.is_dictionary(leaf.type) else value
+    return str(value.cast(pa.string())[0])
 
 
 def _decimals(leaf: pa.Array, feature: Feature) -> tuple[pa.Array, Positions]:

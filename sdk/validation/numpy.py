@@ -48,7 +48,8 @@ def _read(array: npt.NDArray[Any], feature: Feature) -> object:
         return Unreadable("it is one value without rows")
     if array.ndim > 1 and 0 in array.shape[1:]:
         return Unreadable(f"its shape is {array.shape}")
-    flat = read_column(_native(array), feature)
+    native = _native(array)
+    flat = native if isinstance(native, Unreadable) else read_column(native, feature)
     if isinstance(flat, Unreadable):
         return flat
     for size in reversed(array.shape[1:]):
@@ -56,12 +57,18 @@ def _read(array: npt.NDArray[Any], feature: Feature) -> object:
     return flat
 
 
-def _native(array: npt.NDArray[Any]) -> npt.NDArray[np.generic]:
+def _native(array: npt.NDArray[Any]) -> npt.NDArray[np.generic] | Unreadable:
     """One contiguous axis in this machine's byte order; times of a unit that Arrow has not are told in microseconds."""
     import numpy as np
 
     # A masked array goes on as it is: its mask says what is null.
     flat = array.reshape(-1) if isinstance(array, np.ma.MaskedArray) else np.ascontiguousarray(array).reshape(-1)
-    if flat.dtype.kind == "M" and flat.dtype not in (np.dtype("datetime64[ns]"), np.dtype("datetime64[D]")):
-        return flat.astype("datetime64[us]")
-    return flat if flat.dtype.isnative else flat.astype(flat.dtype.newbyteorder("="))
+    flat = flat if flat.dtype.isnative else flat.astype(flat.dtype.newbyteorder("="))
+    if flat.dtype.kind != "M" or flat.dtype in (np.dtype("datetime64[ns]"), np.dtype("datetime64[D]")):
+        return flat
+    made = flat.astype("datetime64[us]")
+    bad = np.flatnonzero((made.astype(flat.dtype) != flat) & ~np.isnat(flat))
+    if bad.size:
+        row = int(bad[0]) // max(1, flat.size // len(array))
+        return Unreadable(f"{flat[bad[0]]} in row {row} is no time in whole microseconds, or too far away")
+    return made

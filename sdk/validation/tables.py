@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from jeyn.errors import UsageError
+from jeyn.sdk.dtypes import Dtypes
+from jeyn.sdk.validation.exact import CURE_OF_NANOSECONDS
 
 if TYPE_CHECKING:
     from jeyn.sdk.catalog import DataCatalog
@@ -63,6 +65,8 @@ def read_column(values: Any, feature: Feature) -> Any:
     """
     import pyarrow as pa
 
+    if feature.dtype in (Dtypes.TIMESTAMP, Dtypes.DATE) and (problem := _nanoseconds(values)):
+        return Unreadable(problem)
     try:
         array = pa.array(
             _without_na(values) if feature.dtype.is_float else values, from_pandas=not feature.dtype.is_float
@@ -84,6 +88,23 @@ def _without_na(values: Any) -> Any:
         array = array.copy()
         array[gaps] = None
     return array
+
+
+def _nanoseconds(values: Any) -> str | None:
+    """The first of pandas' own times among objects, also in lists, whose last digits Arrow would cut off unsaid."""
+    if str(getattr(values, "dtype", "")) != "object":
+        return None
+    found = ((at, time) for at, value in enumerate(values) for time in _leaves(value))
+    at, time = next((each for each in found if getattr(each[1], "nanosecond", 0) > 0), (0, None))
+    return None if time is None else f"{time} in row {at}: {CURE_OF_NANOSECONDS}"
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    if isinstance(value, (list, tuple)) or str(getattr(value, "dtype", "")) == "object":
+        for each in value:
+            yield from _leaves(each)
+    else:
+        yield value
 
 
 def _arrow_batches(data: Any) -> Iterator[Any]:

@@ -15,10 +15,12 @@ import pyarrow.compute as pc
 from jeyn.sdk.datasets.source_options import PLAIN, SourceOptions
 from jeyn.sdk.dtypes import Dtypes
 from jeyn.sdk.feature import Feature
+from jeyn.sdk.validation.exact import with_leaf
 
 _DATE = r"^\d{4}-\d\d-\d\d$"
 _ZONE = r"(Z|[+-]\d\d(:?\d\d)?)$"
-_BEYOND_MICROSECONDS = r"(\.\d{6})\d+"
+_BEYOND_MICROSECONDS = r"(\.\d{6})0+(\D|$)"
+_NANOSECONDS = re.compile(r"\.\d{6}0*[1-9]")
 _MAX_SHOWN = 80
 _WHOLE = re.compile(r"[+-]?\d+(\.0*)?")
 # Up to here a float type holds every whole number.
@@ -66,8 +68,7 @@ def as_feature(name: str, column: Column, feature: Feature, options: SourceOptio
     if feature.dtype is Dtypes.DATE and options.dates and pa.types.is_string(column.type):
         return checked(name, column, feature, lambda part: days(part, options))
     if feature.dtype in (Dtypes.TIMESTAMP, Dtypes.DATE):
-        wanted = _lists_of(feature.dtype.to_arrow(), column.type)
-        return checked(name, column, feature, lambda part: part.cast(wanted))
+        return checked(name, column, feature, lambda part: _in_lists(part, feature, options))
     if feature.dtype is Dtypes.FLOAT16:
         wanted = _lists_of(feature.dtype.to_arrow(), column.type)
         return checked(name, column, feature, lambda part: _halves(part, wanted))
@@ -136,7 +137,14 @@ def checked(name: str, column: Column, feature: Feature, convert: Callable[[Colu
         return convert(column)
     except (pa.ArrowInvalid, ValueError):
         at = _first_bad(column, convert)
-        raise BadCell(name, at, column[at].as_py(), f"is no {feature.dtype.value}") from None
+        value = column[at].as_py()
+        raise BadCell(name, at, value, f"is no {feature.dtype.value}{_why(value, feature)}") from None
+
+
+def _why(value: Any, feature: Feature) -> str:
+    if feature.dtype is Dtypes.TIMESTAMP and _NANOSECONDS.search(str(value)):
+        return " exactly, which has whole microseconds: cut it where it is written"
+    return ""
 
 
 def _first_bad(column: Column, convert: Callable[[Column], Column]) -> int:
@@ -150,6 +158,15 @@ def _first_bad(column: Column, convert: Callable[[Column], Column]) -> int:
         except (pa.ArrowInvalid, ValueError):
             high = middle
     return low
+
+
+def _in_lists(column: Column, feature: Feature, options: SourceOptions) -> Column:
+    read = times if feature.dtype is Dtypes.TIMESTAMP else days
+    made = [
+        with_leaf(chunk, lambda leaf: read(pa.chunked_array([leaf]), options).combine_chunks())
+        for chunk in column.chunks
+    ]
+    return pa.chunked_array(made, _lists_of(feature.dtype.to_arrow(), column.type))
 
 
 def _halves(column: Column, wanted: pa.DataType) -> Column:
@@ -182,7 +199,7 @@ def _iso(column: Column, options: SourceOptions) -> Column:
     try:
         return column.cast(wanted)
     except pa.ArrowInvalid:
-        text = pc.replace_substring_regex(column, _BEYOND_MICROSECONDS, r"\1")
+        text = pc.replace_substring_regex(column, _BEYOND_MICROSECONDS, r"\1\2")
         text = pc.if_else(
             pc.match_substring_regex(text, _DATE), pc.binary_join_element_wise(text, "T00:00:00", ""), text
         )

@@ -38,17 +38,56 @@ def read_parquet(
         if not file.metadata.num_rows or not groups:
             yield schema.empty_table()
             return
-        for batch in file.iter_batches(batch_size=rows, row_groups=groups, columns=names, use_threads=False):
-            yield pa.Table.from_batches([batch])
+        batches = file.iter_batches(batch_size=rows, row_groups=groups, columns=names, use_threads=False)
+        if not (times := _in_int96(file, names)):
+            yield from (pa.Table.from_batches([batch]) for batch in batches)
+            return
+        with pq.ParquetFile(stream, pre_buffer=False, coerce_int96_timestamp_unit="ns") as again:
+            exact = again.iter_batches(batch_size=rows, row_groups=groups, columns=times, use_threads=False)
+            for batch, told in zip(batches, exact, strict=True):
+                yield _with_nanoseconds(pa.Table.from_batches([batch]), pa.Table.from_batches([told]))
 
 
 def load_parquet(path: Path, catalog: type[DataCatalog], keep: RowFilter | None = None) -> pa.Table:
     """All of what `read_parquet` gives, at once and by all cores."""
-    if keep is None and path.stat().st_size < _LARGE:
-        with pq.ParquetFile(path, coerce_int96_timestamp_unit=_INT96) as file:
-            return file.read(columns=_wanted(file.schema_arrow, catalog))
+    with pq.ParquetFile(path, coerce_int96_timestamp_unit=_INT96) as file:
+        names = _wanted(file.schema_arrow, catalog)
+        if times := _in_int96(file, names):
+            with pq.ParquetFile(path, coerce_int96_timestamp_unit="ns") as again:
+                return _with_nanoseconds(file.read(columns=names), again.read(columns=times))
+        if keep is None and path.stat().st_size < _LARGE:
+            return file.read(columns=names)
     fragment = _pruned(path, catalog, keep)
     return fragment.to_table(columns=_wanted(fragment.physical_schema, catalog))
+
+
+def _in_int96(file: pq.ParquetFile, names: list[str]) -> list[str]:
+    """The columns of times that may have more digits than microseconds; Spark's have not."""
+    metadata = file.metadata
+    if any(key.startswith(b"org.apache.spark") for key in metadata.metadata or {}):
+        return []
+    columns = [metadata.schema.column(at) for at in range(metadata.num_columns)]
+    return [column.path for column in columns if column.physical_type == "INT96" and column.path in names]
+
+
+def _with_nanoseconds(table: pa.Table, times: pa.Table) -> pa.Table:
+    """The table with nanoseconds where there are such digits, to be refused as those of any other column.
+
+    In nanoseconds far times are counted modulo 2^64, and so is the difference.
+    """
+    import numpy as np
+
+    for name in times.column_names:
+        micros, nanos = (
+            found.column(name).cast(pa.int64()).fill_null(0).combine_chunks().to_numpy(zero_copy_only=False)
+            for found in (table, times)
+        )
+        digits = nanos - micros * 1000
+        if digits.any():
+            far = np.abs(micros) >= (2**63 - 1) // 1000
+            there = pa.array(nanos, pa.timestamp("ns"), mask=far | ~times.column(name).is_valid().to_numpy())
+            table = table.set_column(table.column_names.index(name), name, there)
+    return table
 
 
 def _pruned(source: Path | BinaryIO, catalog: type[DataCatalog], keep: RowFilter | None) -> ds.ParquetFileFragment:

@@ -12,6 +12,7 @@ from itertools import chain
 from typing import BinaryIO, NoReturn
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
 from jeyn.errors import DataInvalid
@@ -154,6 +155,8 @@ class _Piece:
         return pa.string() if name in self.options.casts else parsed_type(feature, lists=False)
 
     def _column(self, name: str, column: Column, feature: Feature) -> Column:
+        if pa.types.is_string(column.type) and not feature.dtype.is_text:
+            column = pc.if_else(pc.equal(column, ""), None, column)
         if name in self.options.casts:
             return cast(name, column, feature, self.options)
         if feature.dtype.is_integer and pa.types.is_string(column.type):
@@ -191,6 +194,19 @@ class _Piece:
         return quoted(texts[at].as_py().decode(errors="replace"))
 
     def _parsed(self, types: dict[str, pa.DataType]) -> pa.Table:
+        """A quoted empty cell is an empty text; in what is no text it is a null, as tools write one that quote all."""
+        try:
+            return self._read(types)
+        except pa.ArrowInvalid:
+            if b'""' not in self.block.data:
+                raise
+        texts = {name: type for name, type in types.items() if type in (pa.string(), pa.binary())}
+        others = {name: type for name, type in types.items() if name not in texts}
+        kinds = ((texts, False), (others, True))
+        found = [self._read(each, quoted_nulls=nulls) for each, nulls in kinds if each]
+        return pa.table({name: table.column(name) for table in found for name in table.column_names})
+
+    def _read(self, types: dict[str, pa.DataType], *, quoted_nulls: bool = False) -> pa.Table:
         # By number: names may occur twice, or be empty.
         places = {str(self.names.index(name)): type for name, type in types.items()}
         data = self.block.data
@@ -204,17 +220,17 @@ class _Piece:
                 newlines_in_values=self.block.is_quoted,
                 ignore_empty_lines=self._skips_blank,
             ),
-            convert_options=self._conversion(places),
+            convert_options=self._conversion(places, quoted_nulls),
         )
         return found.rename_columns(list(types))
 
-    def _conversion(self, places: dict[str, pa.DataType]) -> pa_csv.ConvertOptions:
+    def _conversion(self, places: dict[str, pa.DataType], quoted_nulls: bool) -> pa_csv.ConvertOptions:
         return pa_csv.ConvertOptions(
             column_types=places,
             include_columns=list(places),
             null_values=["", *self.options.nulls],
             strings_can_be_null=True,
-            quoted_strings_can_be_null=False,
+            quoted_strings_can_be_null=quoted_nulls,
             true_values=true_words(self.options),
             false_values=false_words(self.options),
             decimal_point=self.options.decimal,

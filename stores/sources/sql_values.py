@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
@@ -17,10 +18,15 @@ from jeyn.sdk.dtypes import Dtypes
 from jeyn.sdk.feature import Feature
 from jeyn.sdk.validation.bounds import integer_range
 
+# Python's own parser cuts these digits off.
+_NANOSECONDS = re.compile(r"[.,]\d{6}0*[1-9]")
+
 
 def as_time(value: Any) -> datetime:
     """A time in UTC, which is also the zone of what has none; a date is its midnight. Texts are ISO 8601."""
     if isinstance(value, str):
+        if _NANOSECONDS.search(value):
+            raise _Inexact("times have whole microseconds: cut them in the query")
         value = datetime.fromisoformat(value)
     if not isinstance(value, datetime) and isinstance(value, date):
         value = datetime.combine(value, time())
