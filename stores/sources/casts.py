@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from decimal import Decimal
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -10,6 +12,7 @@ import pyarrow.compute as pc
 from jeyn.sdk.datasets.source_options import SourceOptions
 from jeyn.sdk.dtypes import Dtypes
 from jeyn.sdk.feature import Feature
+from jeyn.sdk.validation.exact import exactly, is_by_value
 from jeyn.stores.sources.cells import Column, checked, days, holds, large, times
 
 _TRUE, _FALSE = ("1", "true", "TRUE", "True"), ("0", "false", "FALSE", "False")
@@ -33,7 +36,7 @@ def cast(name: str, column: Column, feature: Feature, options: SourceOptions) ->
         return checked(name, column, feature, lambda part: part.cast(pa.string()))
     if feature.dtype is Dtypes.BOOL and not pa.types.is_boolean(column.type):
         return checked(name, column, feature, _flags)
-    return checked(name, column, feature, lambda part: part.cast(feature.value_type()))
+    return checked(name, column, feature, lambda part: _exact(part, feature))
 
 
 def cast_table(table: pa.Table, features: Mapping[str, Feature], options: SourceOptions) -> pa.Table:
@@ -70,6 +73,35 @@ def _parsed(column: Column, feature: Feature, options: SourceOptions) -> Column:
     if not all(holds(column[at].as_py(), feature.dtype) for at in large(made, feature.dtype)):
         raise ValueError("rounded")
     return made
+
+
+def _exact(column: Column, feature: Feature) -> Column:
+    """Arrow by itself cuts times off, rounds floats and decimals, and takes any number for microseconds."""
+    if feature.dtype is Dtypes.TIMESTAMP and pa.types.is_primitive(column.type) and _has_no_unit(column):
+        raise ValueError("a number has no unit")
+    if is_by_value(column.type, feature):
+        found = [exactly(chunk, feature) for chunk in column.chunks]
+        if any(bad.size for _, bad in found):
+            raise ValueError("another value")
+        return pa.chunked_array([made for made, _ in found], feature.value_type())
+    made = column.cast(feature.value_type())
+    if feature.dtype.is_float and not pa.types.is_boolean(column.type):
+        for at in large(made, feature.dtype):
+            value = column[at].as_py()
+            if math.isfinite(value) and not holds(f"{Decimal(value):f}", feature.dtype):
+                raise ValueError("rounded, or out of range")
+    if pa.types.is_floating(column.type) and feature.dtype is Dtypes.DECIMAL:
+        _check_digits(made, column)
+    return made
+
+
+def _has_no_unit(column: Column) -> bool:
+    return not pa.types.is_temporal(column.type) and column.null_count < len(column)
+
+
+def _check_digits(made: Column, column: Column) -> None:
+    if not pc.all(pc.equal(made.cast(pa.float64()), column.cast(pa.float64())), min_count=0).as_py():
+        raise ValueError("rounded")
 
 
 def _words(column: Column, options: SourceOptions) -> Column:

@@ -96,9 +96,9 @@ def takes_gaps(feature: Feature) -> bool:
     return feature.dtype.is_integer and feature.nullable
 
 
-def whole_numbers(column: Column, feature: Feature) -> Column:
+def whole_numbers(column: Column, feature: Feature, options: SourceOptions = PLAIN) -> Column:
     """Texts such as "1" and "1.0" as integers, by way of a decimal, which keeps all digits; raises `ValueError`."""
-    texts = pc.utf8_trim_whitespace(column)
+    texts = pc.replace_substring(pc.utf8_trim_whitespace(column), options.decimal, ".")
     if not pc.all(pc.match_substring_regex(texts, f"^{_WHOLE.pattern}$"), min_count=0).as_py():
         raise ValueError("no whole number")
     return texts.cast(pa.decimal128(38, 6)).cast(feature.value_type())
@@ -145,6 +145,19 @@ def _why(value: Any, feature: Feature) -> str:
     if feature.dtype is Dtypes.TIMESTAMP and _NANOSECONDS.search(str(value)):
         return " exactly, which has whole microseconds: cut it where it is written"
     return ""
+
+
+def cure(feature: Feature, verdict: str, what: str = "cell") -> str:
+    """What to do about a text that is no value of the feature."""
+    told = f"correct the {what}, or the catalog"
+    if "is no" not in verdict or "exactly" in verdict or feature.dtype.is_text:
+        return told
+    said = 'nulls=["NA"]'
+    if feature.dtype in (Dtypes.TIMESTAMP, Dtypes.DATE):
+        said = 'dates=["%d/%m/%Y"]'
+    elif feature.dtype is Dtypes.BOOL:
+        said = 'true=["yes"], false=["no"]'
+    return f"{told}, or say what the file means by it: options=SourceOptions({said})"
 
 
 def _first_bad(column: Column, convert: Callable[[Column], Column]) -> int:
@@ -195,27 +208,46 @@ def _in_calendar(column: Column) -> Column:
 
 
 def _iso(column: Column, options: SourceOptions) -> Column:
-    wanted = Dtypes.TIMESTAMP.to_arrow()
     try:
-        return column.cast(wanted)
+        return column.cast(Dtypes.TIMESTAMP.to_arrow())
     except pa.ArrowInvalid:
-        text = pc.replace_substring_regex(column, _BEYOND_MICROSECONDS, r"\1\2")
-        text = pc.if_else(
-            pc.match_substring_regex(text, _DATE), pc.binary_join_element_wise(text, "T00:00:00", ""), text
-        )
-        has_zone = pc.match_substring_regex(text, _ZONE)
-        nothing = pa.scalar(None, pa.string())
-        zoned = pc.if_else(has_zone, text, nothing).cast(wanted)
-        local = pc.if_else(has_zone, nothing, text).cast(pa.timestamp("us"))
-        return pc.coalesce(zoned, pc.assume_timezone(local, options.zone).cast(wanted))
+        pass
+    try:
+        return _with_zone(column, options)
+    except pa.ArrowInvalid:
+        return _with_zone(_closed_up(column), options)
+
+
+def _with_zone(column: Column, options: SourceOptions) -> Column:
+    wanted = Dtypes.TIMESTAMP.to_arrow()
+    text = pc.replace_substring_regex(column, _BEYOND_MICROSECONDS, r"\1\2")
+    text = pc.if_else(pc.match_substring_regex(text, _DATE), pc.binary_join_element_wise(text, "T00:00:00", ""), text)
+    has_zone = pc.match_substring_regex(text, _ZONE)
+    nothing = pa.scalar(None, pa.string())
+    zoned = pc.if_else(has_zone, text, nothing).cast(wanted)
+    local = pc.if_else(has_zone, nothing, text).cast(pa.timestamp("us"))
+    return pc.coalesce(zoned, pc.assume_timezone(local, options.zone).cast(wanted))
+
+
+def _closed_up(column: Column) -> Column:
+    """Without spaces around, and with zones as ISO 8601 has them: databases write "12:00 UTC" and "12:00 +0100"."""
+    text = pc.replace_substring_regex(pc.utf8_trim_whitespace(column), r"(\d) ?(UTC|GMT)$", r"\1Z")
+    return pc.replace_substring_regex(text, r"(\d) ([+-]\d\d:?\d\d)$", r"\1\2")
 
 
 def days(column: Column, options: SourceOptions) -> Column:
-    """The days of ISO 8601 dates, or of the options' forms, in which what is no midnight is refused."""
+    """The days of ISO 8601 dates or of midnights, or of the options' forms; raises for any other time of a day."""
     if not options.dates:
-        return column.cast(pa.date32())
+        try:
+            return column.cast(pa.date32())
+        except pa.ArrowInvalid:
+            pass
     local = SourceOptions(dates=options.dates)
-    return times(column, local).cast(pa.timestamp("us")).cast(pa.date32())
+    found = times(column, local)
+    made = found.cast(pa.date32())
+    if not pc.all(pc.equal(made.cast(found.type), found), min_count=0).as_py():
+        raise ValueError("no midnight")
+    return made
 
 
 def _formatted(column: Column, options: SourceOptions) -> Column:

@@ -25,6 +25,7 @@ from jeyn.stores.sources.cells import (
     Column,
     as_feature,
     checked,
+    cure,
     holds,
     large,
     parsed_type,
@@ -39,10 +40,9 @@ from jeyn.stores.sources.records import BLOCK, Block, blocks
 _MAX_HEADER = 1 << 20
 _INFINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
 _HEXADECIMAL = re.compile(rb"\s*0x", re.IGNORECASE)
-_CONVERSION = re.compile(r"In CSV column #(\d+): Row #(\d+): CSV conversion error to .*?: (.*)", re.DOTALL)
+_CONVERSION = re.compile(r"In CSV column #(\d+): Row #(\d+): (?:CSV conversion error to .*?: )?(.*)", re.DOTALL)
 _COUNT = re.compile(r"CSV parse error: Row #(\d+): Expected (\d+) columns, got (\d+)")
 _VALUE = re.compile(r"invalid value '(.*)'", re.DOTALL)
-_CURE = "correct the cell, or the catalog"
 
 
 def read_delimited(
@@ -156,11 +156,12 @@ class _Piece:
 
     def _column(self, name: str, column: Column, feature: Feature) -> Column:
         if pa.types.is_string(column.type) and not feature.dtype.is_text:
-            column = pc.if_else(pc.equal(column, ""), None, column)
+            nulls = pa.array(["", *self.options.nulls], pa.string())
+            column = pc.if_else(pc.is_in(column, nulls), None, column)
         if name in self.options.casts:
             return cast(name, column, feature, self.options)
         if feature.dtype.is_integer and pa.types.is_string(column.type):
-            return checked(name, column, feature, lambda part: whole_numbers(part, feature))
+            return checked(name, column, feature, lambda part: whole_numbers(part, feature, self.options))
         if feature.dtype.is_float:
             self._check_range(name, column, feature)
         if feature.dtype.is_integer and (b"0x" in self.block.data or b"0X" in self.block.data):
@@ -173,7 +174,7 @@ class _Piece:
             return
         texts = self._texts(name)
         for at in found:
-            text = texts[at].as_py().strip().decode(errors="replace")
+            text = texts[at].as_py().strip().decode(errors="replace").replace(self.options.decimal, ".")
             if math.isinf(column[at].as_py()) and not _INFINITE.fullmatch(text):
                 raise BadCell(name, at, text, f"is out of the range of {feature.dtype.value}")
             if not holds(text, feature.dtype):
@@ -194,11 +195,11 @@ class _Piece:
         return quoted(texts[at].as_py().decode(errors="replace"))
 
     def _parsed(self, types: dict[str, pa.DataType]) -> pa.Table:
-        """A quoted empty cell is an empty text; in what is no text it is a null, as tools write one that quote all."""
+        """A null in quotes is a text; in what is no text it is a null, as tools write one that quote all."""
         try:
             return self._read(types)
         except pa.ArrowInvalid:
-            if b'""' not in self.block.data:
+            if b'"' not in self.block.data:
                 raise
         texts = {name: type for name, type in types.items() if type in (pa.string(), pa.binary())}
         others = {name: type for name, type in types.items() if name not in texts}
@@ -250,7 +251,8 @@ class _Piece:
             if "UTF8" in found[3]:
                 raise not_utf8(f"{self._place(at, name)}: the text") from exc
             value = _VALUE.search(found[3])
-            told = f"{quoted(value[1])} is no {self.features[name].dtype.value}" if value else found[3]
+            shown = quoted(value[1]) if value else self._shown(self._texts(name), at)
+            told = f"{shown} is no {self.features[name].dtype.value}{'' if value else f': {found[3]}'}"
             raise self._bad(at, told, name) from exc
         raise DataInvalid(f"cannot be read after row {self.rows}: {said}", hint="check that the file is whole") from exc
 
@@ -262,7 +264,7 @@ class _Piece:
         )
 
     def _bad(self, at: int, problem: str, name: str) -> DataInvalid:
-        return DataInvalid(f"{self._place(at, name)}: {problem}", hint=_CURE)
+        return DataInvalid(f"{self._place(at, name)}: {problem}", hint=cure(self.features[name], problem))
 
     def _place(self, at: int, name: str = "") -> str:
         line = self.block.record(at, blank=not self._skips_blank)[1]

@@ -22,7 +22,7 @@ from jeyn.sdk.dtypes import Dtypes
 from jeyn.sdk.feature import Feature
 from jeyn.sdk.validation.bounds import integer_range
 from jeyn.stores.sources.casts import cast
-from jeyn.stores.sources.cells import BadCell, Column, as_feature, holds, large, parsed_type, quoted, takes_gaps
+from jeyn.stores.sources.cells import BadCell, Column, as_feature, cure, holds, large, parsed_type, quoted, takes_gaps
 from jeyn.stores.sources.columnar import missing_columns
 from jeyn.stores.sources.encoded import Readable, in_utf8, not_utf8
 
@@ -204,7 +204,7 @@ class _Piece:
 
     def _bad(self, at: int, problem: str, name: str) -> DataInvalid:
         return DataInvalid(
-            f'column "{name}" in row {self.rows + at}: {problem}', hint="correct the line, or the catalog"
+            f'column "{name}" in row {self.rows + at}: {problem}', hint=cure(self.features[name], problem, "line")
         )
 
 
@@ -269,6 +269,10 @@ def _text(value: Any) -> str | None:
 
 
 def _shown(value: Any) -> Any:
+    """A text or number by itself; numbers in lists as they are written too."""
+    if isinstance(value, list):
+        shown = (str(_shown(each)) if isinstance(each, _Number | list) else json.dumps(each) for each in value)
+        return f"[{', '.join(shown)}]"
     return value if isinstance(value, str) else json.dumps(value)
 
 

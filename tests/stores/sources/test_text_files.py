@@ -9,9 +9,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -368,8 +368,6 @@ def test_casts_keep_each_value_or_refuse_it(suffix: str, tmp_path: Path) -> None
         elif suffix == "jsonl":
             sink.write("".join(f"{json.dumps(row)}\n" for row in table.to_pylist()).encode())
         elif suffix == "parquet":
-            import pyarrow.parquet as pq
-
             pq.write_table(table, sink)
         else:
             with pa.ipc.new_file(sink, table.schema) as file:
@@ -419,8 +417,6 @@ def test_folders_are_features_where_the_catalog_asks_for_them(suffix: str) -> No
     wanted = catalog(x=Dtypes.INT64, year=Dtypes.INT16, day=Dtypes.TIMESTAMP, city=Dtypes.STRING)
     data: dict[str, bytes] = {"csv": b"x\n1\n2\n", "jsonl": b'{"x": 1}\n{"x": 2}\n'}
     if suffix == "parquet":
-        import pyarrow.parquet as pq
-
         sink = io.BytesIO()
         pq.write_table(pa.table({"x": [1, 2]}), sink)
         data["parquet"] = sink.getvalue()
@@ -437,29 +433,3 @@ def test_folders_are_features_where_the_catalog_asks_for_them(suffix: str) -> No
 
 def test_a_column_of_the_file_counts_before_its_folder() -> None:
     assert read(b"x\n1\n", ONE, "x=2/a.csv") == [{"x": 1}]
-
-
-EVERY_KIND = catalog(
-    f=Dtypes.FLOAT64,
-    i=Dtypes.INT64,
-    b=Dtypes.BOOL,
-    d=Dtypes.DATE,
-    t=Dtypes.TIMESTAMP,
-    m=Dtypes.DECIMAL,
-    s=Dtypes.STRING,
-)
-
-
-def test_a_quoted_empty_cell_is_a_null_in_what_is_no_text() -> None:
-    """So tools write nulls that quote all cells, and pandas and Python those of a file with one column."""
-    frame = pd.DataFrame({name: [None, "1"] for name in ("f", "i", "m", "s")})
-    frame[["b", "d", "t"]] = [[None, None, None], ["true", "2024-01-31", "2024-01-31 12:00:00"]]
-    text = frame.to_csv(index=False, quoting=csv.QUOTE_ALL)
-    first, second = read(text.encode(), EVERY_KIND)
-    assert first == dict.fromkeys("fibdtm") | {"s": ""}
-    assert None not in second.values() and second["f"] == second["i"] == second["m"] == 1
-    for dtype, cell in ((Dtypes.FLOAT64, "1.5"), (Dtypes.TIMESTAMP, "2024-01-31"), (Dtypes.INT64, "7")):
-        found = read(pd.DataFrame({"x": [cell, None, cell]}).to_csv(index=False).encode(), catalog(x=dtype))
-        assert [row["x"] is None for row in found] == [False, True, False]
-    with pytest.raises(DataInvalid, match=r'column "f" in row 1 .*: "x" is no float64'):
-        read(b'f,s\n"",""\n"x",""\n', catalog(f=Dtypes.FLOAT64, s=Dtypes.STRING))
