@@ -261,14 +261,31 @@ def test_rule_36_docstrings_count_where_somebody_may_read_them(write: Any, root:
         'runpy.run_path("plug/a.py")',
         'exec(open("plug/a.py").read())',
         'importlib.import_module(f"plug.{name}")',
+        'importlib.import_module("plug." + name)',
+        "importlib.import_module(NAME)",
+        "load(NAME)",
+        "[load(each) for each in NAMES]",
     ],
 )
 def test_rule_36_a_module_that_is_imported_by_a_name_in_the_text_is_followed(write: Any, root: Path, call: str) -> None:
     write("plug/__init__.py", "")
     write("plug/a.py", "X = 1\n")
-    write("pipeline.py", f'import importlib\nimport runpy\n\ndef train(name="a"):\n    return {call}\n')
+    write(
+        "pipeline.py",
+        "import importlib\nimport runpy\nfrom importlib import import_module as load\n\nNAME = 'plug.a'\nNAMES = [NAME]\n\n"
+        f'def train(name="a"):\n    return {call}\n',
+    )
     before = code_of(root)
     assert "plug/a.py" in before.parts
+    write("plug/a.py", "X = 22\n")
+    assert code_of(root).digest != before.digest
+
+
+def test_rule_36_a_package_that_imports_all_of_its_modules_by_name(write: Any, root: Path) -> None:
+    write("plug/__init__.py", "import importlib\nALL = [importlib.import_module(f'{__name__}.{x}') for x in ['a']]\n")
+    write("plug/a.py", "X = 1\n")
+    write("pipeline.py", "import plug\n\ndef train():\n    return plug.ALL\n")
+    before = code_of(root)
     write("plug/a.py", "X = 22\n")
     assert code_of(root).digest != before.digest
 

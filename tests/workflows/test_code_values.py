@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from jeyn.workflows.code.digest import function_code
 from jeyn.workflows.code.values import value_digest
 from tests.workflows.projects import ROOT, Project, states
 
@@ -101,6 +102,103 @@ def test_rule_36_wherever_a_value_comes_from(project: Project, use: str) -> None
         os.chdir(before)
 
 
+# Each: what stands before the operation, where READ is what a file holds, and what the operation gives of it.
+HELD = {
+    "a closure": ("def make(d):\n    def f(): return d\n    return f\nf = make(READ)\n", "f()"),
+    "a partial": ("def g(d): return d\nf = functools.partial(g, READ)\n", "f()"),
+    "a method of what was read": ("get = {'a': READ}.get\n", "get('a')"),
+    "a decorator's argument": (
+        "def deco(n):\n    return lambda f: lambda: n\n@deco(READ)\ndef f(): pass\n",
+        "f()",
+    ),
+    "a function's attribute": ("def f(): return f.n\nf.n = READ\n", "f()"),
+    "which function": ("def a(): return 1\ndef b(): return 2\nf = {1: a, 2: b}[READ]\n", "f()"),
+    "which definition": ("if READ == 1:\n    def f(): return 1\nelse:\n    def f(): return 2\n", "f()"),
+    "which class": (
+        "if READ == 1:\n    class C:\n        def f(s): return 1\nelse:\n    class C:\n        def f(s): return 2\n",
+        "C().f()",
+    ),
+    "names that no text binds": ("globals().update({'RATE': READ})\n", "RATE"),
+    "a random generator": ("import random\nR = random.Random(READ)\n", "R.random()"),
+    "NumPy's random generator": ("import numpy as np\nR = np.random.default_rng(READ)\n", "R.random()"),
+    "an estimator": ("from sklearn.linear_model import Ridge\nM = Ridge(alpha=READ)\n", "M.alpha"),
+    "a fitted model": (
+        "from sklearn.linear_model import Ridge\ndef fit(y): return Ridge(alpha=0).fit([[0], [1]], [0, y])\nM = fit(READ)\n",
+        "round(float(M.predict([[1]])[0]))",
+    ),
+    "a decimal context": ("import decimal\nC = decimal.Context(prec=READ)\n", "C.prec"),
+    "a text in memory": ("import io\nT = io.StringIO(str(READ))\n", "T.getvalue()"),
+    "an element": ("import xml.etree.ElementTree as E\nX = E.fromstring(f'<a>{READ}</a>')\n", "X.text"),
+    "a view of memory": ("V = memoryview(bytes([READ]))\n", "V[0]"),
+    "a context variable": ("import contextvars\nV = contextvars.ContextVar('v', default=READ)\n", "V.get()"),
+    "an Arrow schema": ("import pyarrow as pa\nS = pa.schema([(f'c{READ}', pa.int64())])\n", "S.names"),
+    "an Arrow array": ("import pyarrow as pa\nS = pa.array([READ])\n", "S.to_pylist()"),
+    "a polars expression": ("import polars as pl\nE = pl.col(f'c{READ}')\n", "str(E)"),
+    "a polars series": ("import polars as pl\nS = pl.Series([READ])\n", "S.sum()"),
+    "levels of categories": (
+        "import pandas as pd\nS = pd.Series(['1'], dtype=pd.CategoricalDtype(['1', f'c{READ}']))\n",
+        "list(S.cat.categories)",
+    ),
+    "a frame's attributes": ("import pandas as pd\nF = pd.DataFrame({'a': [1]})\nF.attrs['n'] = READ\n", "F.attrs"),
+    "what a subclass keeps beside": ("class D(dict): pass\nD1 = D()\nD1.n = READ\n", "D1.n"),
+    "private slots": (
+        "class A:\n    __slots__ = ('__n',)\n    def __init__(s, n): s.__n = n\n    def n(s): return s.__n\nA1 = A(READ)\n",
+        "A1.n()",
+    ),
+    "another file's name, set": ("import conf\nconf.RATE = READ\n", "conf.RATE"),
+    "another file's dict, filled": ("import conf\nconf.load()\n", "conf.CFG"),
+    "another file's dict, filled by a third": ("import conf\nimport fill\n", "conf.CFG"),
+}
+
+
+@pytest.mark.parametrize("name", HELD)
+def test_rule_36_whatever_holds_the_value(project: Project, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    text, use = HELD[name]
+    monkeypatch.chdir(project.folder)
+    text = text.replace("READ", 'json.loads(Path("params.json").read_text())')
+    project.write(
+        f"import functools\nimport json\n{text}\n@operation\ndef one():\n    return {use}\n\n@pipeline\ndef flow():\n    return one()\n"
+    )
+    project.write(
+        "import json\nRATE = 0\nCFG = {}\ndef load():\n    with open('params.json') as f:\n        CFG['a'] = json.load(f)\n",
+        "conf.py",
+    )
+    project.write("import conf\nconf.load()\n", "fill.py")
+
+    def look() -> tuple[str, Any]:
+        sys.path.insert(0, str(project.folder))
+        with project.imported():
+            one = sys.modules["pipeline"].one
+            return function_code(one, root=project.folder).digest, one.function()
+
+    project.write("1", "params.json")
+    first = look()
+    assert look() == first
+    project.write("2", "params.json")
+    second = look()
+    assert first[0] != second[0] and first[1] != second[1]
+
+
+def test_rule_36_a_generator_that_nobody_seeded_is_no_value(project: Project) -> None:
+    project.write(
+        "import numpy as np\nR = np.random.default_rng()\n\n@operation\ndef one() -> float:\n    return R.random()\n\n@pipeline\ndef flow():\n    return one()\n"
+    )
+    project.run().check()
+    assert states(project.run()) == {"one": "cached"}
+
+
+def test_rule_36_a_registry_that_others_fill_is_told_by_their_text(project: Project) -> None:
+    project.write("HOOKS = {}\n", "reg.py").write("from reg import HOOKS\nHOOKS['a'] = len\n", "late.py")
+    project.write(
+        "from reg import HOOKS\n\n@operation\ndef one() -> int:\n    return len(HOOKS)\n\n"
+        "@operation\ndef two(n: int) -> int:\n    import late\n    return n + len(HOOKS)\n\n"
+        "@pipeline\ndef flow():\n    return two(one())\n"
+    )
+    project.run(workers=1).check()
+    again = project.run(workers=1)
+    assert set(states(again).values()) == {"cached"} and "another value" not in again.logs()
+
+
 CHANGING = """
 STARTED = time.time_ns()
 
@@ -141,7 +239,7 @@ def test_rule_36_a_value_that_is_new_at_each_import_is_a_miss_that_says_so(proje
 
 def test_rule_36_a_run_goes_on_though_such_a_value_is_new(project: Project) -> None:
     text = CHANGING.replace("return STARTED", "assert Path('good').exists()\n    return STARTED")
-    text = text.replace("hash(object())", "time.time()")
+    text = text.replace("hash(object())", "time.time_ns()")
     project.write(text)
     code, _ = project.jeyn("run", "pipeline.py:flow")
     assert code == 1
@@ -284,9 +382,7 @@ def test_different_data_has_different_digests(one: Any, other: Any) -> None:
 
 
 def test_what_is_no_data_has_no_digest() -> None:
-    assert [value_digest(each, Path("/nowhere")) for each in (len, np, Config, open, lambda: 1, os.environ)] == [
-        None
-    ] * 6
+    assert [value_digest(each, Path("/nowhere")) for each in (len, np, int, open, os.environ)] == [None] * 5
 
 
 def test_a_circle_ends_and_what_is_large_counts_by_its_length() -> None:

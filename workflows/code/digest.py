@@ -22,7 +22,14 @@ from jeyn.workflows.code.local import is_local, library_folder, module_files, se
 from jeyn.workflows.code.notebook import notebook_parts
 from jeyn.workflows.code.source import SourceFile, imports_for, read_source
 from jeyn.workflows.code.statements import EVERY, Import, Statement
-from jeyn.workflows.code.values import names_with_values, part_name, value_digest
+from jeyn.workflows.code.values import (
+    changed_digest,
+    is_unseeded,
+    modules_in,
+    names_with_values,
+    part_name,
+    value_digest,
+)
 
 _GIVEN = frozenset(dir(builtins)) | {"__file__", "__name__", "__doc__", "__package__", "__spec__"}
 NOTEBOOK = "notebook"
@@ -150,15 +157,29 @@ class _Trace:
     def add_values(self, function: Callable[..., Any]) -> None:
         """What the names that are used are worth now, where the text does not say it and data can hold it."""
         own = function.__globals__ if hasattr(function, "__globals__") else {}
-        for place in list(self._places.values()):
-            touching = place.source.statements.touching
-            imported = frozenset(each.alias for each in place.source.imports)
-            names = names_with_values(touching, touching if place.is_whole else place.names, imported)
-            space = _namespace(place, own) if names else {}
-            for name in names:
-                digest = value_digest(space[name], self.root) if name in space else None
-                if digest:
-                    self.parts[part_name(place.label, name, touching)] = digest
+        done: set[str] = set()
+        while waiting := [place for place in self._places.values() if place.label not in done]:
+            for place in waiting:
+                done.add(place.label)
+                self._add_values_of(place, own)
+            self._walk()
+
+    def _add_values_of(self, place: _Place, own: Mapping[str, Any]) -> None:
+        touching = place.source.statements.touching
+        # What the text of a whole file binds nowhere, such as the names that `import *` brings, may be data as well.
+        used = touching.keys() | place.source.statements.used if place.is_whole else place.names
+        names = names_with_values(touching, used, frozenset(each.alias for each in place.source.imports))
+        space = _namespace(place, own, is_needed=bool(names))
+        for name in sorted(used & space.keys()):
+            if name in names:
+                digest = value_digest(space[name], self.root)
+                for module in modules_in(space[name]):
+                    self._add_import(None, module)
+            else:
+                digest = changed_digest(space[name], touching.get(name, []), self.root)
+            part = part_name(place.label, name, touching) if digest else ""
+            if digest and not is_unseeded(space[name], part):
+                self.parts[part] = digest
 
     def _walk(self) -> None:
         while self._waiting:
@@ -220,8 +241,20 @@ class _Trace:
             for path in sorted(inside.glob("*.py")) if inside.is_dir() else ():
                 self._add_import(place, module if path.stem == "__init__" else f"{module}.{path.stem}")
 
+    def _add_named(self, place: _Place, statement: Statement) -> None:
+        """Modules of the project whose names stand in a file that imports by name; of `"plugins." + x` all of them."""
+        for text in sorted(statement.texts if place.source.statements.imports_by_name else ()):
+            module = text.rstrip(".")
+            if module != text:
+                self._add_package(place, module)
+            elif self._local(module, module.partition(".")[0])[0]:
+                self._add_import(place, module)
+
     def _add_files(self, place: _Place, statements: Iterable[Statement]) -> None:
-        """Files that are run by their name: `runpy.run_path("x.py")`, `exec(open("x.py").read())`."""
+        """What is imported or run by its name: `runpy.run_path("x.py")`, `exec(open("x.py").read())`."""
+        statements = list(statements)
+        for statement in statements:
+            self._add_named(place, statement)
         for text in (each for statement in statements for each in statement.files):
             for base in (self.root, place.path.parent if place.path else self.root):
                 path = (base / text).resolve()
@@ -299,17 +332,17 @@ def _parts(place: _Place, docs: bool) -> Iterator[tuple[str, str]]:
         yield f"{place.label}:{MODULE}", place.source.effects_digest(docs=docs)
 
 
-def _namespace(place: _Place, own: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The names of an imported file. What a function imports late is imported now: its values are part of the code."""
+def _namespace(place: _Place, own: Mapping[str, Any], *, is_needed: bool) -> Mapping[str, Any]:
+    """The names of an imported file. What a function imports late is imported now where values are needed of it."""
     if place.path is None or _is_of(own, place.path):
         return own
     if not place.module or own.get("__name__") not in sys.modules:
         return {}
     try:
-        module = sys.modules.get(place.module) or importlib.import_module(place.module)
+        module = sys.modules.get(place.module) or (importlib.import_module(place.module) if is_needed else None)
     except (Exception, SystemExit):  # it may be one that only some machines can import
         return {}
-    return vars(module) if _is_of(vars(module), place.path) else {}
+    return vars(module) if module and _is_of(vars(module), place.path) else {}
 
 
 def _is_of(space: Mapping[str, Any], path: Path) -> bool:

@@ -67,3 +67,9 @@ READ_NO_DOCSTRING = _words(
 )
 # What they make is told by the text of what they are given.
 MAKERS = _words("Decimal Path PurePath compile date dict float frozenset int list set str timedelta tuple")
+# Objects of these are worth what pickle would keep of them. Others may hold what is new in each process, as clients do.
+HOLDERS = _words(
+    """PIL _io _operator _random catboost collections configparser decimal geopandas ipaddress itertools
+    joblib lightgbm networkx numpy omegaconf operator pandas polars pyarrow random scipy shapely sklearn statistics
+    string sympy torch xgboost xml zoneinfo"""
+)

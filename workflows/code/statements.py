@@ -6,6 +6,7 @@ Only the text is looked at; nothing is imported. Code digests stand on it.
 from __future__ import annotations
 
 import ast
+import re
 import symtable
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ _GROWING = ("add", "append", "extend", "insert", "register", "setdefault", "upda
 _SHRINKING = ("clear", "discard", "pop", "popitem", "remove", "reverse", "sort")
 _MUTATORS = frozenset([*_GROWING, *_SHRINKING])
 _BY_NAME = frozenset(["import_module", "__import__", "run_module", "reload", "import_from_string", "find_spec"])
+_DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*\.?")
+_NAMES = (ast.alias, ast.Name, ast.Attribute)
 _DYNAMIC = frozenset(["exec", "eval", "globals", "vars", "__import__"])
 
 
@@ -83,6 +86,12 @@ class Statement:
         return tuple(each for node in ast.walk(self.node) for each in _imports(node))
 
     @cached_property
+    def texts(self) -> frozenset[str]:
+        """The texts in it that may be names of modules."""
+        texts = (each.value for each in ast.walk(self.node) if isinstance(each, ast.Constant))
+        return frozenset(each for each in texts if isinstance(each, str) and _DOTTED.fullmatch(each))
+
+    @cached_property
     def files(self) -> tuple[str, ...]:
         """Texts that end like the name of a Python file: what `run_path` or `exec` may be given."""
         texts = (each.value for each in ast.walk(self.node) if isinstance(each, ast.Constant))
@@ -123,6 +132,15 @@ class Statements:
         """Those that do more than define something: what importing the module does to others (SEMANTICS 36)."""
         harmless = Harmless([each.node for each in self.body])
         return tuple(each for each in self.body if not harmless.statement(each.node))
+
+    @cached_property
+    def imports_by_name(self) -> bool:
+        """Whether it imports modules by names that may stand anywhere in its text."""
+        nodes = (node for each in self.body for node in ast.walk(each.node))
+        names = (
+            each.name if isinstance(each, ast.alias) else _last(each) for each in nodes if isinstance(each, _NAMES)
+        )
+        return not _BY_NAME.isdisjoint(names)
 
     @cached_property
     def imports_at_once(self) -> tuple[Import, ...]:
@@ -272,11 +290,19 @@ def _named_import(name: ast.expr, package: ast.expr | None) -> Iterator[Import]:
             parents = package.value.split(".")
             module, level = ".".join([*parents[: len(parents) - level + 1], module]), 0
         yield Import(module, None, level, "")
+    elif isinstance(name, ast.JoinedStr) and _starts_here(name):
+        yield Import("", EVERY, 1, "")
     elif isinstance(name, ast.JoinedStr) and name.values and isinstance(name.values[0], ast.Constant):
         prefix, dot, _ = str(name.values[0].value).rpartition(".")
         if dot:
             module = prefix.lstrip(".")
             yield Import(module, EVERY, len(prefix) - len(module) + (not module), "")
+
+
+def _starts_here(name: ast.JoinedStr) -> bool:
+    """`f"{__name__}.{x}"`: any module of the package itself."""
+    first = name.values[0] if name.values else None
+    return isinstance(first, ast.FormattedValue) and ast.unparse(first.value) in ("__name__", "__package__")
 
 
 def _is_unclear(node: ast.AST) -> bool:

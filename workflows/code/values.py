@@ -7,13 +7,16 @@ taken from its root. What is no data in a value, such as a function or an open f
 from __future__ import annotations
 
 import argparse
+import array
 import ast
 import collections
+import contextvars
 import dataclasses
 import datetime
 import decimal
 import enum
 import fractions
+import functools
 import hashlib
 import os
 import re
@@ -25,7 +28,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
-from jeyn.workflows.code.known import MAKERS
+from jeyn.workflows.code.known import DECORATORS, HOLDERS, MAKERS, READ_NO_DOCSTRING
 
 if TYPE_CHECKING:
     from jeyn.workflows.code.statements import Statement
@@ -35,25 +38,68 @@ CHANGING = " (new at each import)"
 LARGEST = 64 * 2**20  # bytes of one value; what is larger counts by its type and length
 MOST = 200_000  # objects in one value
 _SIMPLE = (bool, int, float, complex, str, bytes, bytearray, type(None))
-_EXACT = (decimal.Decimal, fractions.Fraction, uuid.UUID, datetime.date, datetime.time, datetime.timedelta, range)
+_EXACT = (
+    decimal.Decimal,
+    fractions.Fraction,
+    uuid.UUID,
+    datetime.date,
+    datetime.time,
+    datetime.timedelta,
+    range,
+    slice,
+)
+_CONTAINERS = (str, bytes, int, float, list, tuple, dict, set, frozenset)
+_METHODS = (types.MethodType, types.BuiltinMethodType)
+_DECORATORS = frozenset(each.rpartition(".")[2] for each in DECORATORS) | {"register"} | READ_NO_DOCSTRING
+_IMPORTS = (ast.Import, ast.ImportFrom)
+_SEEDED = "(default_rng|Random|RandomState|Generator|SeedSequence)"
 _CHANGES = re.compile(
-    r"\b(time|time_ns|now|today|utcnow|uuid1|uuid4|random|randint|choice|secrets|token_hex|urandom|getpid|mkdtemp|mkstemp"
-    r"|NamedTemporaryFile|TemporaryDirectory|gettempdir|perf_counter|monotonic|default_rng)\b"
+    r"\b(time|time_ns|now|today|utcnow|uuid1|uuid4|randint|choice|secrets|token_hex|urandom|getpid|mkdtemp|mkstemp"
+    rf"|NamedTemporaryFile|TemporaryDirectory|gettempdir|perf_counter|monotonic|random(?!\.{_SEEDED}\b))\b|{_SEEDED}\(\)"
 )
 
 
 def names_with_values(
     touching: Mapping[str, list[Statement]], names: Iterable[str], imported: frozenset[str]
 ) -> list[str]:
-    """Those of the names whose value the text alone does not tell."""
-    return sorted(name for name in names if not all(_is_evident(each, imported) for each in touching.get(name, ())))
+    """Those of the names whose value their own text does not tell."""
+    return sorted(
+        name
+        for name in names
+        if (not all(_is_evident(each, imported) for each in touching[name]) if name in touching else name[:2] != "__")
+    )
+
+
+def changed_digest(value: Any, statements: list[Statement], root: Path) -> str | None:
+    """What plain data is worth that others changed after its own text made it, None for what is as it was made."""
+    node = statements[0].node if len(statements) == 1 else None
+    if not isinstance(node, ast.Assign | ast.AnnAssign) or node.value is None or not _is_plain(value):
+        return None
+    try:
+        made = ast.literal_eval(node.value)
+    except (ValueError, TypeError, MemoryError, RecursionError):
+        return None
+    now = value_digest(value, root)
+    return None if now == value_digest(made, root) else now
+
+
+def modules_in(value: Any) -> list[str]:
+    """The modules that a value is or holds, by their names."""
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else [value]
+    return [each.__name__ for each in inside if isinstance(each, types.ModuleType)]
+
+
+def is_unseeded(value: Any, part: str) -> bool:
+    """A random generator that starts anywhere: what it gives is no more the code's than what `random()` gives."""
+    return part.endswith(CHANGING) and re.fullmatch(_SEEDED, type(value).__name__) is not None
 
 
 def part_name(label: str, name: str, touching: Mapping[str, list[Statement]]) -> str:
     """The part of a function's code that a value is; one that reads a clock or a random number says so."""
-    makers = touching[name]
+    makers = touching.get(name, ())
     called = [each for maker in makers for used in maker.uses for each in touching.get(used, ())]
-    changes = any(_CHANGES.search(ast.unparse(each.node)) for each in [*makers, *called])
+    texts = [ast.unparse(each.node) for each in [*makers, *called] if not isinstance(each.node, _IMPORTS)]
+    changes = any(map(_CHANGES.search, texts))
     return f"{PREFIX}{label}:{name}{CHANGING if changes else ''}"
 
 
@@ -100,7 +146,8 @@ class HeldValues:
 def value_digest(value: Any, root: Path) -> str | None:
     """The digest of a value, None for one that is no data at all: a module, a logger.
 
-    A function is worth its default values, a class the data that it holds itself.
+    A function is worth its code, its default values and what it closes over; a class the data that it holds itself
+    and its functions.
     """
     value = _held(value)
     if not _is_data(value):
@@ -119,12 +166,14 @@ def value_digest(value: Any, root: Path) -> str | None:
 def _held(value: Any) -> Any:
     if _of(value, "jeyn"):  # an operation
         value = getattr(value, "function", value)
-    if isinstance(value, types.FunctionType):
-        return [value.__defaults__, value.__kwdefaults__] if value.__defaults__ or value.__kwdefaults__ else value
     if isinstance(value, type):
-        own = {name: each for name, each in vars(value).items() if not name.startswith("__")}
-        return {name: each for name, each in own.items() if _is_data(each)} or value
+        own = {name: each for name, each in vars(value).items() if _is_worth(name, each)}
+        return [_named(value), own] if _is_own(value) or own else value
     return value
+
+
+def _is_worth(name: str, value: Any) -> bool:
+    return isinstance(value, types.FunctionType) or (not name.startswith("__") and _is_data(value))
 
 
 class _TooLarge(Exception):
@@ -147,6 +196,8 @@ class _Walk:
         above = (*above, id(value))
         if isinstance(value, enum.Enum):
             return self.say(f"enum {kind.__qualname__}", value.name.encode())
+        if isinstance(value, _CONTAINERS) and _is_own(kind) and getattr(value, "__dict__", None):
+            self.many("with", [vars(value)], above)  # what a subclass keeps beside
         if isinstance(value, _SIMPLE):
             return self.simple(value)
         if isinstance(value, PurePath):
@@ -161,8 +212,11 @@ class _Walk:
             return self.many("set", sorted(self.inner(each, above) for each in value), above)
         if isinstance(value, list | tuple | collections.deque):
             return self.many(kind.__qualname__, list(value), above)
-        if self.table(value, above):
+        if self.table(value, above) or self.called(value, above):
             return None
+        if _holds(value):
+            reduced = _reduced(value)
+            return self.many(_named(kind), [reduced] if isinstance(reduced, str) else list(reduced), above)
         if not _is_data(value):
             return self.say("named", _named(value).encode())
         return self.many(f"object {kind.__module__}.{kind.__qualname__}", [_state(value)], above)
@@ -187,20 +241,49 @@ class _Walk:
                 self.many("array", [list(value.shape), value.tolist()], above)
             else:
                 self.say(f"array {value.dtype.str} {value.dtype} {getattr(value, 'shape', ())}", value.tobytes())
-        elif top == "pandas" and hasattr(value, "columns"):
+        elif top in ("pandas", "geopandas") and hasattr(value, "columns"):
             columns = [value.iloc[:, at] for at in range(len(value.columns))]
-            self.many("frame", [list(value.columns), value.index.to_numpy(), *columns], above)
-        elif top == "pandas" and hasattr(value, "to_numpy") and hasattr(value, "__len__"):
-            index = value.index.to_numpy() if hasattr(value, "index") else None
-            self.many("series", [value.name, str(value.dtype), index, value.to_numpy()], above)
-        elif top == "pandas":
-            self.say(type(value).__name__, repr(value).encode())
-        elif top in ("pyarrow", "polars") and hasattr(value, "to_pydict"):
-            self.many(type(value).__name__, [str(value.schema), value.to_pydict()], above)
+            self.many("frame", [value.columns, value.index, dict(value.attrs), *columns], above)
+        elif top in ("pandas", "geopandas") and hasattr(value, "to_numpy") and hasattr(value, "__len__"):
+            beside = [getattr(value, each, None) for each in ("name", "names", "dtype", "index", "attrs")]
+            self.many("series", [*beside, value.to_numpy()], above)
+        elif top == "pyarrow" and hasattr(value, "to_pydict"):
+            self.many(type(value).__name__, [value.schema, value.to_pydict()], above)
+        elif top == "pyarrow" and (hasattr(value, "to_pylist") or hasattr(value, "as_py")):
+            self.many(
+                type(value).__name__,
+                [value.type, value.to_pylist() if hasattr(value, "to_pylist") else value.as_py()],
+                above,
+            )
+        elif top == "polars" and hasattr(value, "to_list"):
+            self.many("polars", [value.name, str(value.dtype), value.to_list()], above)
         elif top == "polars" and hasattr(value, "to_dict"):
             self.many(type(value).__name__, [str(value.schema), value.to_dict(as_series=False)], above)
         elif top == "torch" and hasattr(value, "detach"):
             self.many("tensor", [value.detach().cpu().numpy()], above)
+        else:
+            return False
+        return True
+
+    def called(self, value: Any, above: tuple[int, ...]) -> bool:
+        """What can be called by the data that comes with it: a closure, a partial, a method of an object."""
+        if isinstance(value, types.FunctionType) and _is_own(value):
+            cells = [_content(each) for each in value.__closure__ or ()]
+            own = {name: each for name, each in vars(value).items() if name != "__wrapped__"}
+            parts = [value.__defaults__, value.__kwdefaults__, cells, own]
+            self.many(f"function {value.__qualname__}", [*_code(value.__code__, value.__doc__), *parts], above)
+        elif isinstance(value, functools.partial):
+            self.many("partial", [value.func, value.args, value.keywords], above)
+        elif isinstance(value, _METHODS) and _is_data(value.__self__):
+            self.many(f"method {value.__name__}", [value.__self__, getattr(value, "__func__", None)], above)
+        elif isinstance(value, contextvars.ContextVar):
+            self.many("variable", [value.name, _of_variable(value)], above)
+        elif isinstance(value, memoryview | array.array):
+            self.many(
+                type(value).__name__,
+                [getattr(value, "format", None), getattr(value, "typecode", None), value.tobytes()],
+                above,
+            )
         else:
             return False
         return True
@@ -234,24 +317,77 @@ def _is_data(value: Any) -> bool:
     kind = type(value)
     if isinstance(value, Mapping | set | frozenset | list | tuple):
         return value is not os.environ
-    if isinstance(value, type | types.ModuleType | types.FunctionType | types.MethodType):
+    if isinstance(value, types.FunctionType):
+        return _is_own(value)
+    if isinstance(value, functools.partial | contextvars.ContextVar | memoryview | array.array):
+        return True
+    if isinstance(value, _METHODS):
+        return _is_data(value.__self__)
+    if isinstance(value, type | types.ModuleType):
         return False
-    if _of(value, "numpy", "pandas", "pyarrow", "polars", "torch"):
-        return any(hasattr(value, each) for each in ("dtype", "to_numpy", "to_pydict", "to_dict"))
+    if _of(value, "numpy", "pandas", "geopandas", "pyarrow", "polars", "torch") and _is_table(value):
+        return True
     if isinstance(value, types.SimpleNamespace | argparse.Namespace | collections.deque):
         return True
     if dataclasses.is_dataclass(kind) or hasattr(kind, "__attrs_attrs__") or hasattr(kind, "model_dump"):
         return not _of(value, "jeyn")
-    return _is_own(kind) and _state(value) is not None
+    return _holds(value) or (_is_own(kind) and _state(value) is not None)
+
+
+def _is_plain(value: Any, depth: int = 20) -> bool:
+    """Whether it is such data as a JSON or YAML file holds; a registry of functions is told by their text."""
+    if isinstance(value, Mapping):
+        return depth > 0 and all(_is_plain(each, depth - 1) for each in value.values())
+    if isinstance(value, list | tuple | set | frozenset):
+        return depth > 0 and all(_is_plain(each, depth - 1) for each in value)
+    return isinstance(value, (*_SIMPLE, *_EXACT, PurePath))
+
+
+def _is_table(value: Any) -> bool:
+    return any(hasattr(value, each) for each in ("dtype", "to_numpy", "to_pydict", "to_dict", "to_pylist", "as_py"))
+
+
+def _holds(value: Any) -> bool:
+    """Whether it is an object of a library whose objects are what they hold, such as a fitted model."""
+    return type(value).__module__.partition(".")[0] in HOLDERS and _reduced(value) is not None
+
+
+def _reduced(value: Any) -> Any:
+    """What pickle would keep of it, None where it keeps nothing; iterators lose nothing by being asked."""
+    try:
+        return value.__reduce_ex__(4)
+    except Exception:
+        return None
+
+
+def _code(code: types.CodeType, doc: str | None = None) -> list[Any]:
+    """What a function does, without its place in a file and its docstring."""
+    constants = [each for each in code.co_consts if doc is None or each is not doc]
+    inner = [_code(each) if isinstance(each, types.CodeType) else each for each in constants]
+    return [code.co_code, list(code.co_names), list(code.co_varnames), inner]
+
+
+def _content(cell: types.CellType) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # not bound yet
+        return None
+
+
+def _of_variable(variable: contextvars.ContextVar[Any]) -> Any:
+    try:
+        return variable.get()
+    except LookupError:
+        return None
 
 
 def _of(value: Any, *libraries: str) -> bool:
     return type(value).__module__.partition(".")[0] in libraries
 
 
-def _is_own(kind: type) -> bool:
+def _is_own(kind: type | types.FunctionType) -> bool:
     """Whether a class is of the user's own code: what a library's object holds is its own business."""
-    top = kind.__module__.partition(".")[0]
+    top = (kind.__module__ or "").partition(".")[0]
     file = getattr(sys.modules.get(kind.__module__), "__file__", None)
     if top in ("builtins", "jeyn") or top in sys.stdlib_module_names:
         return kind.__module__ == "__main__"
@@ -270,7 +406,9 @@ def _state(value: Any) -> Any:
 
 def _slots(kind: type) -> tuple[str, ...]:
     found = vars(kind).get("__slots__", ())
-    return (found,) if isinstance(found, str) else tuple(each for each in found if not each.startswith("__"))
+    names = (found,) if isinstance(found, str) else tuple(found)
+    own = kind.__name__.lstrip("_")
+    return tuple(f"_{own}{each}" if each.startswith("__") else each for each in names if not each.endswith("__"))
 
 
 def _named(value: Any) -> str:
@@ -285,9 +423,10 @@ def _is_evident(statement: Statement, imported: frozenset[str]) -> bool:
 
 def _says_all(node: ast.AST, imported: frozenset[str]) -> bool:
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-        return all(_says_all(each, imported) for each in [*node.args.defaults, *node.args.kw_defaults] if each)
+        given = [*node.args.defaults, *node.args.kw_defaults]
+        return all(map(_only_marks, node.decorator_list)) and all(_says_all(each, imported) for each in given if each)
     if isinstance(node, ast.ClassDef):
-        return all(_says_all(each, imported) for each in node.body)
+        return all(map(_only_marks, node.decorator_list)) and all(_says_all(each, imported) for each in node.body)
     if isinstance(node, ast.Import | ast.ImportFrom | ast.Pass):
         return True
     if not isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign | ast.expr):
@@ -301,6 +440,12 @@ def _says_all(node: ast.AST, imported: frozenset[str]) -> bool:
         node = node.value or ast.Constant(None)
     read = {each.id for each in ast.walk(node) if isinstance(each, ast.Name)} - makers
     return not any(each in imported or each.startswith("__") for each in read)
+
+
+def _only_marks(decorator: ast.expr) -> bool:
+    """Whether what it makes holds no data of its own."""
+    called = decorator.func if isinstance(decorator, ast.Call) else decorator
+    return (called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")) in _DECORATORS
 
 
 def _namespace(label: str, function: Callable[..., Any]) -> Mapping[str, Any]:
