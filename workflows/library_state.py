@@ -6,7 +6,8 @@ NumPy's and decimal's are context variables, which each operation has for itself
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 
@@ -76,14 +77,43 @@ _SETTINGS = (
     ),
     Setting(
         "torch",
-        lambda torch: (torch.get_default_dtype(), torch.is_grad_enabled(), torch.get_num_threads()),
+        lambda torch: (
+            torch.get_default_dtype(),
+            torch.is_grad_enabled(),
+            torch.get_num_threads(),
+            torch.are_deterministic_algorithms_enabled(),
+        ),
         lambda torch, found: _set_torch(torch, *found),
-        lambda torch: (torch.float32, True, torch.get_num_threads()),
+        lambda torch: (torch.float32, True, torch.get_num_threads(), False),
+    ),
+    Setting(
+        "pandas._config.config",
+        lambda config: dict(_flat(config._global_config)),
+        lambda config, found: _set_pandas(config, found),
+        lambda config: {name: each.defval for name, each in config._registered_options.items()},
     ),
 )
 
 
-def _set_torch(torch: Any, dtype: Any, grad: bool, threads: int) -> None:
+def _flat(options: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in options.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{above}{name}.")
+        else:
+            yield above + name, value
+
+
+def _set_pandas(config: Any, before: Mapping[str, Any]) -> None:
+    now = dict(_flat(config._global_config))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # some of its options are deprecated
+        for name, value in before.items():
+            if now.get(name, value) != value:
+                config.set_option(name, value)
+
+
+def _set_torch(torch: Any, dtype: Any, grad: bool, threads: int, is_deterministic: bool) -> None:
+    torch.use_deterministic_algorithms(is_deterministic)
     torch.set_default_dtype(dtype)
     torch.set_grad_enabled(grad)
     torch.set_num_threads(threads)

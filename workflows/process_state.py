@@ -2,7 +2,7 @@
 
 A worker runs one operation after another (SEMANTICS 22), and each begins as if it were the first (SEMANTICS 35): what
 importing the project's modules sets stays, what an operation sets goes. What Python objects hold, such as a list at
-the top of a module, is not put back; `--isolated` gives each operation a process of its own.
+the top of a module, is not put back but for random generators; `--isolated` gives each operation a process of its own.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from jeyn.workflows import library_state
+from jeyn.workflows import generators, library_state
 
 TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
 _SIGNALS = tuple(map(int, signal.valid_signals()))
@@ -38,6 +38,7 @@ _HOOKS: tuple[tuple[Any, str], ...] = (
     (threading, "excepthook"),
     (tempfile, "tempdir"),
     *((warnings, name) for name in ("showwarning", "formatwarning")),
+    *((logging, name) for name in ("raiseExceptions", "_logRecordFactory", "_loggerClass", "lastResort")),
 )
 
 
@@ -64,6 +65,7 @@ class ProcessState:
         self._streams = (sys.stdin, sys.stdout, sys.stderr)
         self._builtins = _builtins()
         self._libraries = library_state.read()
+        self._generators = generators.read()
 
     def settle(self) -> None:
         """At once when the user's function ended: no alarm of theirs rings while its outputs are kept."""
@@ -93,6 +95,7 @@ class ProcessState:
             _forget_shown_warnings()
             time.tzset()
             library_state.restore(self._libraries)
+            generators.restore(self._generators)
         except Exception:
             return False
         return threading.main_thread() is threading.current_thread() and not _threads_left()

@@ -179,9 +179,12 @@ def test_rule_36_whatever_holds_the_value(project: Project, monkeypatch: pytest.
     assert first[0] != second[0] and first[1] != second[1]
 
 
-def test_rule_36_a_generator_that_nobody_seeded_is_no_value(project: Project) -> None:
+@pytest.mark.parametrize(
+    "drawn", ["import numpy as np\nR = np.random.default_rng()", "import torch\nR = torch.nn.Linear(2, 2)"]
+)
+def test_rule_36_what_is_drawn_at_each_import_is_no_value(project: Project, drawn: str) -> None:
     project.write(
-        "import numpy as np\nR = np.random.default_rng()\n\n@operation\ndef one() -> float:\n    return R.random()\n\n@pipeline\ndef flow():\n    return one()\n"
+        f"{drawn}\n\n@operation\ndef one() -> str:\n    return type(R).__name__\n\n@pipeline\ndef flow():\n    return one()\n"
     )
     project.run().check()
     assert states(project.run()) == {"one": "cached"}

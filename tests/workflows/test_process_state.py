@@ -149,6 +149,63 @@ def flow():
     assert project.run("alone", cache=False, isolated=True).outputs["return"] == alone
 
 
+def test_rule_35_options_of_libraries_are_those_of_the_operation_alone(project: Project) -> None:
+    project.write(
+        """
+import logging
+
+@operation
+def change() -> dict:
+    import pandas as pd, torch
+    pd.set_option("display.max_rows", 3, "mode.string_storage", "python")
+    torch.use_deterministic_algorithms(True), torch.set_default_dtype(torch.float64)
+    logging.raiseExceptions = False
+    logging.setLogRecordFactory(lambda *a, **k: 1 / 0)
+    return {}
+
+@operation
+def look(after: dict) -> list:
+    import pandas as pd, torch
+    logging.getLogger("a").warning("a record")
+    return [pd.get_option("display.max_rows"), pd.get_option("mode.string_storage"), str(torch.get_default_dtype()),
+            torch.are_deterministic_algorithms_enabled(), logging.raiseExceptions]
+
+@pipeline
+def flow():
+    first = look.options(name="first")({})
+    return {"first": first, "second": look.options(name="second")(change())}
+"""
+    )
+    found = project.run(workers=1).outputs
+    assert found["first"] == found["second"] == [60, "auto", "torch.float32", False, True]
+
+
+def test_rule_35_generators_of_the_projects_modules_start_again(project: Project) -> None:
+    project.write(
+        """
+import random
+import numpy as np
+import torch
+ONE, TWO, THREE = random.Random(7), np.random.default_rng(7), np.random.RandomState(7)
+FOUR = torch.Generator().manual_seed(7)
+
+@operation
+def draw(after: list) -> list:
+    return [ONE.random(), TWO.random(), THREE.random(), float(torch.rand(1, generator=FOUR))]
+
+@pipeline
+def flow():
+    first = draw.options(name="first")([])
+    return {"first": first, "second": draw.options(name="second")(first)}
+"""
+    )
+    run = project.run(workers=1)
+    found = run.outputs
+    assert found["first"] == found["second"]
+    assert "another value" not in run.logs()
+    assert set(states(project.run(workers=1)).values()) == {"cached"}
+
+
 def test_rule_35_isolated_is_a_new_process_for_each(project: Project) -> None:
     project.write(
         "SEEN = []\n\n@operation\ndef one(after: list) -> list:\n    SEEN.append(1)\n"

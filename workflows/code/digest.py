@@ -24,7 +24,7 @@ from jeyn.workflows.code.source import SourceFile, imports_for, read_source
 from jeyn.workflows.code.statements import EVERY, Import, Statement
 from jeyn.workflows.code.values import (
     changed_digest,
-    is_unseeded,
+    is_drawn,
     modules_in,
     names_with_values,
     part_name,
@@ -178,7 +178,7 @@ class _Trace:
             else:
                 digest = changed_digest(space[name], touching.get(name, []), self.root)
             part = part_name(place.label, name, touching) if digest else ""
-            if digest and not is_unseeded(space[name], part):
+            if digest and not is_drawn(space[name], part, touching.get(name, [])):
                 self.parts[part] = digest
 
     def _walk(self) -> None:

@@ -53,6 +53,7 @@ _METHODS = (types.MethodType, types.BuiltinMethodType)
 _DECORATORS = frozenset(each.rpartition(".")[2] for each in DECORATORS) | {"register"} | READ_NO_DOCSTRING
 _IMPORTS = (ast.Import, ast.ImportFrom)
 _SEEDED = "(default_rng|Random|RandomState|Generator|SeedSequence)"
+_LOADS = re.compile("load|pretrained|open|read")
 _CHANGES = re.compile(
     r"\b(time|time_ns|now|today|utcnow|uuid1|uuid4|randint|choice|secrets|token_hex|urandom|getpid|mkdtemp|mkstemp"
     rf"|NamedTemporaryFile|TemporaryDirectory|gettempdir|perf_counter|monotonic|random(?!\.{_SEEDED}\b))\b|{_SEEDED}\(\)"
@@ -89,8 +90,13 @@ def modules_in(value: Any) -> list[str]:
     return [each.__name__ for each in inside if isinstance(each, types.ModuleType)]
 
 
-def is_unseeded(value: Any, part: str) -> bool:
-    """A random generator that starts anywhere: what it gives is no more the code's than what `random()` gives."""
+def is_drawn(value: Any, part: str, makers: Iterable[Statement]) -> bool:
+    """A generator that nobody seeded, or a network whose weights nobody loaded: other numbers at each import.
+
+    They are no more the code's than what `random()` gives.
+    """
+    if hasattr(value, "load_state_dict") and hasattr(value, "named_parameters"):
+        return not any(_LOADS.search(ast.unparse(each.node)) for each in makers)
     return part.endswith(CHANGING) and re.fullmatch(_SEEDED, type(value).__name__) is not None
 
 
