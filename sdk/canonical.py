@@ -59,6 +59,11 @@ def parse(data: bytes | str) -> Any:
         raise Invalid(f"cannot read {_shown(data)} as JSON: {exc}", hint="write it with canonical()") from exc
 
 
+def parse_facts(text: str) -> Any:
+    """What `json` wrote, its integers to the last digit, with NaN and the infinities as `canonical` tags them."""
+    return _facts_decoder.decode(text)
+
+
 def digest(value: Any) -> str:
     """The artefact id of `value`: "sha256:" + 64 hex digits over PREFIX + canonical(value)."""
     return sha256_of(PREFIX + canonical(value))
@@ -181,6 +186,11 @@ def _untagged(pairs: list[tuple[str, Any]]) -> Any:
     return _pairs([(key[1:] if key.startswith("$") else key, item) for key, item in pairs])
 
 
+def _untagged_fact(pairs: list[tuple[str, Any]]) -> Any:
+    is_tag = len(pairs) == 1 and pairs[0][0] in ("$int", "$float")
+    return _tag_value(*pairs[0]) if is_tag else {key[key.startswith("$$") :]: value for key, value in pairs}
+
+
 def _tag_value(tag: str, text: Any) -> int | float:
     if isinstance(text, str):
         if tag == "$float" and text in _FLOAT_TAGS:
@@ -209,3 +219,4 @@ def _shown(data: bytes | str) -> str:
 _new_decoder = functools.partial(json.JSONDecoder, parse_int=_number, parse_float=_real, parse_constant=_constant)
 _decoder = _new_decoder(object_pairs_hook=_pairs)
 _tag_decoder = _new_decoder(object_pairs_hook=_untagged)
+_facts_decoder = json.JSONDecoder(parse_constant=_constant, object_pairs_hook=_untagged_fact)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from jeyn.sdk.canonical import parse
+from jeyn.sdk.canonical import parse_facts
 from jeyn.sdk.version import Version
 from jeyn.stores.binding import unsaved_row
 from jeyn.stores.catalog.changes import (
@@ -84,7 +84,7 @@ class Staged:
         if id not in self.rows:
             self.changes.append(new)
         if known is None:
-            facts = parse(facts_text({**new.facts, **self._levels(new)}))
+            facts = parse_facts(facts_text({**new.facts, **self._levels(new)}))
             known = self.rows[id] = unsaved_row(new.record, facts, actor, -1 - len(self.rows), now)
         is_new = known.key < 0
         if new.claim and is_new and not any(c.id == id for c in self.claims.get(new.claim.owner, [])):

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from difflib import get_close_matches
+from numbers import Real
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from jeyn.errors import UsageError
 from jeyn.sdk.dtypes import Dtypes
+from jeyn.sdk.validation.bounds import integer_range
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -48,8 +51,15 @@ class RowFilter:
     def rows(self, table: pa.Table, catalog: CatalogClass) -> pa.Table:
         """The rows of a table with the catalog's types, in their order; an optional feature that is not there is
         null."""
+        import pyarrow as pa
+
         names = table.column_names
-        return rows_where(completed(table, catalog, self.features), self.expression).select(names)
+        try:
+            return rows_where(completed(table, catalog, self.features), self.expression).select(names)
+        except pa.ArrowInvalid as exc:
+            said = str(exc).partition("\n")[0]
+            hint = 'compare with values of the feature\'s dtype, or give conditions, as in [("km", ">", 2)]'
+            raise UsageError(f"filter is {self.expression}, which does not fit a value: {said}", hint=hint) from exc
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +176,7 @@ def _expression(given: Any, catalog: CatalogClass) -> pc.Expression:
         return given
     try:
         return pq.filters_to_expression(_in_utc(given, catalog))
-    except (ValueError, TypeError, IndexError) as exc:
+    except (ValueError, TypeError, IndexError, OverflowError) as exc:
         raise UsageError(f"filter is {given!r}, which is no filter ({exc})", hint=_HINT) from exc
 
 
@@ -188,11 +198,48 @@ def _in_utc(given: Any, catalog: CatalogClass) -> Any:
     name, operator, values = given
     if values is None:
         raise ValueError('nothing equals null; say pc.field("feature").is_null()')
-    convert = _LITERALS.get(catalog.features[name].dtype) if name in catalog.features else None
+    dtype = catalog.features[name].dtype if name in catalog.features else None
+    many = isinstance(values, list | tuple | set | frozenset)
+    if dtype is not None and dtype.is_integer and all(map(_is_number, values if many else [values])):
+        return _of_integers(name, operator, values, dtype)
+    convert = _float if dtype is not None and dtype.is_float else _LITERALS.get(dtype) if dtype else None
     if convert is None:
         return given
-    many = isinstance(values, list | tuple | set | frozenset)
     return name, operator, [convert(value) for value in values] if many else convert(values)
+
+
+def _is_number(value: Any) -> bool:
+    """Also one of NumPy; NaN is none."""
+    return isinstance(value, Real | Decimal) and not isinstance(value, bool) and value == value
+
+
+def _float(value: Any) -> Any:
+    """An integer that is a float as that: Arrow knows those of 64 bits only."""
+    is_float = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**1023 and float(value) == value
+    return float(value) if is_float else value
+
+
+def _of_integers(name: str, operator: str, values: Any, dtype: Dtypes) -> Any:
+    """A condition that means the same with integers of the dtype: beside a float Arrow takes a column of them for one,
+    which only holds small ones."""
+    import pyarrow as pa
+
+    low, high = integer_range(dtype)
+    type = dtype.to_arrow()
+    if not _is_number(values):
+        kept = [int(each) for each in values if low <= each <= high and each == int(each)]
+        return name, operator, pa.array(kept, type)
+    if low <= values <= high and values == int(values):
+        return name, operator, pa.scalar(int(values), type)
+    rounded = math.ceil if operator in (">", ">=") else math.floor
+    bound = low - 1 if values < low else high + 1 if values > high else rounded(values)
+    if operator in ("==", "!="):
+        bound = low if operator == "!=" else high + 1
+    operator = "<=" if operator in ("<", "<=") else ">="
+    bound = min(bound, high) if operator == "<=" else max(bound, low)
+    if low <= bound <= high:
+        return name, operator, pa.scalar(bound, type)
+    return name, "in", pa.array([], type)
 
 
 def _time(value: Any) -> Any:

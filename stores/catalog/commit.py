@@ -13,7 +13,7 @@ from sqlalchemy import bindparam, insert, select
 
 from jeyn.errors import AliasMoved, Busy, Conflict, Invalid, NotFound, PayloadMissing
 from jeyn.sdk.artefact import PayloadRef
-from jeyn.sdk.canonical import canonical, parse
+from jeyn.sdk.canonical import canonical, parse_facts
 from jeyn.sdk.relationship import RelationshipType
 from jeyn.stores.catalog import claims, small
 from jeyn.stores.catalog.changes import (
@@ -229,7 +229,7 @@ class _Writer:
             self._emit(new.event, new.record.id, {"name": new.record.name, "type": new.record.type, "number": number})
         if self.run(_BURIED, {"artefact": key}).scalar_one_or_none():
             self.mark(Mark(new.record.id, "tombstone", present=False, reason="saved again", event=_RESTORED))
-        return Outcome(new.record.id, number, at, actor, is_new, parse(facts), quarantined and not number)
+        return Outcome(new.record.id, number, at, actor, is_new, parse_facts(facts), quarantined and not number)
 
     def _with_levels(self, new: NewArtefact) -> NewArtefact:
         """Here and not before, because here batches come one after the other."""

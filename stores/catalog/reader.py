@@ -12,7 +12,7 @@ from sqlalchemy import Select, bindparam, exists, func, select
 from sqlalchemy.sql.elements import ColumnElement
 
 from jeyn.sdk.artefact import Record
-from jeyn.sdk.canonical import parse
+from jeyn.sdk.canonical import parse_facts
 from jeyn.sdk.relationship import RelationshipType
 from jeyn.stores.catalog import superseded
 from jeyn.stores.catalog.closure import chunks
@@ -371,7 +371,9 @@ class Reader:
 
 def _row(found: Sequence[Any]) -> ArtefactRow:
     key, id, type, schema, name, document, facts, quarantined, actor, at = found
-    return ArtefactRow(key, f"sha256:{id}", type, schema, name, document, parse(facts), bool(quarantined), actor, at)
+    return ArtefactRow(
+        key, f"sha256:{id}", type, schema, name, document, parse_facts(facts), bool(quarantined), actor, at
+    )
 
 
 def owner_of(kind: str, name: str) -> str:

@@ -54,7 +54,7 @@ class NewRows:
                 for columns, rows in answers:
                     marks = [row[columns.index(question.watermark)] for row in rows]
                     last = _last(marks, times=question.has_times)
-                    table = _table(columns, rows, question.catalog)
+                    table = _table(columns, rows, question)
                     end = last if end is None or last.is_after(end) else end
                     new = since.new_of(table, marks) if since else table
                     self.rows += new.num_rows
@@ -298,10 +298,16 @@ class _Since:
         return pa.table(columns)
 
 
-def _table(columns: list[str], rows: Sequence[Sequence[Any]], catalog: Catalog) -> pa.Table:
-    places = {name: columns.index(name) for name in catalog.features if name in columns}
+def _table(columns: list[str], rows: Sequence[Sequence[Any]], question: Question) -> pa.Table:
+    features = question.catalog.features
+    places = {name: columns.index(name) for name in features if name in columns}
+    mark = columns.index(question.watermark)
+
+    def where(at: int) -> str:
+        return f' where "{question.watermark}" is {rows[at][mark]!r}'
+
     return pa.table(
-        {name: as_column(name, [row[at] for row in rows], catalog.features[name]) for name, at in places.items()}
+        {name: as_column(name, [row[at] for row in rows], features[name], where) for name, at in places.items()}
     )
 
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from jeyn.errors import DataInvalid
 from jeyn.sdk.dtypes import Dtypes
-from jeyn.sdk.feature import Feature
+from jeyn.sdk.feature import Feature, type_only
 from jeyn.sdk.validation.bounds import integer_range
 
 # Python's own parser cuts these digits off.
@@ -26,7 +26,7 @@ def as_time(value: Any) -> datetime:
     """A time in UTC, which is also the zone of what has none; a date is its midnight. Texts are ISO 8601."""
     if isinstance(value, str):
         if _NANOSECONDS.search(value):
-            raise _Inexact("times have whole microseconds: cut them in the query")
+            raise Inexact("times have whole microseconds: cut them in the query")
         value = datetime.fromisoformat(value)
     if not isinstance(value, datetime) and isinstance(value, date):
         value = datetime.combine(value, time())
@@ -45,18 +45,38 @@ def sortable(value: Any) -> str | None:
         return f"~{value}"
 
 
-def as_column(name: str, values: Sequence[Any], feature: Feature) -> pa.Array:
-    """One Arrow array of the feature's type; raises `DataInvalid`, which names the column and a value."""
+def as_column(
+    name: str, values: Sequence[Any], feature: Feature, where: Callable[[int], str] = lambda at: ""
+) -> pa.Array:
+    """One Arrow array of the feature's type; raises `DataInvalid`, which names the column and a value, and `where`."""
     wanted = feature.arrow_type()
     convert = _nested(_converter(feature), len(feature.shape) - 1)
     if feature.shape == (-1, 1):
         values = [[value] if value is not None and not isinstance(value, list) else value for value in values]
     if not _are_ready(values, feature):
-        values = [None if value is None else _converted(name, value, convert, feature) for value in values]
+        convert = _converting(name, convert, feature, where)
+        values = [None if value is None else convert((at, value)) for at, value in enumerate(values)]
     try:
         return pa.array(values, wanted)
-    except (pa.ArrowException, OverflowError, TypeError, ValueError) as exc:
-        raise DataInvalid(f'column "{name}" does not hold {feature}: {exc}', hint="cast it in the query") from exc
+    except _NOT_HELD as exc:
+        at = next((at for at, value in enumerate(values) if not _holds(wanted, value)), 0)
+        told = f'column "{name}" holds {_shown(values[at])}{where(at)}, which is no {type_only(feature)}: {exc}'
+        raise DataInvalid(told, hint="cast it in the query, or correct the catalog") from exc
+
+
+_NOT_HELD = (pa.ArrowException, OverflowError, TypeError, ValueError)
+
+
+def _holds(wanted: pa.DataType, value: Any) -> bool:
+    try:
+        pa.array([value], wanted)
+    except _NOT_HELD:
+        return False
+    return True
+
+
+def _shown(value: Any) -> str:
+    return str(value) if isinstance(value, Decimal) else repr(value)
 
 
 def within(value: Any, feature: Feature) -> Any:
@@ -80,16 +100,21 @@ def _are_ready(values: Sequence[Any], feature: Feature) -> bool:
     return feature.shape == (-1,) and set(map(type, values)) <= {ready, type(None)}
 
 
-def _converted(name: str, value: Any, convert: Callable[[Any], Any], feature: Feature) -> Any:
-    try:
-        return convert(value)
-    except (TypeError, ValueError, ArithmeticError) as exc:
-        shown = str(value) if isinstance(value, Decimal) else repr(value)
-        message = f'column "{name}" holds {shown}, which is no {feature.dtype.value}'
-        raise DataInvalid(
-            f"{message} exactly" if isinstance(exc, _Inexact) else message,
-            hint=str(exc) if isinstance(exc, _Inexact) else "cast it in the query, or correct the catalog",
-        ) from exc
+def _converting(
+    name: str, convert: Callable[[Any], Any], feature: Feature, where: Callable[[int], str]
+) -> Callable[[tuple[int, Any]], Any]:
+    def converted(cell: tuple[int, Any]) -> Any:
+        at, value = cell
+        try:
+            return convert(value)
+        except (TypeError, ValueError, ArithmeticError) as exc:
+            message = f'column "{name}" holds {_shown(value)}{where(at)}, which is no {feature.dtype.value}'
+            raise DataInvalid(
+                f"{message} exactly" if isinstance(exc, Inexact) else message,
+                hint=str(exc) if isinstance(exc, Inexact) else "cast it in the query, or correct the catalog",
+            ) from exc
+
+    return converted
 
 
 def _nested(convert: Callable[[Any], Any], depth: int) -> Callable[[Any], Any]:
@@ -105,8 +130,8 @@ def _nested(convert: Callable[[Any], Any], depth: int) -> Callable[[Any], Any]:
     return convert_list
 
 
-class _Inexact(ValueError):
-    """A number that would be rounded; says what to do."""
+class Inexact(ValueError):
+    """A number or time that would be rounded; says what to do."""
 
 
 def _converter(feature: Feature) -> Callable[[Any], Any]:
@@ -130,7 +155,7 @@ def _whole(value: Any) -> int | None:
     if math.isnan(value):
         return None
     if value != int(value):
-        raise _Inexact("declare FLOAT64, or cast it in the query")
+        raise Inexact("declare FLOAT64, or cast it in the query")
     return int(value)
 
 
@@ -148,7 +173,7 @@ def _real(value: Any, dtype: Dtypes) -> float:
     shown = Decimal(str(made)) if math.isfinite(wide) else None
     is_whole = math.isfinite(value) and value == int(value)
     if shown is None or is_whole or shown != Decimal(str(value)):
-        raise _Inexact(f"declare {_more_exact(value)}, or cast it in the query")
+        raise Inexact(f"declare {_more_exact(value)}, or cast it in the query")
     return wide
 
 
@@ -172,7 +197,7 @@ def _day(value: Any) -> date:
     """A date, its midnight in UTC, or its ISO text."""
     time_of_day = as_time(value)
     if time_of_day.time() != time():
-        raise _Inexact("declare TIMESTAMP, or cast it in the query")
+        raise Inexact("declare TIMESTAMP, or cast it in the query")
     return time_of_day.date()
 
 

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from jeyn.errors import DataInvalid, Invalid, UsageError
 from jeyn.sdk.dtypes import Dtypes
 from jeyn.sdk.feature import Feature
-from jeyn.stores.sources.sql_values import as_time
+from jeyn.stores.sources.sql_values import Inexact, as_time
 
 Value: TypeAlias = int | float | Decimal | str | date | datetime
 
@@ -84,8 +84,12 @@ class Watermark:
         try:
             return as_time(self.value)
         except ValueError as exc:
+            exact = " exactly" if isinstance(exc, Inexact) else ""
             hint = "write times as ISO 8601, such as 2024-01-02T03:04:05, or declare a STRING"
-            raise DataInvalid(f'the watermark of a row is "{self.value}", which is no timestamp', hint=hint) from exc
+            raise DataInvalid(
+                f'the watermark of a row is "{self.value}", which is no timestamp{exact}',
+                hint=str(exc) if exact else hint,
+            ) from exc
 
     def again(self) -> Watermark:
         """The end of a batch that began here and came no further."""

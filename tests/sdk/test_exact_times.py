@@ -19,6 +19,7 @@ from jeyn import DataCatalog, Dtypes, Feature
 from jeyn.errors import DataInvalid
 from jeyn.stores.sources.formats import read_batches, read_table
 from jeyn.stores.sources.sql_values import as_column
+from jeyn.stores.sources.watermark import Watermark
 
 NANOS = "2024-01-31 00:00:00.123456789"
 WHOLE = datetime(2024, 1, 31, 12, 30, 0, 123456, tzinfo=UTC)
@@ -151,6 +152,9 @@ def test_texts_of_a_database_are_not_cut(text: str) -> None:
     assert as_column("t", ["2024-01-31 12:30:00.123456000"], feature).to_pylist() == [WHOLE]
     with pytest.raises(DataInvalid, match=r'column "t" holds .*, which is no timestamp exactly') as caught:
         as_column("t", [text], feature)
+    assert "in the query" in str(caught.value.hint)
+    with pytest.raises(DataInvalid, match=r"which is no timestamp exactly") as caught:
+        _ = Watermark.of(text, times=True).key
     assert "in the query" in str(caught.value.hint)
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
+import math
+import operator
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -384,3 +387,41 @@ def test_what_the_folders_say_can_be_chosen_by_and_asked_for(workspace: Workspac
     for chosen in ([("year", "==", 2024), ("n", "<", 2026)], (pc.field("year") == 2024) & (pc.field("n") < 2026)):
         assert batch.load(columns=["n"], filter=chosen)["n"].to_pylist() == [2024, 2025]
         assert sum(piece.num_rows for piece in batch.iter_batches(3, columns=["year"], filter=chosen)) == 2
+
+
+OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
+    ">": operator.gt,
+    ">=": operator.ge,
+    "<": operator.lt,
+    "<=": operator.le,
+    "==": operator.eq,
+    "!=": operator.ne,
+}
+LITERALS = [-1.5, 1.5, 2.0, np.float32(1.5), np.int64(2), 2**53 + 1, float(2**53 + 1), 1e300, Decimal("1.5")]
+LITERALS += [math.inf, -math.inf, 2**63, 2**64, 2**64 - 1, -(2**63), -(2**63) - 1]
+
+
+def test_integers_are_compared_exactly_with_any_number(workspace: Workspace) -> None:
+    values = {
+        "i": [-(2**63), -5, 0, 1, 2, 2**24 + 1, 2**53 + 1, 2**63 - 1, None],
+        "u": [0, 1, 2, 2**53 + 1, 2**63, 2**63 + 1, 2**64 - 1, 7, None],
+    }
+    catalog = DataCatalog.of(
+        "Whole", {"i": Feature(Dtypes.INT64, nullable=True), "u": Feature(Dtypes.UINT64, nullable=True)}
+    )
+    table = pa.table({"i": values["i"], "u": pa.array(values["u"], pa.uint64())})
+    pq.write_table(table, Path(workspace.settings.data) / "a.parquet")
+    formula = StreamingFormula("whole", version="1.0.0", output_catalog=catalog, source="*.parquet")
+    batch = workspace.dataset_store.save_batch(formula.get_new_batch())
+    assert (batch.statistics["i"]["min"], batch.statistics["i"]["max"]) == (-(2**63), 2**63 - 1)
+    assert batch.statistics["u"]["max"] == 2**64 - 1
+    for name, numbers in values.items():
+        for sign, literal in itertools.product(OPERATORS, LITERALS):
+            expected = [each for each in numbers if each is not None and OPERATORS[sign](each, literal)]
+            found = batch.load(columns=[name], filter=[(name, sign, literal)]).column(name).to_pylist()
+            assert found == expected, (name, sign, literal)
+    chosen = batch.load(columns=["i"], filter=[("i", "in", [1, 1.5, 2**53 + 1, 2**80])])
+    assert chosen.column("i").to_pylist() == [1, 2**53 + 1]
+    with pytest.raises(UsageError, match="does not fit a value") as caught:
+        batch.load(filter=pc.field("i") > 1.5)
+    assert "conditions" in str(caught.value.hint)

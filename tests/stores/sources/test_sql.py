@@ -190,3 +190,16 @@ def test_an_optional_feature_may_be_new(url: str) -> None:
     assert store.next() is None
     store.add((2, "c"))
     assert store.next() == [(2, "c", 5, "m")]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "good", "bad"),
+    [(Dtypes.DECIMAL, "1.5", "1.0000000001"), (Dtypes.INT64, 3, "x"), (Dtypes.TIMESTAMP, "2024-01-31", "31.01.2024")],
+)
+def test_a_value_that_does_not_fit_is_told_with_its_row(dtype: Dtypes, good: Any, bad: str, tmp_path: Path) -> None:
+    catalog = DataCatalog.of("C", {"at": Feature(Dtypes.INT64), "name": Feature(dtype)})
+    store = Store(f"sqlite:///{tmp_path / 'a.db'}", catalog)
+    store.make(name="blob")
+    store.add((41, good), (42, bad))
+    with pytest.raises(DataInvalid, match=f'column "name" holds .*{bad}.* where "at" is 42, which is no {dtype.value}'):
+        store.next()
