@@ -7,6 +7,7 @@ kind only. Patterns are RE2's (https://github.com/google/re2/wiki/Syntax): linea
 from __future__ import annotations
 
 import math
+import re
 import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -228,11 +229,14 @@ def with_times(check: Check) -> Check:
 
 
 _Value = TypeVar("_Value")
+_NANOSECONDS = re.compile(r"[.,]\d{6}0*[1-9]")
 
 
 def _time(value: _Value) -> _Value | datetime:
     if not isinstance(value, str):
         return value
+    if _NANOSECONDS.search(value):  # which Python would cut off
+        raise UsageError(f'"{value[:80]}" has more digits than microseconds', hint="times have whole microseconds")
     try:
         time = datetime.fromisoformat(value)
     except ValueError as exc:

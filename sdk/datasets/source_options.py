@@ -46,7 +46,7 @@ class SourceOptions:
         """What a caller or a recipe says; raises `UsageError` for an option that there is not."""
         if isinstance(given, SourceOptions):
             return given
-        known = {field.name for field in fields(cls)}
+        known = [field.name for field in fields(cls)]
         for name in given or {}:
             if name not in known:
                 raise UsageError(f'"{name}" is no option of a source', hint=f"its options are {', '.join(known)}")

@@ -38,6 +38,7 @@ from jeyn.stores.sources.encoded import in_utf8, not_utf8
 from jeyn.stores.sources.records import BLOCK, Block, blocks
 
 _MAX_HEADER = 1 << 20
+_SEPARATORS = (";", "\t", "|", ",")
 _INFINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
 _HEXADECIMAL = re.compile(rb"\s*0x", re.IGNORECASE)
 _CONVERSION = re.compile(r"In CSV column #(\d+): Row #(\d+): (?:CSV conversion error to .*?: )?(.*)", re.DOTALL)
@@ -104,7 +105,10 @@ def _names(record: bytes, delimiter: str) -> list[str]:
 def _columns(names: list[str], catalog: type[DataCatalog]) -> dict[str, Feature]:
     missing = [name for name, feature in catalog.features.items() if name not in names and not feature.optional]
     if missing:
-        raise missing_columns(missing, names)
+        found = missing_columns(missing, names)
+        other = next((each for each in _SEPARATORS if len(names) == 1 and each in names[0]), None)
+        hint = f"if they stand between {other!r}, say options=SourceOptions(separator={other!r})"
+        raise DataInvalid(found.message, hint=hint) if other else found
     features = {name: feature for name, feature in catalog.features.items() if name in names}
     for name, feature in features.items():
         if names.count(name) > 1:

@@ -16,7 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from jeyn import DataCatalog, Dtypes, Feature
-from jeyn.errors import DataInvalid
+from jeyn.checks import between
+from jeyn.errors import DataInvalid, UsageError
 from jeyn.stores.sources.formats import read_batches, read_table
 from jeyn.stores.sources.sql_values import as_column
 from jeyn.stores.sources.watermark import Watermark
@@ -171,3 +172,8 @@ def test_lists_of_times_in_json_are_written_as_times_by_themselves_are() -> None
         assert read(f'"{cell}"') == [[], [WHOLE, None], None]
     with pytest.raises(DataInvalid, match="row 1"):
         read(f'"{NANOS}"')
+
+
+def test_a_bound_with_nanoseconds_is_refused() -> None:
+    with pytest.raises(UsageError, match="whole microseconds"):
+        Feature(Dtypes.TIMESTAMP, checks=(between("2024-01-31", NANOS),))

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from jeyn.errors import DataInvalid
+from jeyn.errors import DataInvalid, UsageError
 from jeyn.sdk.catalog import DataCatalog
 from jeyn.sdk.datasets.source_options import SourceOptions
 from jeyn.sdk.dtypes import Dtypes
@@ -127,3 +127,16 @@ def test_nulls_in_quotes_are_nulls_in_what_is_no_text() -> None:
 def test_lists_of_numbers_are_shown_as_they_are_written() -> None:
     wanted = DataCatalog.of("C", {"x": Feature(Dtypes.FLOAT32, (-1, -1))})
     refused(b'{"x": [1, 1e39]}\n', '"[1, 1e39]" is out of the range', wanted=wanted, name="a.jsonl")
+
+
+@pytest.mark.parametrize(("separator", "name"), [(";", "a.csv"), ("\t", "a.csv"), (",", "a.tsv"), ("|", "a.csv")])
+def test_a_header_with_another_separator_is_told_of(separator: str, name: str) -> None:
+    data = f"x{separator}y\n1{separator}2\n".encode()
+    refused(data, 'no column "x"', f"separator={separator!r}", wanted=catalog(x=Dtypes.INT64), name=name)
+    refused(b"z,y\n1,2\n", "make the feature optional", wanted=catalog(x=Dtypes.INT64))
+
+
+def test_options_are_told_in_their_order() -> None:
+    with pytest.raises(UsageError) as caught:
+        SourceOptions.of({"seperator": ";"})
+    assert "encoding, separator, decimal, nulls" in str(caught.value.hint)
