@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date, datetime, time
 from typing import TYPE_CHECKING, Any
 
 from jeyn.errors import UsageError
@@ -65,8 +66,10 @@ def read_column(values: Any, feature: Feature) -> Any:
     """
     import pyarrow as pa
 
-    if feature.dtype in (Dtypes.TIMESTAMP, Dtypes.DATE) and (problem := _nanoseconds(values)):
-        return Unreadable(problem)
+    if feature.dtype in (Dtypes.TIMESTAMP, Dtypes.DATE) and str(getattr(values, "dtype", "")) == "object":
+        if problem := _nanoseconds(values):
+            return Unreadable(problem)
+        values = _with_midnights(values)
     try:
         array = pa.array(
             _without_na(values) if feature.dtype.is_float else values, from_pandas=not feature.dtype.is_float
@@ -92,15 +95,35 @@ def _without_na(values: Any) -> Any:
 
 def _nanoseconds(values: Any) -> str | None:
     """The first of pandas' own times among objects, also in lists, whose last digits Arrow would cut off unsaid."""
-    if str(getattr(values, "dtype", "")) != "object":
-        return None
-    found = ((at, time) for at, value in enumerate(values) for time in _leaves(value))
-    at, time = next((each for each in found if getattr(each[1], "nanosecond", 0) > 0), (0, None))
-    return None if time is None else f"{time} in row {at}: {CURE_OF_NANOSECONDS}"
+    found = ((at, leaf) for at, value in enumerate(values) for leaf in _leaves(value))
+    at, leaf = next((each for each in found if getattr(each[1], "nanosecond", 0) > 0), (0, None))
+    return None if leaf is None else f"{leaf} in row {at}: {CURE_OF_NANOSECONDS}"
+
+
+def _with_midnights(values: Any) -> Any:
+    """Days among times as their midnights: Arrow would make days of all of them, if one comes first."""
+    kinds = {type(leaf) for value in values for leaf in _leaves(value)}
+    if date not in kinds or not any(issubclass(kind, datetime) for kind in kinds):
+        return values
+    import numpy as np
+
+    made = np.empty(len(values), dtype=object)
+    made[:] = [_midnight(value) for value in values]
+    return made
+
+
+def _midnight(value: Any) -> Any:
+    if _is_list(value):
+        return [_midnight(each) for each in value]
+    return datetime.combine(value, time()) if type(value) is date else value
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) or str(getattr(value, "dtype", "")) == "object"
 
 
 def _leaves(value: Any) -> Iterator[Any]:
-    if isinstance(value, (list, tuple)) or str(getattr(value, "dtype", "")) == "object":
+    if _is_list(value):
         for each in value:
             yield from _leaves(each)
     else:

@@ -18,6 +18,7 @@ import pytest
 from jeyn import DataCatalog, Dtypes, Feature
 from jeyn.checks import between
 from jeyn.errors import DataInvalid, UsageError
+from jeyn.sdk.datasets.arrays import as_table
 from jeyn.stores.sources.formats import read_batches, read_table
 from jeyn.stores.sources.sql_values import as_column
 from jeyn.stores.sources.watermark import Watermark
@@ -177,3 +178,19 @@ def test_lists_of_times_in_json_are_written_as_times_by_themselves_are() -> None
 def test_a_bound_with_nanoseconds_is_refused() -> None:
     with pytest.raises(UsageError, match="whole microseconds"):
         Feature(Dtypes.TIMESTAMP, checks=(between("2024-01-31", NANOS),))
+
+
+DAY, MORNING = date(2024, 1, 31), datetime(2024, 1, 31, 3)
+
+
+@pytest.mark.parametrize("values", [[DAY, MORNING, None], [pd.Timestamp(MORNING), DAY, pd.NaT], [None, MORNING, DAY]])
+def test_days_among_times_are_midnights_and_cut_nothing(values: list[Any]) -> None:
+    midnight = datetime(2024, 1, 31, tzinfo=UTC)
+    expected = {DAY: midnight, MORNING: MORNING.replace(tzinfo=UTC)}
+    for data in (pd.DataFrame({"t": pd.Series(values, dtype=object)}), {"t": np.array(values, object)}):
+        found = one().conform(as_table(data, one())).column("t").to_pylist()
+        assert found == [None if pd.isna(value) else expected[value] for value in values]
+        assert one(Dtypes.DATE).validate(data).failures[0].check == "exact"
+    lists = pd.DataFrame({"t": [[DAY, MORNING], []]})
+    catalog = one(shape=(-1, -1))
+    assert catalog.conform(as_table(lists, catalog)).column("t").to_pylist() == [[*expected.values()], []]
