@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 HIDDEN = "…"
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_WORD = re.compile(r"(?:(?:file|memory|s3|gs|az|sqlite|postgresql):)?[\w./ -]*")  # without "://", a path or a slip
 _SERVER = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])?(?::[0-9]+)?")
 _DATABASE = re.compile(r"[\w./ -]*")
 # Of an address's options those that say how it is reached, and no secret.
@@ -21,7 +22,7 @@ def shown(address: str) -> str:
     """
     scheme = _SCHEME.match(address)
     if scheme is None:
-        return HIDDEN
+        return address if _WORD.fullmatch(address) else HIDDEN
     rest = address[scheme.end() :]
     if rest.startswith("/"):  # a file: there is no place for a password before its path, only behind it
         return scheme.group() + re.split("[?#]", rest, maxsplit=1)[0]

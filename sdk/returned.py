@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
 from typing import Any, Literal, NamedTuple, NotRequired, get_args, get_origin, get_type_hints
 
-from jeyn.errors import WrongType
+from jeyn.errors import NotSerializable, WrongType
 from jeyn.sdk.annotation import is_a, is_numpy_scalar, members, show
 from jeyn.sdk.plan import RETURN
 
@@ -159,8 +159,9 @@ def _refuse_streams(value: Any, what: str) -> None:
         close = getattr(value, "close", None)
         if close is not None:
             close()  # or Python warns that nobody awaited it
-        raise WrongType(f"{what} returned a coroutine, which nobody runs", hint="return asyncio.run(…) of it")
+        raise NotSerializable(f"{what} returned a coroutine, which nobody runs", hint="return asyncio.run(…) of it")
     if isinstance(value, Iterator):
-        raise WrongType(
-            f"{what} returned a {type(value).__name__}, which gives its items once", hint="return list(…) of it"
+        raise NotSerializable(
+            f"{what} returned a {type(value).__name__}, which gives its items once",
+            hint="convert it: return list(…) of it",
         )

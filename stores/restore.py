@@ -153,7 +153,9 @@ def _cure(workspace: Workspace, artefact: Artefact, row: ArtefactRow | None) -> 
     if isinstance(artefact, DatasetBatch) and isinstance(artefact.formula, StreamingFormula):
         way = f'put its files back below the data root "{workspace.settings.data}", from which they are read again'
     other = _newest_with_bytes(workspace, artefact, row)
-    return f"{way}; or import it from a bundle" + (f"; {other} has its bytes" if other else "")
+    return f"{way}; or import it from a bundle; jeyn fsck finds what else is gone" + (
+        f"; {other} has its bytes" if other else ""
+    )
 
 
 def _newest_with_bytes(workspace: Workspace, artefact: Artefact, row: ArtefactRow | None) -> str:

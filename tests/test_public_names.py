@@ -80,7 +80,13 @@ def test_unknown_name_is_an_attribute_error_that_names_it() -> None:
 
 
 def test_formulas_are_pinned() -> None:
-    assert formulas.__all__ == ["CompositeFormula", "ModelFormula", "SqlFormula", "StreamingFormula"]
+    assert formulas.__all__ == [
+        "CompositeFormula",
+        "ModelFormula",
+        "SourceOptions",
+        "SqlFormula",
+        "StreamingFormula",
+    ]
 
 
 def test_rule_27_import_jeyn_loads_no_other_module() -> None:

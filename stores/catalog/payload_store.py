@@ -16,7 +16,7 @@ from jeyn.stores.catalog.database import Database
 from jeyn.stores.catalog.prepared import Prepared
 from jeyn.stores.catalog.reader import is_marked
 from jeyn.stores.catalog.small import LIMIT_OF_CODE
-from jeyn.stores.catalog.tables import artefact, artefact_payload, payload_store, small_payload
+from jeyn.stores.catalog.tables import artefact, artefact_payload, clock, payload_store, small_payload
 from jeyn.stores.payloads import PayloadStore
 
 _LAST = select(payload_store.c.identity, payload_store.c.url).where(
@@ -116,7 +116,7 @@ def _adopt(database: Database, files: PayloadStore, actor: str) -> Known | None:
     if strange:
         raise Invalid(strange, hint=_CURE)
     identity = files.identify(uuid.uuid4().hex)
-    return _record(database, Known(identity, files.url), actor, first=True) if identity else None
+    return _record_first(database, Known(identity, files.url), actor) if identity else None
 
 
 def _strange(database: Database, files: PayloadStore) -> str:
@@ -138,13 +138,21 @@ def _sample(database: Database) -> list[str]:
         return list(dict.fromkeys(connection.execute(_REFERENCED).scalars()))
 
 
-def _record(database: Database, store: Known, actor: str, *, first: bool = False) -> Known:
-    """Write it down; `first` gives way to whoever was quicker."""
+def _record(database: Database, store: Known, actor: str) -> None:
     with database.write() as tx:
-        found = tx.connection.execute(_LAST).first()
-        if first and found is not None:
-            tx.roll_back()
+        tx.connection.execute(insert(payload_store), _row(store, actor, tx.seq, tx.at))
+
+
+def _record_first(database: Database, store: Known, actor: str) -> Known:
+    """Write it down, unless somebody was quicker. It is no step of history: what comes first is a save."""
+    with database.exclusive() as connection:
+        found = connection.execute(_LAST).first()
+        if found is not None:
             return Known(*found)
-        row = {"identity": store.identity, "url": store.url, "actor": actor, "at": tx.at, "seq": tx.seq}
-        tx.connection.execute(insert(payload_store), row)
+        seq, at = connection.execute(select(clock.c.seq, clock.c.at)).one()
+        connection.execute(insert(payload_store), _row(store, actor, seq, at))
     return store
+
+
+def _row(store: Known, actor: str, seq: int, at: int) -> dict[str, object]:
+    return {"identity": store.identity, "url": store.url, "actor": actor, "at": at, "seq": seq}

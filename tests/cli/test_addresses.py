@@ -92,7 +92,8 @@ def test_an_address_says_where() -> None:
     assert shown("sqlite:////srv/a@b/catalog.db") == "sqlite:////srv/a@b/catalog.db"
     assert shown("s3://bucket/a/b") == "s3://bucket/a/b"
     assert shown("postgresql://a:b/c@host/team") == f"postgresql://{HIDDEN}"
-    assert shown("no address") == HIDDEN
+    assert shown("host=db password=x") == shown("ada:x@db") == shown("ada:x") == HIDDEN
+    assert shown("some/folder") == "some/folder" and shown("s3:bucket") == "s3:bucket"
 
 
 def test_what_a_driver_repeats_becomes_stars_in_every_form() -> None:

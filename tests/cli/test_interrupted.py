@@ -27,15 +27,16 @@ time.sleep(20)
 
 
 def test_while_jeyn_is_imported_it_ends_without_a_word(tmp_path: Path) -> None:
-    write(tmp_path, {"click.py": PRESSED})
-    path = f"{tmp_path}:{ENVIRONMENT['PYTHONPATH']}"
+    # As a library: a file of the project's own is not what Jeyn imports.
+    write(tmp_path, {"site-packages/click.py": PRESSED})
+    path = f"{tmp_path / 'site-packages'}:{ENVIRONMENT['PYTHONPATH']}"
     assert jeyn(tmp_path, "--help", PYTHONPATH=path) == (STOPPED, "", "")
 
 
 def test_what_a_script_runs_in_the_background_ignores_it(tmp_path: Path) -> None:
-    write(tmp_path, {"click.py": PRESSED + "raise SystemExit('still here')\n"})
+    write(tmp_path, {"site-packages/click.py": PRESSED + "raise SystemExit('still here')\n"})
     ignoring = ("/bin/sh", "-c", 'trap "" INT; exec "$@"', "sh")
-    path = f"{tmp_path}:{ENVIRONMENT['PYTHONPATH']}"
+    path = f"{tmp_path / 'site-packages'}:{ENVIRONMENT['PYTHONPATH']}"
     assert jeyn(tmp_path, "--help", prefix=ignoring, PYTHONPATH=path) == (1, "", "still here\n")
 
 

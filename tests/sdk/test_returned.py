@@ -15,7 +15,7 @@ import pyarrow as pa
 import pytest
 
 from jeyn import DatasetBatch, ModelCheckpoint
-from jeyn.errors import WrongType
+from jeyn.errors import NotSerializable, WrongType
 from jeyn.sdk.plan import RETURN
 from jeyn.sdk.returned import check_returned
 
@@ -103,12 +103,12 @@ async def later() -> int:
 @pytest.mark.parametrize("annotation", [Any, Iterable[int]])
 def test_what_gives_its_items_once_is_refused(annotation: Any) -> None:
     for value in ((each for each in [1]), map(str, [1]), zip([1], [2], strict=True), iter([1])):
-        with pytest.raises(WrongType, match="gives its items once") as refused:
+        with pytest.raises(NotSerializable, match="gives its items once") as refused:
             check_returned({RETURN: value}, {RETURN: annotation}, "one")
         assert "list(" in refused.value.hint
 
 
 def test_a_coroutine_is_refused() -> None:
-    with pytest.raises(WrongType, match="coroutine") as refused:
+    with pytest.raises(NotSerializable, match="coroutine") as refused:
         check_returned({RETURN: later()}, {}, "one")
     assert "asyncio.run" in refused.value.hint

@@ -116,7 +116,7 @@ def test_a_forgotten_return_is_an_error_and_not_tried_again(project: Project) ->
     [
         ("named", 'the output "high" of "pair" is annotated int, and it returned \'two\' (str)'),
         ("void", "an operation with the outputs low, high returned None: is a return missing?"),
-        ("mapped", "\"items[1]\" is annotated int, and it returned '2' (str)"),
+        ("mapped", "\"items[1]\" is annotated int, and it returned '2' (str) (with x=2)"),
         ("longer", "an operation with 1 outputs (0) returned 2"),
     ],
 )

@@ -52,7 +52,8 @@ def test_memory_is_shared_by_name_only() -> None:
 def test_what_names_no_store_is_refused_with_those_known(url: str) -> None:
     with pytest.raises(UsageError) as caught:
         open_payloads(url)
-    assert f"'{url}'" in caught.value.message
+    # Of what cannot be parsed no more is shown than what it began with: it may hold a secret.
+    assert f"'{url.replace('[', '…')}'" in caught.value.message
     for scheme in ("file://", "memory://", "s3://", "gs://", "az://"):
         assert scheme in caught.value.hint
 
