@@ -205,6 +205,8 @@ def _in_utc(given: Any, catalog: CatalogClass) -> Any:
     convert = _float if dtype is not None and dtype.is_float else _LITERALS.get(dtype) if dtype else None
     if convert is None:
         return given
+    if many and dtype is Dtypes.DATE:
+        return name, operator, _days(values)
     return name, operator, [convert(value) for value in values] if many else convert(values)
 
 
@@ -243,9 +245,26 @@ def _of_integers(name: str, operator: str, values: Any, dtype: Dtypes) -> Any:
 
 
 def _time(value: Any) -> Any:
+    if getattr(value, "nanosecond", 0) > 0:
+        raise ValueError(f"{value} has digits below a microsecond, and times have none")
     if isinstance(value, datetime):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value
     return datetime.combine(value, time(), UTC) if isinstance(value, date) else value
+
+
+def _day(value: Any) -> Any:
+    _time(value)
+    return value
+
+
+def _days(values: Any) -> Any:
+    """The days among dates and times; a time that is no midnight is none, where Arrow would cut it to its day."""
+    import pyarrow as pa
+
+    if not all(isinstance(value, date) for value in values):
+        raise TypeError("days are dates")
+    times = [_time(value).astimezone(UTC) for value in values]
+    return pa.array([each.date() for each in times if each.time() == time()], pa.date32())
 
 
 def _decimal(value: Any) -> Any:
@@ -253,7 +272,7 @@ def _decimal(value: Any) -> Any:
     return Decimal(str(value)) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
-_LITERALS: dict[Dtypes, Callable[[Any], Any]] = {Dtypes.TIMESTAMP: _time, Dtypes.DECIMAL: _decimal}
+_LITERALS: dict[Dtypes, Callable[[Any], Any]] = {Dtypes.TIMESTAMP: _time, Dtypes.DATE: _day, Dtypes.DECIMAL: _decimal}
 
 
 def _fields(expression: pc.Expression, catalog: CatalogClass, whose: str) -> list[str]:

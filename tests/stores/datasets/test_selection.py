@@ -8,12 +8,13 @@ import json
 import math
 import operator
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
@@ -344,6 +345,25 @@ def test_times_and_days_in_conditions_are_utc(workspace: Workspace) -> None:
     for moment in (datetime(2024, 1, 20), date(2024, 1, 20), datetime(2024, 1, 20, tzinfo=UTC)):
         assert batch.load(columns=["n"], filter=[("at", ">=", moment)]).equals(wanted)
     assert batch.load(columns=["n"], filter=[("at", "in", [date(2024, 1, 1)])])["n"].to_pylist() == [0, 28, 56, 84]
+    with pytest.raises(UsageError, match="below a microsecond"):
+        batch.load(filter=[("at", ">", pd.Timestamp("2024-01-20 00:00:00.000000001"))])
+
+
+def test_days_are_chosen_by_midnights_only(workspace: Workspace) -> None:
+    catalog = DataCatalog.of("Day", {"d": Feature(Dtypes.DATE)})
+    formula = DatasetFormula("days", version="1.0.0", output_catalog=catalog)
+    table = pa.table({"d": [date(2024, 1, 20), date(2024, 1, 21)]})
+    batch = workspace.dataset_store.save_batch(formula.new_table(table))
+
+    def chosen(sign: str, value: Any) -> list[int]:
+        return [day.day for day in batch.load(filter=[("d", sign, value)])["d"].to_pylist()]
+
+    noon = datetime(2024, 1, 20, 12)
+    assert chosen("in", [noon]) == chosen("==", noon) == []
+    assert chosen("not in", [noon]) == chosen("in", [datetime(2024, 1, 20), date(2024, 1, 21)]) == [20, 21]
+    assert chosen("in", [datetime(2024, 1, 20, 1, tzinfo=timezone(timedelta(hours=1)))]) == chosen("<", noon) == [20]
+    with pytest.raises(UsageError, match="no filter"):
+        chosen("in", ["2024-01-20"])
 
 
 class Days(DataCatalog):
