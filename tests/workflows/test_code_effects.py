@@ -185,6 +185,21 @@ PURE = {
     "main and": ("import sys\nif __name__ == '__main__' and len(sys.argv) > 1:\n    print(1)\n", "(1)", "(2)"),
     "docstring": ('def other():\n    """One."""\n', "One", "Two"),
     "file's docstring": ('"""One."""\n', "One", "Two"),
+    "pipeline of steps": (
+        "from sklearn.pipeline import make_pipeline\nfrom sklearn.linear_model import Ridge\nM = make_pipeline(Ridge(alpha=1))\n",
+        "=1",
+        "=2",
+    ),
+    "settings": (
+        "from pydantic_settings import BaseSettings, SettingsConfigDict\nclass A(BaseSettings):\n    model_config = SettingsConfigDict(env_prefix='a')\n",
+        "'a'",
+        "'b'",
+    ),
+    "attrs": ("from attrs import define, field\n@define\nclass A:\n    a: int = field(default=1)\n", "=1", "=2"),
+    "expressions": ("import polars as pl\nE = pl.col('a').sum().alias('b')\n", "'a'", "'c'"),
+    "schema": ("import pyarrow as pa\nS = pa.schema([('a', pa.int64())])\n", "'a'", "'b'"),
+    "joined arrays": ("import numpy as np\nA = np.concatenate([np.zeros(1), np.sin(np.ones(2))])\n", "(2)", "(3)"),
+    "hash": ("import hashlib\nH = hashlib.sha256(b'a').hexdigest()\n", "b'a'", "b'b'"),
     "named import": ("from lib import helper\ndef other():\n    return helper()\n", "return helper()", "return helper"),
 }
 

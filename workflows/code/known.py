@@ -21,26 +21,42 @@ MODULES = _words(
 # Of Jeyn itself these do more than declare something.
 ACTS = _words("context dataset_store model_store open register_serializer use")
 CALLS = _words(
-    """contextvars.ContextVar decimal.Decimal functools.partial importlib.metadata.version inspect.signature
-    logging.getLogger os.cpu_count os.environ.get os.fspath os.getcwd os.getenv os.getpid os.listdir
-    os.path.abspath os.path.basename os.path.dirname os.path.exists os.path.expanduser os.path.isdir os.path.isfile
-    os.path.join os.path.realpath os.path.relpath os.path.splitext random.Random sys.getsizeof
-    numpy.arange numpy.array numpy.asarray numpy.datetime64 numpy.dtype numpy.empty numpy.exp numpy.eye numpy.finfo
-    numpy.float32 numpy.float64 numpy.full numpy.iinfo numpy.int32 numpy.int64 numpy.linspace numpy.load numpy.loadtxt
-    numpy.log numpy.logspace numpy.ones numpy.random.default_rng numpy.sqrt numpy.timedelta64 numpy.zeros
-    pandas.Categorical pandas.CategoricalDtype pandas.DataFrame pandas.Index pandas.Series pandas.Timedelta
-    pandas.Timestamp pandas.date_range pandas.read_csv pandas.read_json pandas.read_parquet pandas.to_datetime
-    pyarrow.field pyarrow.schema pydantic.ConfigDict pydantic.Field torch.arange torch.cuda.is_available torch.device
-    torch.ones torch.tensor torch.zeros yaml.load yaml.safe_load"""
+    """attr.Factory attr.ib attrs.Factory attrs.field attrs.fields contextvars.ContextVar decimal.Decimal
+    functools.partial importlib.metadata.version inspect.signature logging.getLogger numpy.abs numpy.arange
+    numpy.array numpy.asarray numpy.column_stack numpy.concatenate numpy.cos numpy.cumsum numpy.datetime64
+    numpy.deg2rad numpy.diag numpy.dtype numpy.empty numpy.exp numpy.eye numpy.finfo numpy.float32
+    numpy.float64 numpy.full numpy.full_like numpy.geomspace numpy.hstack numpy.identity numpy.iinfo
+    numpy.int32 numpy.int64 numpy.linspace numpy.load numpy.loadtxt numpy.log numpy.log10 numpy.log2
+    numpy.logspace numpy.max numpy.mean numpy.meshgrid numpy.min numpy.ones numpy.ones_like numpy.outer
+    numpy.random.default_rng numpy.repeat numpy.sin numpy.sort numpy.sqrt numpy.stack numpy.sum numpy.tan
+    numpy.tile numpy.timedelta64 numpy.unique numpy.vstack numpy.where numpy.zeros numpy.zeros_like
+    os.cpu_count os.environ.get os.fspath os.getcwd os.getenv os.getpid os.listdir os.path.abspath
+    os.path.basename os.path.dirname os.path.exists os.path.expanduser os.path.isdir os.path.isfile
+    os.path.join os.path.realpath os.path.relpath os.path.splitext pandas.Categorical
+    pandas.CategoricalDtype pandas.DataFrame pandas.Index pandas.Series pandas.Timedelta pandas.Timestamp
+    pandas.bdate_range pandas.concat pandas.date_range pandas.interval_range pandas.period_range
+    pandas.read_csv pandas.read_excel pandas.read_feather pandas.read_json pandas.read_parquet
+    pandas.to_datetime pandas.to_numeric pandas.to_timedelta polars.col polars.concat polars.lit
+    polars.read_csv polars.read_json polars.read_parquet polars.scan_csv polars.scan_parquet pyarrow.array
+    pyarrow.binary pyarrow.bool_ pyarrow.date32 pyarrow.dictionary pyarrow.field pyarrow.float32
+    pyarrow.float64 pyarrow.int16 pyarrow.int32 pyarrow.int64 pyarrow.int8 pyarrow.large_string
+    pyarrow.list_ pyarrow.schema pyarrow.string pyarrow.struct pyarrow.table pyarrow.timestamp pyarrow.uint8
+    pydantic.ConfigDict pydantic.Field pydantic_settings.SettingsConfigDict random.Random
+    scipy.stats.loguniform scipy.stats.norm scipy.stats.randint scipy.stats.uniform sklearn.base.clone
+    sklearn.compose.make_column_selector sklearn.compose.make_column_transformer sklearn.metrics.make_scorer
+    sklearn.pipeline.make_pipeline sklearn.pipeline.make_union sys.getsizeof torch.arange
+    torch.cuda.is_available torch.device torch.ones torch.tensor torch.zeros yaml.load yaml.safe_load"""
 )
 # Making an instance of a class of theirs, by its capital letter, changes nothing else.
 CLASSES = _words("catboost lightgbm numpy pandas polars pyarrow scipy sklearn torch xgboost")
 METHODS = _words(
-    """absolute as_posix astype bind capitalize copy count date decode encode endswith exists expanduser format get
-    get_new_batch getvalue glob index is_dir is_file isoformat items iterdir join joinpath keys lower lstrip mean
-    new_table only options partition read read_bytes read_text readlines relative_to replace reshape resolve rglob
-    rpartition rsplit rstrip split splitlines startswith std strftime strip sum timestamp title to_numpy tolist
-    total_seconds update_major update_minor update_patch upper values with_name with_suffix without zfill"""
+    """absolute alias as_posix astype bind capitalize casefold copy count date decode difference digest encode
+    endswith exists expanduser format get get_new_batch getvalue glob hexdigest index intersection is_dir
+    is_file isoformat items iterdir join joinpath keys lower lstrip mean new_table only options partition
+    read read_bytes read_text readlines relative_to removeprefix removesuffix replace reshape resolve rglob
+    rpartition rsplit rstrip split splitlines startswith std strftime strip sum timestamp title to_numpy
+    tolist total_seconds union update_major update_minor update_patch upper values with_name with_suffix
+    without zfill"""
 )
 DECORATORS = _words(
     """attr.dataclass attr.define attr.frozen attr.s attrs.define attrs.frozen beartype.beartype classmethod

@@ -88,6 +88,19 @@ class Live:
             else:
                 self.bind(name, where, by)
 
+    def drain_what_can(self) -> None:
+        """`drain`, while a class is being made: what needs that class itself waits until it is there."""
+        postponed = []
+        while self._waiting:
+            each = self._waiting.popleft()
+            if not self.tried(lambda each=each: self._is_bound(*each[:3])):  # type: ignore[misc]
+                postponed.append(each)
+        self._waiting.extend(postponed)
+
+    def _is_bound(self, name: str, where: Mapping[str, Any], by: str) -> bool:
+        self.bind(name, where, by)
+        return True
+
     def finish(self) -> None:
         """`drain`, and the state of what was defined."""
         self.drain()

@@ -245,7 +245,7 @@ class LiveCode:
         if not self.live.docs and all(self.is_notebooks(base) or base is object for base in cls.__mro__):
             self._without_docs(node)
         if any(self.is_notebooks(each) for each in (*cls.__mro__[1:], type(cls))):
-            self.live.drain()  # methods of these are called while the class is made
+            self.live.drain_what_can()  # methods of these are called while the class is made
         target = name if name == node.name else self.live.new_name()
         if target != node.name:
             self.live.lines.append(f"def {target}():\n" + _indented(ast.unparse(node)) + f"\n    return {node.name}")
