@@ -66,6 +66,7 @@ def _to_array(name: str, column: pa.ChunkedArray, feature: Feature) -> npt.NDArr
     if isinstance(flat, pa.ChunkedArray):
         flat = flat.chunk(0) if flat.num_chunks == 1 else pa.concat_arrays(flat.chunks)
     check_floats_hold(name, flat, feature)
+    flat = _without_hidden_nulls(flat)
     while pa.types.is_fixed_size_list(flat.type) and flat.null_count == 0:
         flat = flat.flatten()
     if pa.types.is_dictionary(flat.type):
@@ -74,6 +75,21 @@ def _to_array(name: str, column: pa.ChunkedArray, feature: Feature) -> npt.NDArr
     if -1 in feature.shape[1:] or len(feature.shape) == 1 or pa.types.is_nested(flat.type):
         return values
     return values.reshape((rows, *feature.shape[1:]))
+
+
+def _without_hidden_nulls(array: pa.Array) -> pa.Array:
+    """The same lists, with values of other rows where there is a null for each value of a list that is null: for those
+    Arrow makes floats of all integers."""
+    import numpy as np
+    import pyarrow as pa
+
+    if not pa.types.is_fixed_size_list(array.type) or array.null_count in (0, len(array)):
+        return array
+    size, there = array.type.list_size, array.is_valid().to_numpy(zero_copy_only=False)
+    rows = np.where(there, np.cumsum(there) - 1, 0)
+    places = (rows[:, None] * size + np.arange(size)).reshape(-1)
+    values = _without_hidden_nulls(array.flatten()).take(pa.array(places))
+    return pa.FixedSizeListArray.from_arrays(values, size, mask=pa.array(~there))
 
 
 def check_floats_hold(name: str, array: pa.Array, feature: Feature) -> None:
@@ -132,12 +148,17 @@ def table_to_pandas(table: pa.Table, catalog: type[DataCatalog]) -> pd.DataFrame
     Nullable integers and bools have pandas' own nullable dtypes ("Int64", "boolean"), so that none is rounded. Times
     are in UTC, days, decimals and bytes are Python objects. Needs the `pandas` extra.
     """
+    import pyarrow as pa
+
     special = {name: mapped for name in table.column_names if (mapped := _nullable(catalog.features.get(name)))}
     for name in table.column_names:
         feature = catalog.features.get(name)
         if feature is not None and len(feature.shape) > 1:
-            for chunk in table.column(name).chunks:
+            chunks = table.column(name).chunks
+            for chunk in chunks:
                 check_floats_hold(name, chunk, feature)
+            column = pa.chunked_array([_without_hidden_nulls(chunk) for chunk in chunks], table.schema.field(name).type)
+            table = table.set_column(table.column_names.index(name), name, column)
     plain = table.drop_columns(list(special))
     frame: pd.DataFrame = plain.to_pandas()
     for name, mapped in special.items():

@@ -304,7 +304,7 @@ def _table(columns: list[str], rows: Sequence[Sequence[Any]], question: Question
     mark = columns.index(question.watermark)
 
     def where(at: int) -> str:
-        return f' where "{question.watermark}" is {rows[at][mark]!r}'
+        return f', where "{question.watermark}" is {rows[at][mark]!r}'
 
     return pa.table(
         {name: as_column(name, [row[at] for row in rows], features[name], where) for name, at in places.items()}

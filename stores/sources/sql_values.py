@@ -60,7 +60,7 @@ def as_column(
         return pa.array(values, wanted)
     except _NOT_HELD as exc:
         at = next((at for at, value in enumerate(values) if not _holds(wanted, value)), 0)
-        told = f'column "{name}" holds {_shown(values[at])}{where(at)}, which is no {type_only(feature)}: {exc}'
+        told = f'column "{name}" holds {_shown(values[at])}, which is no {type_only(feature)}{where(at)}: {exc}'
         raise DataInvalid(told, hint="cast it in the query, or correct the catalog") from exc
 
 
@@ -108,9 +108,9 @@ def _converting(
         try:
             return convert(value)
         except (TypeError, ValueError, ArithmeticError) as exc:
-            message = f'column "{name}" holds {_shown(value)}{where(at)}, which is no {feature.dtype.value}'
+            exact = " exactly" if isinstance(exc, Inexact) else ""
             raise DataInvalid(
-                f"{message} exactly" if isinstance(exc, Inexact) else message,
+                f'column "{name}" holds {_shown(value)}, which is no {feature.dtype.value}{exact}{where(at)}',
                 hint=str(exc) if isinstance(exc, Inexact) else "cast it in the query, or correct the catalog",
             ) from exc
 

@@ -407,3 +407,24 @@ def test_checks_of_decimals_compare_exactly() -> None:
     fixed = one(Dtypes.DECIMAL, precision=4, scale=2, checks=(one_of(0.1, 2),))
     assert fixed.validate(pa.table({"n": pa.array([Decimal("0.1"), Decimal(2)], pa.decimal128(4, 2))})).ok
     assert not fixed.validate(pa.table({"n": pa.array([Decimal("0.2")], pa.decimal128(4, 2))})).ok
+
+
+@pytest.mark.parametrize(
+    ("shape", "rows"),
+    [((-1, 2), [[2**53 + 1, 7], None, [1, 2]]), ((-1, 2, 1), [None, [[2**53 + 1], [7]]]), ((-1, 2), [None, [3, 4]])],
+)
+def test_a_null_beside_lists_of_one_size_makes_no_floats_of_them(shape: tuple[int, ...], rows: list[Any]) -> None:
+    feature = Feature(Dtypes.INT64, shape, nullable=True)
+    catalog = DataCatalog.of("One", {"n": feature})
+    table = pa.table({"n": pa.array(rows, feature.arrow_type())})
+    pieces = pa.concat_tables([table.slice(1), table])
+    for found in (table_to_numpy(table, catalog)["n"], table_to_pandas(table, catalog)["n"].to_numpy()):
+        assert [_plain(row) for row in found] == rows
+    assert [_plain(row) for row in table_to_pandas(pieces, catalog)["n"]] == [*rows[1:], *rows]
+
+
+def _plain(row: Any) -> Any:
+    if isinstance(row, np.ndarray):
+        return [_plain(each) for each in row]
+    assert not isinstance(row, float)
+    return row
