@@ -303,6 +303,10 @@ def _table(columns: list[str], rows: Sequence[Sequence[Any]], question: Question
     places = {name: columns.index(name) for name in features if name in columns}
     mark = columns.index(question.watermark)
 
+    if features[question.watermark].dtype is Dtypes.DECIMAL and isinstance(rows[0][mark] if rows else None, str):
+        told = f'the watermark of a row is the text "{rows[0][mark]}", and texts have another order than decimals'
+        raise DataInvalid(told, hint="cast it in the query, or order by another column")
+
     def where(at: int) -> str:
         return f', where "{question.watermark}" is {rows[at][mark]!r}'
 

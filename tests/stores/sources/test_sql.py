@@ -205,3 +205,16 @@ def test_a_value_that_does_not_fit_is_told_with_its_row(dtype: Dtypes, good: Any
         DataInvalid, match=f'column "name" holds .*{bad}.*, which is no {dtype.value}.*, where "at" is 42'
     ):
         store.next()
+
+
+def test_decimals_that_a_database_orders_as_texts_are_no_watermark(tmp_path: Path) -> None:
+    """After "9" a row with "10" would be nothing new."""
+    store = Store(f"sqlite:///{tmp_path / 'a.db'}", DataCatalog.of("C", {"at": Feature(Dtypes.DECIMAL)}))
+    store.make(at="text")
+    store.add(("9", None))
+    with pytest.raises(DataInvalid, match='the text "9"'):
+        store.next()
+    store.query = "SELECT CAST(at AS REAL) AS at FROM t"
+    assert [int(row[0]) for row in store.next() or []] == [9]
+    store.add(("10", None))
+    assert [int(row[0]) for row in store.next() or []] == [10]
