@@ -173,6 +173,7 @@ class Pod:
 
     def run(self) -> int:
         begin_process()
+        os.umask(0o022)  # some runtimes begin with none at all, and what is written would be everybody's to change
         signal.signal(signal.SIGTERM, self._stop)
         places = Settings.load()
         self.spool = Console(spool_path(places.home, self.told.run, os.getpid()))
