@@ -156,6 +156,8 @@ def new_places(cluster: Cluster, servers: Servers) -> Iterator[Places]:
             "JEYN_PAYLOADS": f"s3://{BUCKET}/{number}/payloads",
             "JEYN_DATA": f"s3://{BUCKET}/{number}/data",
             **servers.s3.environment,
+            # Arithmetic is a part of the environment that equal ids are promised for.
+            **{name: value for name, value in os.environ.items() if name.startswith("OPENBLAS_")},
         }
         secret = f"places-{os.getpid()}-{number}"
         cluster.secret(secret, environment)
