@@ -26,9 +26,14 @@ class Misfit(NamedTuple):
     wanted: Any
 
 
+_SCALARS = (int, float, str, bool)  # what most operations return needs no further look
+
+
 def check_returned(values: Mapping[str, Any], annotations: Mapping[str, Any], operation: str) -> None:
     """Raises `WrongType` that names the output; `values` and `annotations` are by the outputs' names."""
     for name, value in values.items():
+        if type(value) in _SCALARS and annotations.get(name) is type(value):
+            continue
         found = misfit(value, annotations.get(name, Any))
         what = f'"{operation}"' if name == RETURN else f'the output "{name}" of "{operation}"'
         if found is not None:

@@ -64,6 +64,7 @@ class ProcessState:
         self._signals, self._mask = _handlers(), _signal.pthread_sigmask(signal.SIG_BLOCK, ())
         self._streams = (sys.stdin, sys.stdout, sys.stderr)
         self._builtins = _builtins()
+        self._zone = _zone()
         self._libraries = library_state.read()
         self._generators = generators.read()
 
@@ -93,12 +94,17 @@ class ProcessState:
                 if part.read() != before:
                     part.write(before)
             _forget_shown_warnings()
-            time.tzset()
+            if _zone() != self._zone:
+                time.tzset()
             library_state.restore(self._libraries)
             generators.restore(self._generators)
         except Exception:
             return False
         return threading.main_thread() is threading.current_thread() and not _threads_left()
+
+
+def _zone() -> tuple[Any, ...]:
+    return time.tzname, time.timezone, time.altzone, time.daylight
 
 
 def _handlers() -> dict[int, Any]:

@@ -8,6 +8,7 @@ one job after the other as lines of JSON (SEMANTICS 22): first `{"setup": …}`,
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # what `signal` wraps in enumerations
 import gc
 
 if __name__ == "__main__":
@@ -238,11 +239,11 @@ def _undisturbed() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    before = _signal.signal(signal.SIGTERM, _signal.SIG_IGN)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        _signal.signal(signal.SIGTERM, before)
 
 
 def find_function(reference: str) -> Callable[..., Any]:
@@ -288,9 +289,9 @@ def begin_process() -> None:
     global _begun_by
     _begun_by = os.getpid()
     sys.argv[:] = [""]
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _signal.signal(signal.SIGINT, _signal.SIG_IGN)
     # A child that was forked has no attempt to tidy up: one that is told to stop, as a pool's are, ends.
-    os.register_at_fork(after_in_child=lambda: signal.signal(signal.SIGTERM, signal.SIG_DFL))
+    os.register_at_fork(after_in_child=lambda: _signal.signal(signal.SIGTERM, _signal.SIG_DFL))
 
 
 class Stopped(BaseException):
@@ -385,14 +386,14 @@ class Worker:
             self.send({"progress": [done, total, description]})
 
         self.job = job
-        signal.signal(signal.SIGTERM, _stop)
+        _signal.signal(signal.SIGTERM, _stop)
         try:
             answer = execute(self.workspace, job, heart, report, self._await_turn, self.code, self.state)
         except Exception as exc:
             # Before the attempt began, or where its end could not be written: the engine writes it.
             traceback.print_exc()
             answer = {"lost": error_of(exc, self.workspace.settings.root, job.operation)}
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        _signal.signal(signal.SIGTERM, _signal.SIG_DFL)
         self.job = None
         is_spent = not self.state.restore()
         self.send({**answer, "printed": spool.has_any, "spent": is_spent})
@@ -438,13 +439,13 @@ def prepare(setup: Mapping[str, Any]) -> tuple[Workspace, Spool]:
 def end_forked_child() -> None:
     """In a child that is told to stop before its hooks have run, do what it would have done by itself: end."""
     if os.getpid() != _begun_by:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        _signal.signal(signal.SIGTERM, _signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _stop(*_: object) -> None:
     end_forked_child()
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    _signal.signal(signal.SIGTERM, _signal.SIG_IGN)
     raise Stopped("its process was told to stop (signal 15)")
 
 
