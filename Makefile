@@ -24,16 +24,16 @@ check: ## lint, types, layers and tests, without set-up
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n 2 --dist loadfile -m "not long and not cluster"
+	$(BIN)/pytest -n 2 --dist loadfile --max-worker-restart=1 --durations=10 -m "not long and not cluster"
 	@echo "left out: what takes minutes (make check-long), and what needs a real cluster (make cluster-test)"
 
 check-long: setup ## the tests that take minutes
-	$(BIN)/pytest -m long
+	$(BIN)/pytest -m long -o faulthandler_timeout=3600
 
 cluster-test: setup ## run pipelines on a real Kubernetes with Argo Workflows
 	@test -n "$$JEYN_TEST_EQUIPMENT" || { echo "cluster-test: JEYN_TEST_EQUIPMENT names no folder;" \
 	  "it has the programs up and down, which start and end a Kubernetes with Argo Workflows" >&2; exit 1; }
-	$(BIN)/pytest -m cluster tests/cluster
+	$(BIN)/pytest -m cluster -o faulthandler_timeout=1200 tests/cluster
 
 bench: setup ## print each measured figure as a ratio to its limit and to peers
 	@$(BIN)/python benchmarks/run.py
