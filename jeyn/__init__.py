@@ -3,9 +3,13 @@
 A public name is imported from its module on first use, so `import jeyn` costs next to nothing (SEMANTICS 27).
 """
 
+import sys as _sys
+
+from jeyn.opened import watch_program as _watch
 from jeyn.own_imports import guard as _guard
 
 _guard()
+_watch(_sys.orig_argv)
 _MODULES = {
     "DataCatalog": "jeyn.sdk.catalog",
     "DatasetBatch": "jeyn.sdk.datasets",

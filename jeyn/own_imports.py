@@ -46,7 +46,7 @@ class _Guard:
     def find_spec(self, name: str, path: "Sequence[str] | None" = None, target: object = None) -> "ModuleSpec | None":
         if path is not None or name not in self.files:
             return None
-        return _path_finder().find_spec(name, [entry for entry in sys.path if _is_installed(entry)])
+        return _path_finder().find_spec(name, [entry for entry in sys.path if is_installed(entry)])
 
     def __call__(
         self,
@@ -65,7 +65,7 @@ class _Guard:
 
     def _is_users(self, space: "Mapping[str, Any] | None") -> bool:
         file = str((space or {}).get("__file__") or "")
-        return not _is_installed(file) and any(file.startswith(f"{folder}/") for folder in self.folders)
+        return not is_installed(file) and any(file.startswith(f"{folder}/") for folder in self.folders)
 
 
 _guard = _Guard()
@@ -75,7 +75,7 @@ def guard(folder: str | None = None) -> None:
     """See to it that a project's folder, or those on `sys.path` now, lends no file to the imports of others."""
     for each in [folder] if folder is not None else sys.path:
         place = os.path.realpath(each or os.getcwd())
-        if place not in _guard.folders and not _is_installed(place) and not _is_jeyns(place):
+        if place not in _guard.folders and not is_installed(place) and not is_of_jeyn(place):
             found = same_named(place)
             if found:
                 _enter(place, found)
@@ -118,7 +118,7 @@ def _is_real(name: str) -> bool:
     """Whether there is another module of that name; Python's own may be left out of a distribution."""
     if name in sys.builtin_module_names:
         return True
-    return _path_finder().find_spec(name, [entry for entry in sys.path if _is_installed(entry)]) is not None
+    return _path_finder().find_spec(name, [entry for entry in sys.path if is_installed(entry)]) is not None
 
 
 def _path_finder() -> "type[PathFinder]":
@@ -126,7 +126,7 @@ def _path_finder() -> "type[PathFinder]":
     return found  # type: ignore[no-any-return]
 
 
-def _is_installed(path: str) -> bool:
+def is_installed(path: str) -> bool:
     """Whether a path is Python's own or of installed packages."""
     parts = path.split("/")
     if "site-packages" in parts or "dist-packages" in parts:
@@ -138,5 +138,5 @@ def _is_installed(path: str) -> bool:
     return bool(below) or path.endswith(f"/python{sys.version_info[0]}{sys.version_info[1]}.zip")
 
 
-def _is_jeyns(place: str) -> bool:
+def is_of_jeyn(place: str) -> bool:
     return place == _JEYN or place.startswith(f"{_JEYN}/jeyn")

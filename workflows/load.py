@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from jeyn.errors import JeynError, NotAllowed, NotFound, OperationFailed, UsageError
+from jeyn.opened import watch
 from jeyn.own_imports import guard
 from jeyn.settings import project_root, read_project_file
 from jeyn.workflows.code.local import is_environment
@@ -51,6 +52,7 @@ def import_file(path: Path, root: Path) -> ModuleType:
     name = module_name(path, root)
     _refuse_taken(name, path, root)
     guard(str(root))
+    watch()
     if str(root) in sys.path:
         sys.path.remove(str(root))
     sys.path.insert(0, str(root))

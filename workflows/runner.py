@@ -186,9 +186,9 @@ def _succeed(
 
 
 def _held(job: Job, function: Callable[..., Any], root: Path) -> HeldValues | None:
-    """The module-level values that its key counts, looked at; None where there are none."""
+    """The module-level values and files that its key counts, looked at; None where there are none."""
     parts = job.components.get("code", {})
-    if not any(part.startswith("value of ") for part in parts):
+    if not any(part.startswith("value of ") or part.endswith(" (read at import)") for part in parts):
         return None
     from jeyn.workflows.code.values import HeldValues
 

@@ -20,6 +20,7 @@ from jeyn.sdk.plan import FunctionCode
 from jeyn.workflows.code.environment import PYTHON, version_of, versions_for
 from jeyn.workflows.code.local import is_local, library_folder, module_files, search_folders
 from jeyn.workflows.code.notebook import notebook_parts
+from jeyn.workflows.code.reads import files_read
 from jeyn.workflows.code.source import SourceFile, imports_for, read_source
 from jeyn.workflows.code.statements import EVERY, Import, Statement
 from jeyn.workflows.code.values import (
@@ -47,10 +48,10 @@ def function_code(
     """The digests of what a function is made of, each part named for people (`pipeline.py:train`, `lib/models.py`).
 
     What importing a file does beside defining is `pipeline.py:<module>`, what its text does not tell about a name that
-    is used is `value of pipeline.py:CONFIG`, read from the imported modules (left out without `values`). `uses`
-    declares modules or files that are imported dynamically. `source` is the text of a module that is no file: a
-    notebook's. Jeyn itself is left out, since what it writes carries versions of its own: upgrading it keeps the
-    cache.
+    is used is `value of pipeline.py:CONFIG`, read from the imported modules, and what importing them read beside is
+    `params.json (read at import)` (both left out without `values`). `uses` declares modules or files that are imported
+    dynamically. `source` is the text of a module that is no file: a notebook's. Jeyn itself is left out, since what it
+    writes carries versions of its own: upgrading it keeps the cache.
     """
     function = inspect.unwrap(getattr(function, "function", function))
     trace = _Trace(root.resolve(), function.__qualname__)
@@ -63,6 +64,7 @@ def function_code(
         trace.add_declared(each)
     if values:
         trace.add_values(function)
+        trace.add_reads()
     return trace.result()
 
 
@@ -89,6 +91,7 @@ class _Place:
         self.names: set[str] = set()
         self.is_whole = False
         self.has_effects = False  # they are among the parts, or nothing
+        self.untold: set[str] = set()  # those of its names whose value no digest tells
 
 
 class _Trace:
@@ -164,6 +167,14 @@ class _Trace:
                 self._add_values_of(place, own)
             self._walk()
 
+    def add_reads(self) -> None:
+        """The files that importing opened, where no value tells what was in them."""
+        for place in self._places.values():
+            if place.path is not None and (place.is_whole or place.has_effects):
+                statements = place.source.statements
+                untold = [each for name in place.untold for each in statements.touching.get(name, ())]
+                self.parts.update(files_read(place.path, {*statements.effects, *untold}, self.root))
+
     def _add_values_of(self, place: _Place, own: Mapping[str, Any]) -> None:
         touching = place.source.statements.touching
         # What the text of a whole file binds nowhere, such as the names that `import *` brings, may be data as well.
@@ -177,6 +188,8 @@ class _Trace:
                     self._add_import(None, module)
             else:
                 digest = changed_digest(space[name], touching.get(name, []), self.root)
+            if digest is None and name in names:
+                place.untold.add(name)
             part = part_name(place.label, name, touching) if digest else ""
             if digest and not is_drawn(space[name], part, touching.get(name, [])):
                 self.parts[part] = digest

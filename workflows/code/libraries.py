@@ -10,11 +10,13 @@ from pathlib import Path
 from jeyn.sdk.plan import FunctionCode
 from jeyn.workflows.code.listing import SUFFIXES
 from jeyn.workflows.code.local import is_environment, library_folder
+from jeyn.workflows.code.reads import is_read
 
 
 def libraries_of(code: Iterable[FunctionCode], root: Path) -> dict[str, Path]:
     """The file or folder of each such library that these functions import, by its module's name."""
-    labels = {part.removeprefix("value of ").partition(":")[0] for each in code for part in each.parts}
+    parts = {part for each in code for part in each.parts if not is_read(part)}
+    labels = {part.removeprefix("value of ").partition(":")[0] for part in parts}
     tops = sorted({label.partition("/")[0].removesuffix(".py") for label in labels if not (root / label).exists()})
     found = {}
     for top in tops:

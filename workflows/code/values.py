@@ -29,6 +29,7 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from jeyn.workflows.code.known import DECORATORS, HOLDERS, MAKERS, READ_NO_DOCSTRING
+from jeyn.workflows.code.reads import digest_now, is_read
 
 if TYPE_CHECKING:
     from jeyn.workflows.code.statements import Statement
@@ -111,7 +112,7 @@ def part_name(label: str, name: str, touching: Mapping[str, list[Statement]]) ->
 
 def without_values(parts: Mapping[str, str]) -> dict[str, str]:
     """The parts that the text of files gives, which are the same in every process."""
-    return {name: digest for name, digest in parts.items() if not name.startswith(PREFIX)}
+    return {name: digest for name, digest in parts.items() if not name.startswith(PREFIX) and not is_read(name)}
 
 
 def without_changing(parts: Mapping[str, str]) -> dict[str, str]:
@@ -120,12 +121,13 @@ def without_changing(parts: Mapping[str, str]) -> dict[str, str]:
 
 
 class HeldValues:
-    """What the values that a plan counted are in this process, where they are `others`: part -> digest."""
+    """What the values and files that a plan counted are in this process, where they are `others`: part -> digest."""
 
     def __init__(self, parts: Mapping[str, str], function: Callable[..., Any], root: Path) -> None:
         self._waiting = {part: digest for part, digest in parts.items() if part.startswith(PREFIX)}
         self._function, self._root = function, root
-        self.others: dict[str, str] = {}
+        files = {part: digest_now(part, root) for part in parts if is_read(part)}
+        self.others = {part: digest for part, digest in files.items() if digest != parts[part]}
 
     def look(self) -> None:
         """Look at each value once: those of modules that are imported late, the next time."""
