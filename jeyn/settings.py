@@ -99,7 +99,11 @@ class Settings:
     def own_files(self) -> tuple[Path, ...]:
         """The folders and files that Jeyn itself keeps: the home, and a catalog or payload store beside it."""
         catalog = _local(self.catalog, "sqlite:///")
-        beside = [catalog.with_name(catalog.name + end) for end in ("", "-wal", "-shm", ".lock")] if catalog else []
+        beside = (
+            [catalog.with_name(catalog.name + end) for end in ("", "-wal", "-shm", ".lock", ".next", ".turn")]
+            if catalog
+            else []
+        )
         payloads = _local(self.payloads, "file://")
         return (self.home, *beside, *([payloads] if payloads else []))
 

@@ -36,6 +36,7 @@ from jeyn.errors import (
 from jeyn.stores.catalog.filesystem import refuse_network
 from jeyn.stores.catalog.prepared import DriverCursor, Prepared
 from jeyn.stores.catalog.triggers import REFUSAL
+from jeyn.stores.catalog.writer_queue import WriterQueue
 
 BUSY_SECONDS = 120
 _open: weakref.WeakSet[Database] = weakref.WeakSet()
@@ -65,6 +66,7 @@ class Database:
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         if self.is_sqlite and self.path:
             refuse_network(self.path.parent)
+        self._queue = WriterQueue(self.path, BUSY_SECONDS) if self.path else None
         self._engine = self._create(synchronous="FULL")
         # The same connections, with what is different for reading: an option set on each costs more than BEGIN.
         self._reading = self._engine.execution_options(
@@ -81,7 +83,7 @@ class Database:
         self._asking: list[Any] = []
         _open.add(self)
         # Whoever forgets to close a workspace leaves no connection behind.
-        weakref.finalize(self, _dispose, self._held, self._engine, self._soft)
+        weakref.finalize(self, _dispose, self._held, self._engine, self._soft, queue=self._queue)
 
     @property
     def path(self) -> Path | None:
@@ -136,7 +138,7 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Transaction]:
         """A durable write transaction with a tick of the clock; rolled back when the block raises."""
-        with translated(self), self._writer(self._engine, self._kept) as connection:
+        with translated(self), self._in_turn(), self._writer(self._engine, self._kept) as connection:
             cursor = DriverCursor(connection)
             try:
                 ((seq, at),) = cursor.all(_TICK[self.dialect], now=time.time_ns() // 1000)
@@ -147,7 +149,7 @@ class Database:
     @contextmanager
     def write_soft(self) -> Iterator[Connection]:
         """A write transaction that a power cut may undo, without a tick: for leases only."""
-        with translated(self), self._writer(self._soft, self._kept_soft) as connection:
+        with translated(self), self._in_turn(), self._writer(self._soft, self._kept_soft) as connection:
             if not self.is_sqlite:
                 connection.execute(text("SET LOCAL synchronous_commit TO OFF"))
             yield connection
@@ -155,14 +157,16 @@ class Database:
     @contextmanager
     def exclusive(self) -> Iterator[Connection]:
         """A plain connection in a write transaction, for migrations."""
-        with translated(self), self._engine.connect() as connection, connection.begin():
+        with translated(self), self._in_turn(), self._engine.connect() as connection, connection.begin():
             yield connection
 
     def dispose(self, close: bool = True) -> None:
         """Drop all connections; the next use opens new ones. After a fork they belong to the parent: don't close."""
         if close:
-            _dispose(self._held, self._engine, self._soft)
+            _dispose(self._held, self._engine, self._soft, queue=self._queue)
             return
+        if self._queue:
+            self._queue.forget()
         for kept in self._held:
             _of_parent.extend(kept)
             kept.clear()
@@ -173,6 +177,15 @@ class Database:
     @property
     def _held(self) -> tuple[list[Any], ...]:
         return (self._kept, self._kept_soft, self._asking)
+
+    @contextmanager
+    def _in_turn(self) -> Iterator[None]:
+        place = self._queue.take() if self._queue else None
+        try:
+            yield
+        finally:
+            if self._queue:
+                self._queue.give_back(place)
 
     @contextmanager
     def _writer(self, engine: Engine, kept: list[Connection]) -> Iterator[Connection]:
@@ -329,7 +342,9 @@ def _translate(exc: BaseException, database: Database) -> JeynError:
     return Invalid(f'the catalog "{where}" refused a statement ({said.strip()})', hint="see what jeyn fsck finds")
 
 
-def _dispose(held: tuple[list[Any], ...], *engines: Engine) -> None:
+def _dispose(held: tuple[list[Any], ...], *engines: Engine, queue: WriterQueue | None) -> None:
+    if queue:
+        queue.close()
     for kept in held:
         while kept:
             kept.pop().close()
