@@ -27,7 +27,9 @@ from jeyn import DataCatalog, Dtypes, Feature, Workspace
 from jeyn.formulas import StreamingFormula
 from jeyn.stores.stat_cache import RACY_NS
 
-ROWS, LONG_ROWS, FILES, ROUNDS = 8_000_000, 20_000_000, 4, 9
+ROWS, LONG_ROWS, ROUNDS = 8_000_000, 20_000_000, 9
+# How many files the rows are in; memory is that of the fewest.
+FILES = (4, 8, 200)
 COLUMNS = ["a", "e"]
 MOST_TIMES, MOST_MEMORY = 1.5, 1.5
 
@@ -53,18 +55,24 @@ class Result(NamedTuple):
 
 
 def measure(rows: int = ROWS) -> Iterator[Result]:
+    for files in FILES:
+        yield from _measure(rows, files)
+
+
+def _measure(rows: int, files: int) -> Iterator[Result]:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        _write(root / "data", rows)
+        _write(root / "data", rows, files)
         with jeyn.open(home=root / "home", data=root / "data") as workspace:
             formula = StreamingFormula("eight", version="1.0.0", output_catalog=Eight, source="*.parquet")
             batch = workspace.dataset_store.save_batch(formula.get_new_batch())
             # What was written this moment is not vouched for.
             time.sleep(RACY_NS / 1e9 + 0.2)
             paths = [str(workspace.payloads.local_path(file.digest[7:])) for file in batch.files]
-            name = f"load 2 of 8 columns, {rows:,} rows"
+            name = f"load 2 of 8 columns, {rows:,} rows in {files} files"
             yield from _times(name, workspace, batch, paths)
-        yield _memory(name, root, paths)
+        if files == FILES[0]:
+            yield _memory(name, root, paths)
 
 
 def measure_long() -> Iterator[Result]:
@@ -144,15 +152,15 @@ def _ratio(name: str, ours: float, plain: float, most: float) -> Result:
     return Result(name, f"{ours / plain:.2f}", f"<= {most:g}", ours / plain <= most)
 
 
-def _write(folder: Path, rows: int) -> None:
+def _write(folder: Path, rows: int, files: int) -> None:
     folder.mkdir()
     random = np.random.default_rng(1)
-    for number in range(FILES):
+    for number in range(files):
         columns = {
-            name: random.random(rows // FILES) if name in "abcd" else random.integers(0, 1000, rows // FILES)
+            name: random.random(rows // files) if name in "abcd" else random.integers(0, 1000, rows // files)
             for name in Eight.features
         }
-        pq.write_table(pa.table(columns), folder / f"{number}.parquet")
+        pq.write_table(pa.table(columns), folder / f"{number:03}.parquet")
 
 
 def main() -> int:

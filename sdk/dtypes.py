@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import Enum
+from functools import cache
 from typing import TYPE_CHECKING
 
 from jeyn.errors import UsageError
@@ -60,18 +61,7 @@ class Dtypes(Enum):
 
         A decimal's is that of a feature without precision and scale.
         """
-        import pyarrow as pa
-
-        if self is Dtypes.DATE:
-            return pa.date32()
-        if self is Dtypes.DECIMAL:
-            return pa.decimal128(*DECIMAL_DIGITS)
-        if self is Dtypes.TIMESTAMP:
-            return pa.timestamp("us", "UTC")
-        if self is Dtypes.CATEGORICAL:
-            return pa.dictionary(pa.int32(), pa.string())
-        name = {Dtypes.BYTES: "binary", Dtypes.BOOL: "bool", Dtypes.FLOAT16: "halffloat"}.get(self, self.value)
-        return pa.type_for_alias(name)
+        return _arrow_type(self)
 
     @classmethod
     def from_arrow(cls, arrow_type: pa.DataType) -> Dtypes:
@@ -96,6 +86,22 @@ class Dtypes(Enum):
         if name not in _PLAIN:
             raise UsageError(f'no dtype holds the Arrow type "{arrow_type}"', hint=f"cast it to one of {_NAMES}")
         return cls(name)
+
+
+@cache
+def _arrow_type(dtype: Dtypes) -> pa.DataType:
+    import pyarrow as pa
+
+    if dtype is Dtypes.DATE:
+        return pa.date32()
+    if dtype is Dtypes.DECIMAL:
+        return pa.decimal128(*DECIMAL_DIGITS)
+    if dtype is Dtypes.TIMESTAMP:
+        return pa.timestamp("us", "UTC")
+    if dtype is Dtypes.CATEGORICAL:
+        return pa.dictionary(pa.int32(), pa.string())
+    name = {Dtypes.BYTES: "binary", Dtypes.BOOL: "bool", Dtypes.FLOAT16: "halffloat"}.get(dtype, dtype.value)
+    return pa.type_for_alias(name)
 
 
 def _is_bytes(arrow_type: pa.DataType) -> bool:

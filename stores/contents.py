@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from jeyn.stores.batches.uniform import Uniform
 from jeyn.stores.catalog.cache import kept
 from jeyn.stores.payloads import hash_file
 from jeyn.stores.payloads.failures import os_errors
+from jeyn.stores.readahead import portions, side_by_side
 from jeyn.stores.restore import bring_back, gone, undo_loss
 from jeyn.stores.trusted_code import warn_of_changed_code
 from jeyn.stores.vouched import check
@@ -130,17 +132,37 @@ def _table(workspace: Workspace, batch: DatasetBatch, selection: Selection) -> p
 
 def _tables(workspace: Workspace, batch: DatasetBatch, selection: Selection) -> Iterator[pa.Table]:
     """The selected rows, a table for each file or part."""
+    if not isinstance(batch, UnionBatch):
+        for tables in side_by_side(_readings(workspace, batch, selection)):
+            yield from tables
+        return
+    for part in _sources(workspace, batch):
+        whole = _table(workspace, part, _within(part, selection))
+        yield selection.of_table(selection.reads.conform(whole))
+
+
+def _readings(
+    workspace: Workspace, batch: DatasetBatch, selection: Selection
+) -> Iterator[Callable[[], list[pa.Table]]]:
+    """What reads a file, or some small ones; they are found, and checked, when it is their turn."""
+    import pyarrow as pa
+
     from jeyn.stores.sources.formats import read_table
 
-    if isinstance(batch, UnionBatch):
-        for part in _sources(workspace, batch):
-            whole = _table(workspace, part, _within(part, selection))
-            yield selection.of_table(selection.reads.conform(whole))
-        return
-    for payload in batch.record().payloads:
-        with local_file(workspace, batch, payload) as path:
-            table = read_table(payload.name, path, selection.reads, selection.filter, batch.formula.options)
-            yield selection.columns_of(table)
+    some = list(portions(batch.files))
+    options, threads = batch.formula.options, len(some) < pa.cpu_count()
+    keep, reads = selection.filter, selection.reads
+
+    def read(found: ExitStack, files: list[tuple[str, Path]]) -> list[pa.Table]:
+        with found:
+            tables = (read_table(name, path, reads, keep, options, threads=threads) for name, path in files)
+            return [selection.columns_of(table) for table in tables]
+
+    for portion in some:
+        with ExitStack() as stack:
+            files = [(payload.name, _located(stack, workspace, batch, payload)) for payload in portion]
+            reading = partial(read, stack.pop_all(), files)
+        yield reading
 
 
 def _model(workspace: Workspace, artefact: Artefact, serializer: Any) -> Any:

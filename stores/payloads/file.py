@@ -133,11 +133,13 @@ class FilePayloads:
         return staging.sweep(self.root / "staging", older_than_s)
 
     def local_path(self, digest: str) -> Path | None:
-        self.size(digest)
-        return self._path(digest)
+        path = self._path(check_digest(digest))
+        if self._size(path) is None:
+            raise missing(digest, self.url)
+        return path
 
     def _path(self, digest: str) -> Path:
-        return self._payloads / digest[:2] / digest
+        return self._payloads.joinpath(digest[:2], digest)
 
     def _size(self, path: Path) -> int | None:
         with os_errors(f"look for '{path}'"):

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _PAGES = 1 << 20
 # Of a file that is smaller, all cores together read no quicker than `pyarrow.dataset` is imported.
 _LARGE = 16 << 20
+# Of a file that is smaller, handing columns to other cores takes longer than reading them.
+_SMALL = 1 << 20
 # Arrow reads Spark's times in nanoseconds, in which the year 9999 ends up in 1816.
 _INT96 = "us"
 _FILE_MAGIC = b"ARROW1"
@@ -48,22 +50,28 @@ def read_parquet(
                 yield _with_nanoseconds(pa.Table.from_batches([batch]), pa.Table.from_batches([told]))
 
 
-def load_parquet(path: Path, catalog: type[DataCatalog], keep: RowFilter | None = None) -> pa.Table:
-    """All of what `read_parquet` gives, at once and by all cores."""
-    with pq.ParquetFile(path, coerce_int96_timestamp_unit=_INT96) as file:
+def load_parquet(
+    path: Path, catalog: type[DataCatalog], keep: RowFilter | None = None, *, threads: bool = True
+) -> pa.Table:
+    """All of what `read_parquet` gives, at once and by all cores, or by one where others read other files."""
+    # Given a path, pyarrow looks for its file system first, which takes as long as reading a small file.
+    with pa.OSFile(str(path)) as source, pq.ParquetFile(source, coerce_int96_timestamp_unit=_INT96) as file:
         names = _wanted(file.schema_arrow, catalog)
         if times := _in_int96(file, names):
             with pq.ParquetFile(path, coerce_int96_timestamp_unit="ns") as again:
                 return _with_nanoseconds(file.read(columns=names), again.read(columns=times))
-        if keep is None and path.stat().st_size < _LARGE:
-            return file.read(columns=names)
+        size = source.size()
+        if keep is None and (size < _LARGE or not threads):
+            return file.read(columns=names, use_threads=threads and size > _SMALL)
     fragment = _pruned(path, catalog, keep)
-    return fragment.to_table(columns=_wanted(fragment.physical_schema, catalog))
+    return fragment.to_table(columns=_wanted(fragment.physical_schema, catalog), use_threads=threads)
 
 
 def _in_int96(file: pq.ParquetFile, names: list[str]) -> list[str]:
     """The columns of times that may have more digits than microseconds; Spark's have not."""
-    metadata = file.metadata
+    schema, metadata = file.schema_arrow, file.metadata
+    if not any(pa.types.is_timestamp(schema.field(name).type) for name in names):
+        return []
     if any(key.startswith(b"org.apache.spark") for key in metadata.metadata or {}):
         return []
     columns = [metadata.schema.column(at) for at in range(metadata.num_columns)]

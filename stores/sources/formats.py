@@ -102,13 +102,20 @@ def read_batches(
 
 
 def read_table(
-    name: str, path: Path, catalog: Catalog, keep: RowFilter | None = None, options: SourceOptions = PLAIN
+    name: str,
+    path: Path,
+    catalog: Catalog,
+    keep: RowFilter | None = None,
+    options: SourceOptions = PLAIN,
+    *,
+    threads: bool = True,
 ) -> pa.Table:
-    """What `read_batches` gives, as one table: not in bounded memory, but as quickly as the format allows."""
+    """What `read_batches` gives, as one table: not in bounded memory, but as quickly as the format allows, and by more
+    than this thread if `threads`."""
     file = _File(name, catalog, keep, options)
     if file.format.read is _parquet:
         with _errors(name):
-            return file.fitting(load_parquet(path, file.columns, file.told), 0)
+            return file.fitting(load_parquet(path, file.columns, file.told, threads=threads), 0)
     nothing = pa.schema([(name, feature.arrow_type()) for name, feature in catalog.features.items()]).empty_table()
     return pa.concat_tables(list(_tables(name, path, file, LOAD_ROWS)) or [nothing])
 
@@ -172,7 +179,7 @@ def _format_of(name: str) -> _Format:
 def _stream(source: Path | BinaryIO, found: _Format) -> Iterator[BinaryIO]:
     with ExitStack() as stack:
         if isinstance(source, Path):
-            source = io.BufferedReader(stack.enter_context(opened(source)), _BUFFER)
+            source = _file(stack, source, found)
         if found.seeks and not source.seekable():
             source = stack.enter_context(_spooled(source))
         if found.gzipped:
@@ -180,6 +187,13 @@ def _stream(source: Path | BinaryIO, found: _Format) -> Iterator[BinaryIO]:
             # GzipFile reads little at a time, and a line at a time slowly.
             source = stack.enter_context(io.BufferedReader(cast(io.RawIOBase, unpacked), _BUFFER))
         yield source
+
+
+def _file(stack: ExitStack, path: Path, found: _Format) -> BinaryIO:
+    file = stack.enter_context(opened(path))
+    if found.seeks:  # of what Python reads, each of Arrow's threads would wait for the others
+        return cast(BinaryIO, stack.enter_context(pa.OSFile(str(path))))
+    return io.BufferedReader(file, _BUFFER)
 
 
 @contextmanager
