@@ -119,6 +119,25 @@ class Attempt(Workspace):
         self.discard()
         return done
 
+    def hold(
+        self,
+        outputs: Sequence[tuple[str, int, str]],
+        *,
+        inputs: Sequence[tuple[str, int, str]] = (),
+        cache: CacheKey | None = None,
+        log: str = "",
+    ) -> None:
+        """Keep what `finish` would write until the items before this one have ended (SEMANTICS 2)."""
+        from jeyn.stores.catalog.held_work import hold
+
+        if not self.still_kept():
+            raise Busy("a sweep took bytes of this attempt while it worked", hint="run it again; renew leases in time")
+        for end in self._ends(tuple(outputs), tuple(inputs), cache, log):
+            if isinstance(end, Fence):
+                hold(self.database, end, self.staged.relying())
+        self.leases.forget()
+        self.discard()
+
     def _ends(self, outputs: Ends, inputs: Ends, cache: CacheKey | None, log: str) -> list[Change]:
         operation, attempt = self.fence
         if operation is None or attempt is None:

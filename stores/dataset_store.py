@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from jeyn.errors import DataInvalid, NoData, NotFound, UsageError
-from jeyn.sdk.artefact import Edge, Record, expect
+from jeyn.sdk.artefact import Edge, expect
 from jeyn.sdk.catalog import DataCatalog
 from jeyn.sdk.compatibility import join
 from jeyn.sdk.datasets import (
@@ -26,7 +26,6 @@ from jeyn.sdk.datasets.batch import DatasetBatch
 from jeyn.sdk.reference import Range, Reference
 from jeyn.sdk.relationship import RelationshipType
 from jeyn.sdk.serializer import is_unsafe
-from jeyn.sdk.version import Version
 from jeyn.stores.batches.drafts import Draft, conformed, keep_files, keep_table
 from jeyn.stores.batches.new_batch import new_batch
 from jeyn.stores.binding import in_kept_order
@@ -34,7 +33,7 @@ from jeyn.stores.catalog.changes import ORDER, Change, Mark, NewArtefact, Outcom
 from jeyn.stores.catalog.reader import owner_of
 from jeyn.stores.observation import batches_of, new_subject, summary
 from jeyn.stores.serializers.saving import written
-from jeyn.stores.veto import check_bump
+from jeyn.stores.veto import formula_veto
 
 if TYPE_CHECKING:
     from jeyn.stores.workspace import Workspace
@@ -69,7 +68,7 @@ class DatasetStore:
         if self.workspace.holds(formula):
             return formula
         complete = self._complete(formula)
-        claim = VersionClaim(owner_of("formula", formula.name), "exact", exact=formula.version, veto=_veto)
+        claim = VersionClaim(owner_of("formula", formula.name), "exact", exact=formula.version, veto=formula_veto)
         catalog = complete.output_catalog
         new = NewArtefact(
             complete.record(),
@@ -308,9 +307,3 @@ def _generic(writer: Workspace, formula: DatasetFormula, batch: GenericBatch, ed
         body={"kwargs": batch.kwargs, "serializer": written_by},
         facts={"unsafe": is_unsafe(serializer)},
     )
-
-
-def _veto(base: Version, old: Record, new_version: Version, new: Record) -> None:
-    """A new minor of a formula may add features; anything else is a major."""
-    change = DataCatalog.from_json(old.body["output_catalog"]).diff(DataCatalog.from_json(new.body["output_catalog"]))
-    check_bump(f"{new.name}@{base}", base, new_version, [change.bump("output", version=base)], [str(change)])

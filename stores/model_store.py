@@ -9,8 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from jeyn.errors import Conflict, DataInvalid, NotAllowed, NotFound, NotSerializable, UsageError
-from jeyn.sdk.artefact import Edge, Record, expect
-from jeyn.sdk.catalog import DataCatalog
+from jeyn.sdk.artefact import Edge, expect
 from jeyn.sdk.checkpoint import ModelCheckpoint, VersionRequest
 from jeyn.sdk.datasets.batch import DatasetBatch
 from jeyn.sdk.evaluation import Evaluation, SerializerArtefact
@@ -18,12 +17,11 @@ from jeyn.sdk.reference import Reference
 from jeyn.sdk.relationship import RelationshipType
 from jeyn.sdk.serializer import ModelSerializer, is_unsafe
 from jeyn.sdk.use_case import MlUseCase
-from jeyn.sdk.version import Version
 from jeyn.stores.catalog.changes import AliasMove, Change, Mark, NewArtefact, VersionClaim
 from jeyn.stores.catalog.reader import owner_of
 from jeyn.stores.serializers.saving import written
 from jeyn.stores.trusted_code import code_facts, later_code
-from jeyn.stores.veto import check_bump
+from jeyn.stores.veto import checkpoint_veto
 
 if TYPE_CHECKING:
     from jeyn.stores.workspace import Workspace
@@ -295,14 +293,4 @@ def _use_case_changes(workspace: Workspace, use_case: MlUseCase) -> list[Change]
 def _version_claim(owner: str, request: VersionRequest | None) -> VersionClaim:
     if request is None:
         raise UsageError("this checkpoint asks for no version", hint="make it with use_case.update_minor(...)")
-    return VersionClaim(owner, request.level, request.exact, request.base, _veto)
-
-
-def _veto(base: Version, old: Record, new_version: Version, new: Record) -> None:
-    """The next checkpoint may need fewer inputs and give more outputs in a minor; anything else is a major."""
-    changes = [
-        DataCatalog.from_json(old.body[role]).diff(DataCatalog.from_json(new.body[role]))
-        for role in ("input_catalog", "output_catalog")
-    ]
-    needed = [changes[0].bump("input", version=base), changes[1].bump("output", version=base)]
-    check_bump(f"{new.name}@{base}", base, new_version, needed, [str(change) for change in changes])
+    return VersionClaim(owner, request.level, request.exact, request.base, checkpoint_veto)

@@ -14,10 +14,12 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from jeyn.errors import Ambiguous, NotFound
+from jeyn.errors import Ambiguous, Busy, JeynError, NotFound
 from jeyn.stores.catalog import cache, logs, operations, runs
 from jeyn.stores.catalog.cache import CacheEntry
 from jeyn.stores.catalog.changes import NewAttempt
+from jeyn.stores.catalog.commit import MembersTaken, PayloadsCondemned, commit
+from jeyn.stores.catalog.leases import Leases
 from jeyn.stores.catalog.logs import LogChunk
 from jeyn.stores.catalog.operations import AttemptRow, NewOperation, OperationRow, Settled
 from jeyn.stores.catalog.runs import RunRow
@@ -113,6 +115,32 @@ class Runs:
             self.database, attempt_key, state=state, error=error, log=log, operation_state=operation_state
         )
 
+    def commit_held(self, operation_key: int, holder: int, begun: NewAttempt | None = None) -> bool:
+        """Commit for an operation what `holder` holds, itself or with `begun` the one that it resumes.
+
+        False where that cannot be any more, as when its bytes were swept: it has to run again.
+        """
+        from jeyn.stores.catalog.held_work import held_by
+
+        work = held_by(self.database, holder)
+        if work is None:
+            return False
+        leases = Leases(self.database)
+        try:
+            leases.take(work.payloads)
+            if not all(self.workspace.payloads.exists(digest) for digest in work.payloads):
+                return False
+            commit(self.database, work.ended(operation_key, begun), self.actor)
+        except (Busy, MembersTaken, PayloadsCondemned):
+            return False
+        except JeynError as exc:
+            if exc.retry_helps:  # a store is away, which says nothing about the work
+                raise
+            return False
+        finally:
+            leases.release()
+        return True
+
     def settle(self, rows: Sequence[Settled]) -> None:
         """End operations that need no attempt: cached, skipped, cancelled, or failed before they began."""
         operations.settle(self.database, rows)
@@ -175,8 +203,11 @@ class Runs:
         """
         return operations.operations_of(self.database, run_key, positions, names)
 
-    def open_items(self, run_key: int, position: int, before: int) -> int:
-        """How many items of the mapped operation at `position` have no end yet, of those before one."""
+    def open_items(self, run_key: int, position: int, before: int) -> dict[str, int]:
+        """How many items of the mapped operation at `position` are in each state, of those before one item.
+
+        Those that ended well are left out.
+        """
         return operations.open_items(self.database, run_key, position, before)
 
     def outputs(self, operation_keys: Sequence[int]) -> dict[int, Sequence[tuple[str, int, str]]]:

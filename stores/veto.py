@@ -5,9 +5,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from jeyn.errors import BumpTooSmall
+from jeyn.sdk.artefact import Record
+from jeyn.sdk.catalog import DataCatalog
 from jeyn.sdk.version import Version
 
 RANK = {"none": 0, "patch": 1, "minor": 2, "major": 3}
+
+
+def formula_veto(base: Version, old: Record, new_version: Version, new: Record) -> None:
+    """A new minor of a formula may add features; anything else is a major."""
+    change = DataCatalog.from_json(old.body["output_catalog"]).diff(DataCatalog.from_json(new.body["output_catalog"]))
+    check_bump(f"{new.name}@{base}", base, new_version, [change.bump("output", version=base)], [str(change)])
+
+
+def checkpoint_veto(base: Version, old: Record, new_version: Version, new: Record) -> None:
+    """The next checkpoint may need fewer inputs and give more outputs in a minor; anything else is a major."""
+    changes = [
+        DataCatalog.from_json(old.body[role]).diff(DataCatalog.from_json(new.body[role]))
+        for role in ("input_catalog", "output_catalog")
+    ]
+    needed = [changes[0].bump("input", version=base), changes[1].bump("output", version=base)]
+    check_bump(f"{new.name}@{base}", base, new_version, needed, [str(change) for change in changes])
 
 
 def check_bump(what: str, base: Version, new: Version, needed: Sequence[str], why: Sequence[str]) -> None:

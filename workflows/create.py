@@ -22,7 +22,7 @@ from jeyn.stores.catalog.changes import NewArtefact
 from jeyn.stores.catalog.operations import NewOperation, OperationRow
 from jeyn.stores.catalog.small import LIMIT_OF_CODE
 from jeyn.stores.code import save_code
-from jeyn.workflows.graph import DONE
+from jeyn.workflows.graph import DONE, HELD
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -152,7 +152,7 @@ def _insert(
 
 def _new_operations(workspace: Workspace, plan: Plan, resumed: RunRow | None) -> list[NewOperation]:
     done = {each.name: each for each in workspace.runs.operations(resumed.key)} if resumed else {}
-    done = {name: each for name, each in done.items() if each.state in DONE}
+    done = {name: each for name, each in done.items() if each.state in DONE or each.state == HELD}
     found: list[NewOperation] = []
     items: dict[int, list[OperationRow]] = {}
     for each in done.values():
@@ -168,4 +168,6 @@ def _new_operations(workspace: Workspace, plan: Plan, resumed: RunRow | None) ->
 def _adopted(before: OperationRow | None, name: str, function: str, position: int) -> NewOperation:
     if before is None:
         return NewOperation(name, function, position)
+    if before.state == HELD:
+        return NewOperation(name, function, position, before.item, HELD, before.origin or before.key)
     return NewOperation(name, function, position, before.item, "adopted", before.key, before.cache_key)

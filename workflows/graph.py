@@ -28,7 +28,8 @@ from jeyn.sdk.plan import (
 
 DONE = frozenset(["succeeded", "cached", "adopted"])
 NOT_RUN = "not run"  # it never began, because something before it failed
-SETTLED = DONE | {"skipped", "failed", "cancelled", NOT_RUN}
+HELD = "held"  # an item that is done, and waits for one before it to claim its numbers first
+SETTLED = DONE | {"skipped", "failed", "cancelled", NOT_RUN, HELD}
 Fate = Literal["run", "skipped", "not run", "cancelled"]
 
 _WORST: tuple[Fate, ...] = ("run", "skipped", "not run", "cancelled")
@@ -104,7 +105,7 @@ class Graph:
 def map_state(items: Iterable[str]) -> str:
     """The state of a mapped operation by those of its items: failed if one is, cached if all are."""
     found = set(items)
-    for state in ("failed", "cancelled", NOT_RUN):
+    for state in ("failed", "cancelled", NOT_RUN, HELD):
         if state in found:
             return state
     if not found <= SETTLED:
@@ -158,7 +159,7 @@ def _truth(found: Any) -> bool:
 
 
 def _fate_of(state: str) -> Fate:
-    if state in ("failed", NOT_RUN):
+    if state in ("failed", NOT_RUN, HELD):
         return "not run"
     return "skipped" if state == "skipped" else "cancelled" if state == "cancelled" else "run"
 

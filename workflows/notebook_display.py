@@ -26,7 +26,7 @@ from jeyn.workflows.watch import (
 REDRAW_SECONDS = 0.25
 MOST_LINES = 50  # of operations; what runs or failed comes first
 MOST_ITEMS = 20  # of a mapped operation, each with lines of its own
-_OVER = ("succeeded", "cached", "adopted", "failed", "skipped", "cancelled", "not run")
+_OVER = ("succeeded", "cached", "adopted", "failed", "skipped", "cancelled", "not run", "held")
 
 
 def notebook_watch() -> Watch:

@@ -2,8 +2,8 @@
 
 `python -m jeyn.workflows.runner` is what every engine starts. The local engine keeps such processes and gives each
 one job after the other as lines of JSON (SEMANTICS 22): first `{"setup": …}`, then `{"job": …}`; the answers are
-`{"progress": …}`, `{"claims": …}`, which `{"commit": …}` answers when it is its turn, and at last `{"done": …}` or
-`{"failed": …}`. Names and references travel, never objects.
+`{"progress": …}`, `{"claims": …}`, which `{"commit": …}` answers when it is its turn and `{"hold": …}` when that
+never comes, and at last `{"done": …}`, `{"held": …}` or `{"failed": …}`. Names and references travel, never objects.
 """
 
 from __future__ import annotations
@@ -102,13 +102,14 @@ def execute(
     job: Job,
     heart: Heart,
     report: Report | None = None,
-    turn: Callable[[], None] | None = None,
+    turn: Callable[[], bool] | None = None,
     code: Unchanged | None = None,
     state: ProcessState | None = None,
 ) -> dict[str, Any]:
     """Run one attempt to its commit; the answer is what the engine needs to know. Only the user's code may print.
 
-    `state` is that of a process which runs others too.
+    `turn` waits until what claims a number may commit; False where it is to be held. `state` is that of a process
+    which runs others too.
     """
     spool, state = heart.spool, state or ProcessState()
     with workspace.attempt(job.operation_key, job.attempt_key) as attempt:
@@ -118,7 +119,7 @@ def execute(
             attempt.report_progress = report
         try:
             with heart.beats_for(attempt, job.attempt_key):
-                return {"done": _succeed(attempt, job, heart, turn, code, state)}
+                return _succeed(attempt, job, heart, turn, code, state)
         except BaseException as exc:
             error = error_of(exc, workspace.settings.root, job.operation)
             error["message"] += _item(workspace, job)
@@ -143,7 +144,7 @@ def _succeed(
     attempt: Attempt,
     job: Job,
     heart: Heart,
-    turn: Callable[[], None] | None,
+    turn: Callable[[], bool] | None,
     code: Unchanged | None,
     state: ProcessState,
 ) -> dict[str, Any]:
@@ -168,21 +169,23 @@ def _succeed(
     kept = save_outputs(attempt, parts, job.key, inputs)
     effects = list(attempt.effects)
     _flush_streams()
-    if turn is not None and job.in_turn and attempt.staged.claims:
-        turn()
+    is_held = turn is not None and job.in_turn and bool(attempt.staged.claims) and not turn()
     heart.rest()
     with _undisturbed():
-        attempt.finish(
+        (attempt.hold if is_held else attempt.finish)(
             [(name, 0, each.produced.id) for name, each in kept.items()],
             inputs=[(name, position, id) for name, position, id in job.input_ids],
             cache=_cache_key(job, function, values.others if values else {}) if job.cache else None,
             log=heart.spool.take(last=True) if heart.spool else "",
         )
-    return {
+    if is_held:
+        return {"held": True}
+    done = {
         "outputs": {name: vars(each.produced) for name, each in kept.items()},
         "shown": {name: each.text or shown(attempt.outside, each.produced.id) for name, each in kept.items()},
         "effects": effects,
     }
+    return {"done": done}
 
 
 def _held(job: Job, function: Callable[..., Any], root: Path) -> HeldValues | None:
@@ -398,11 +401,13 @@ class Worker:
         is_spent = not self.state.restore()
         self.send({**answer, "printed": spool.has_any, "spent": is_spent})
 
-    def _await_turn(self) -> None:
+    def _await_turn(self) -> bool:
         self.send({"claims": True})
-        if not self.requests.readline():
+        line = self.requests.readline()
+        if not line:
             # The engine is gone: it is nobody's turn, and `_outlive_nobody` ends this process.
             threading.Event().wait()
+        return "commit" in json.loads(line)
 
     def send(self, message: Mapping[str, Any]) -> None:
         with self.lock:

@@ -5,13 +5,17 @@ All of it may be done twice: what has an end already keeps it.
 
 from __future__ import annotations
 
+import os
+import secrets
+import socket
 import time
 from typing import TYPE_CHECKING
 
 from jeyn.errors import Interrupted, OperationFailed, WorkerDied
+from jeyn.stores.catalog.changes import NewAttempt
 from jeyn.stores.catalog.operations import Settled
 from jeyn.workflows.failure import Error, error_of
-from jeyn.workflows.graph import NOT_RUN, map_state
+from jeyn.workflows.graph import DONE, HELD, NOT_RUN, map_state
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,6 +62,8 @@ def settle_rest(workspace: Workspace, run: RunRow, plan: Plan, status: str) -> t
 
     `status` is what Argo says of the workflow: "Succeeded", "Failed" or "Error".
     """
+    for position in (at for at, each in enumerate(plan.operations) if each.mapped):
+        commit_held_items(workspace, run, position)
     rows = [each for each in workspace.runs.operations(run.key) if each.position < len(plan.operations)]
     stopped = run.cancel_requested or _was_stopped(rows)
     mapped = {each.position for each in rows if each.item >= 0}
@@ -80,13 +86,39 @@ def settle_rest(workspace: Workspace, run: RunRow, plan: Plan, status: str) -> t
         return "cancelled", None
     ended = workspace.runs.operations(run.key)
     error = _first_error(ended)
-    if error is None and any(each.state in ("failed", "cancelled", NOT_RUN) for each in ended):
+    if error is None and any(each.state in ("failed", "cancelled", NOT_RUN, HELD) for each in ended):
         said = OperationFailed(
             f'the workflow ended as "{status}", and no operation says why',
             hint=f"a pod could not start, or was taken away: argo get {run.id}",
         )
         error = error_of(said, workspace.settings.root)
     return ("failed" if error else "succeeded"), error
+
+
+def commit_held_items(workspace: Workspace, run: RunRow, position: int) -> None:
+    """Commit what items of the mapped operation at `position` hold, in their order, up to the first without an end.
+
+    Several pods may do so at once: one of them commits.
+    """
+    tried: set[int] = set()
+    while (row := _first_open(workspace, run, position)) is not None and row.state == HELD:
+        begun = None
+        if row.origin is not None:
+            host, now = socket.gethostname(), time.time_ns() // 1000
+            begun = NewAttempt(secrets.randbits(62), row.key, 1, host, os.getpid(), now)
+        if workspace.runs.commit_held(row.key, row.origin or row.key, begun) or row.key not in tried:
+            tried.add(row.key)
+            continue
+        gone = OperationFailed(
+            f'what "{row.name}" had done cannot be saved any more',
+            hint=f"its bytes were swept, or others were quicker: jeyn run --resume {run.id} runs it again",
+        )
+        workspace.runs.settle([Settled(row.key, "failed", error=error_of(gone, workspace.settings.root, row.name))])
+
+
+def _first_open(workspace: Workspace, run: RunRow, position: int) -> OperationRow | None:
+    items = (row for row in workspace.runs.operations(run.key, [position]) if row.item >= 0)
+    return next((row for row in items if row.state not in (*DONE, "skipped")), None)
 
 
 def close_attempts(workspace: Workspace, operation_key: int, state: str, error: Error) -> list[AttemptRow]:

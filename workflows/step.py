@@ -21,11 +21,11 @@ from jeyn.sdk.plan import needs
 from jeyn.stores.catalog.operations import NewOperation, Settled
 from jeyn.workflows.cache import key_of, look_up
 from jeyn.workflows.failure import Error, error_of
-from jeyn.workflows.graph import DONE, SETTLED, Fate, evaluate
+from jeyn.workflows.graph import DONE, HELD, SETTLED, Fate, evaluate
 from jeyn.workflows.local.tasks import Task
 from jeyn.workflows.results import results_of
 from jeyn.workflows.runner import Heart, Job, Report, execute
-from jeyn.workflows.settle import close_attempts, died
+from jeyn.workflows.settle import OPEN, close_attempts, commit_held_items, died
 from jeyn.workflows.shown import shown
 from jeyn.workflows.sidecar import await_sidecar
 
@@ -54,7 +54,7 @@ class Ended:
     @property
     def exit_code(self) -> int:
         """0 where what comes next may start, 1 where another attempt may help, else 64."""
-        if self.state in DONE or self.state == "skipped" or self.items is not None:
+        if self.state in DONE or self.state in ("skipped", HELD) or self.items is not None:
             return 0
         return 1 if self.error and self.error["retry"] else NEVER_AGAIN
 
@@ -101,8 +101,8 @@ class Step:
 
     def decide(self, offered: Mapping[str, Any] | None = None) -> Ended | Task:
         """What can be said without running it, else what there is to run. Raises where a store cannot be reached."""
-        if self.row.state in DONE or self.row.state == "skipped":
-            return self._as_it_is(self.row)
+        if self.row.state in DONE or self.row.state in ("skipped", HELD):
+            return self._as_it_is(self._let_follow())
         try:
             if (fate := self._fate()) != "run":
                 return self._settled(fate)
@@ -223,41 +223,54 @@ class Step:
         job = replace(task.job(), last=tried >= self.operation.options.retries)
         with self._timed(job, heart) as timer:
 
-            def in_turn() -> None:
+            def in_turn() -> bool:
                 timer.cancel()  # its work is done
-                self.await_turn()
+                return self.await_turn()
 
             answer = execute(self.workspace, job, heart, report, in_turn)
-        if "done" in answer:
-            return Ended("succeeded", answer["done"]["shown"])
-        return self._not_done(answer["failed"])
+        if "failed" in answer:
+            return self._not_done(answer["failed"])
+        row = self._let_follow()
+        return Ended("succeeded", answer["done"]["shown"]) if "done" in answer else self._as_it_is(row)
+
+    def _let_follow(self) -> OperationRow:
+        """Commit what items hold whose turn has come, which this one may be itself; its row after that."""
+        if self.item is not None:
+            commit_held_items(self.workspace, self.run, self.positions[self.operation.name])
+        (row,) = self.workspace.runs.operations(self.run.key, [], [self.name])
+        return row
 
     def _not_done(self, error: Error) -> Ended:
         """Another attempt may have been quicker, and then the operation is done."""
         (row,) = self.workspace.runs.operations(self.run.key, [], [self.name])
         return self._as_it_is(row) if row.state in DONE else Ended("failed", error=error)
 
-    def await_turn(self, seconds: float = TURN_SECONDS, longest: float = LONGEST_TURN) -> None:
+    def await_turn(self, seconds: float = TURN_SECONDS, longest: float = LONGEST_TURN) -> bool:
         """Items claim numbers in map order (SEMANTICS 2): wait for those before while one of them runs.
 
         While none runs, `seconds` have to do: this one may hold the very place that a retry of theirs needs. One that
-        was killed looks as if it ran, so `longest` is the end of it.
+        was killed looks as if it ran, so `longest` is the end of it. False where the work is to be held instead: those
+        before have not ended by then, or one of them not well.
         """
         if self.item is None:
-            return
+            return True
         position, timeout = self.positions[self.operation.name], self.operation.options.timeout
         # Argo ends a pod that takes much longer than that, and its work would be lost.
         end = self.begun + timeout + seconds if timeout is not None else math.inf
         left, moved, pause = -1, self.begun, 0.05
         while still := self.workspace.runs.open_items(self.run.key, position, self.item):
-            now = time.monotonic()
-            left, moved = still, moved if still == left else now
+            now, waiting = time.monotonic(), sum(still.get(state, 0) for state in (*OPEN, HELD))
+            if waiting < sum(still.values()):
+                print(f"{self.name}: is done, and held: an item before it did not end well", flush=True)
+                return False
+            left, moved = waiting, moved if waiting == left else now
             waited = now - moved
             if now > end or waited > longest or (waited > seconds and not self._earlier_one_runs(position)):
-                print(f"{self.name}: goes ahead of {still} items before it that have not ended", flush=True)
-                return
+                print(f"{self.name}: is done, and held until {waiting} items before it have ended", flush=True)
+                return False
             time.sleep(pause)
             pause = min(pause * 1.5, 1.0 if waited < seconds else 10.0)
+        return True
 
     def _earlier_one_runs(self, position: int) -> bool:
         rows = self.workspace.runs.operations(self.run.key, [position])

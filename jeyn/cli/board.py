@@ -11,7 +11,7 @@ from typing import Any
 
 from jeyn.workflows.watch import Event, ItemsKnown, OperationChanged, Printed, Progress, RunFinished, RunStarted
 
-FINISHED = frozenset({"succeeded", "cached", "adopted", "failed", "skipped", "not run", "cancelled"})
+FINISHED = frozenset({"succeeded", "cached", "adopted", "failed", "skipped", "not run", "held", "cancelled"})
 # How a state is counted in a sentence, in the order in which people want to read it.
 COUNTED = {
     "succeeded": "ran",
@@ -21,6 +21,7 @@ COUNTED = {
     "skipped": "skipped",
     "cancelled": "cancelled",
     "not run": "not run",
+    "held": "held",
     "running": "running",
     "waiting": "not started",
 }
@@ -55,7 +56,7 @@ class Items:
         """Of all items together."""
         if self.finished < self.count:
             return "running" if self.states else "waiting"
-        worst = ("failed", "cancelled", "not run", "succeeded", "adopted", "cached", "skipped")
+        worst = ("failed", "cancelled", "not run", "held", "succeeded", "adopted", "cached", "skipped")
         return next((state for state in worst if self.counts[state]), "succeeded")
 
 

@@ -33,8 +33,9 @@ LOOKS = {
     "skipped": ("-", "-", "dim"),
     "cancelled": ("✗", "x", "yellow"),
     "not run": ("-", "-", "yellow"),
+    "held": ("‖", "=", "yellow"),
 }
-WORDS = {"cached", "adopted", "skipped", "not run", "cancelled", "failed"}  # states that are also written out
+WORDS = {"cached", "adopted", "skipped", "not run", "held", "cancelled", "failed"}  # states that are also written out
 
 
 class Display(Protocol):

@@ -149,6 +149,7 @@ class Fence:
     With `cache` and `observations` a later run may take the result over, unless there were effects (SEMANTICS 19).
     `begun` is the attempt where nobody may have recorded it yet.
     `holder` is whose leases end here: what is committed protects its payloads itself.
+    `held` is the operation whose held work this is.
     """
 
     operation: int
@@ -161,6 +162,7 @@ class Fence:
     log: str = ""
     holder: str = ""
     begun: NewAttempt | None = None
+    held: int | None = None
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from jeyn.stores.catalog.changes import Fence
 from jeyn.stores.catalog.database import Transaction
 from jeyn.stores.catalog.logs import insert_chunk
 from jeyn.stores.catalog.prepared import Prepared
-from jeyn.stores.catalog.tables import attempt, lease, operation, operation_artefact, run
+from jeyn.stores.catalog.tables import attempt, held_work, lease, operation, operation_artefact, run
 
 _SUCCEEDED: ColumnElement[str] = literal_column("'succeeded'")
 _CLOSE_OPERATION = Prepared(
@@ -83,4 +83,6 @@ def close_operation(tx: Transaction, fence: Fence, keys: Mapping[str, int]) -> C
         insert_chunk(tx.cursor, fence.attempt, fence.log, tx.at)
     if fence.holder:
         tx.cursor.run(_END_LEASES, [{"whose": fence.holder}])
+    if fence.held is not None:
+        tx.connection.execute(delete(held_work).where(held_work.c.operation == fence.held))
     return Closed(*reversed(found[0]))

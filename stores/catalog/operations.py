@@ -23,6 +23,8 @@ from jeyn.stores.catalog.logs import insert_chunk
 from jeyn.stores.catalog.prepared import DriverCursor, Prepared
 from jeyn.stores.catalog.tables import artefact, attempt, operation, operation_artefact, run
 
+ENDED_WELL = ("succeeded", "cached", "adopted", "skipped")
+
 
 @dataclass(frozen=True)
 class NewOperation:
@@ -104,15 +106,15 @@ _OF_RUN = (
     .order_by(operation.c.position, operation.c.item, operation.c.key)
 )  # fmt: skip
 _OPEN_ITEMS = Prepared(
-    select(func.count())
-    .select_from(operation)
+    select(operation.c.state, func.count())
     .where(
         operation.c.run == bindparam("of"),
         operation.c.position == bindparam("place"),
         operation.c.item >= literal_column("0"),
         operation.c.item < bindparam("before"),
-        operation.c.state.in_([literal_column("'waiting'"), literal_column("'running'")]),
+        operation.c.state.not_in([literal_column(f"'{state}'") for state in ENDED_WELL]),
     )
+    .group_by(operation.c.state)
 )
 _ATTEMPTS = (
     select(
@@ -258,9 +260,13 @@ def record_attempts(database: Database, begun: Sequence[NewAttempt]) -> None:
     """See to it that attempts which began are in the catalog; those that are, or that have ended, stay as they are."""
     if begun:
         with database.write_soft() as connection:
-            cursor = DriverCursor(connection)
-            cursor.run(_RECORD_ATTEMPT, [vars(each) for each in begun])
-            cursor.run(_HAS_BEGUN, [{"which": each.operation, "now": each.at} for each in begun])
+            insert_begun(DriverCursor(connection), begun)
+
+
+def insert_begun(cursor: DriverCursor, begun: Sequence[NewAttempt]) -> None:
+    """`record_attempts` within a transaction."""
+    cursor.run(_RECORD_ATTEMPT, [vars(each) for each in begun])
+    cursor.run(_HAS_BEGUN, [{"which": each.operation, "now": each.at} for each in begun])
 
 
 def fail_attempt(
@@ -356,9 +362,9 @@ def operations_of(
         return _rows(connection.execute(query, {"run": run_key, "after": 0}).mappings().all())
 
 
-def open_items(database: Database, run_key: int, position: int, before: int) -> int:
-    """How many items of a mapped operation wait or run, of those before one."""
-    return int(database.ask(_OPEN_ITEMS, of=run_key, place=position, before=before)[0][0])
+def open_items(database: Database, run_key: int, position: int, before: int) -> dict[str, int]:
+    """How many items of a mapped operation are in each state, of those before one that have not ended well."""
+    return dict(database.ask(_OPEN_ITEMS, of=run_key, place=position, before=before))
 
 
 def attempts_of(database: Database, operation_keys: Sequence[int]) -> list[AttemptRow]:

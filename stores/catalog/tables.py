@@ -270,6 +270,16 @@ attempt = Table(
     UniqueConstraint("operation", "number", name="attempt_number"),
 )
 
+# What an item of a map would have committed: it waits for those before it, which claim their numbers first.
+held_work = Table(
+    "held_work",
+    metadata,
+    Column("operation", Big, ForeignKey("operation.key"), primary_key=True, autoincrement=False),
+    Column("attempt", Big, nullable=False),
+    Column("changes", Text, nullable=False),
+    Column("at", Big, nullable=False),
+)
+
 operation_artefact = Table(
     "operation_artefact",
     metadata,

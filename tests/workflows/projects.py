@@ -123,6 +123,11 @@ class Project:
     def last(self) -> Run:
         return Run(self.workspace, self.workspace.runs.get("last").id)
 
+    def versions(self) -> list[tuple[str, float]]:
+        """Every version of `guess`, lowest first, with the first number of its model."""
+        found = [self.workspace.get(hit.id) for hit in self.workspace.search("type:model_checkpoint")]
+        return [(str(each.version), float(each.load()[0])) for each in sorted(found, key=lambda each: each.version)]
+
     def wait_for(self, name: str, seconds: float = 30) -> Path:
         """A file of the project that the user's code makes."""
         place = self.folder / name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import signal
+import os
 import time
 from collections import Counter, deque
 from collections.abc import Mapping
@@ -14,12 +14,12 @@ from jeyn.sdk.plan import Plan, PlannedOperation
 from jeyn.stores.catalog.operations import NewOperation, Settled
 from jeyn.workflows.cache import key_of, look_up
 from jeyn.workflows.failure import Error, error_of, raised
-from jeyn.workflows.graph import DONE, NOT_RUN, Graph, evaluate, map_state
+from jeyn.workflows.graph import DONE, HELD, NOT_RUN, Graph, evaluate, map_state
 from jeyn.workflows.inputs import Input, Outputs, Produced, Results
 from jeyn.workflows.local.pool import Pool
 from jeyn.workflows.local.tasks import Task
-from jeyn.workflows.local.turns import Turns
-from jeyn.workflows.local.workers import GRACE_SECONDS, Worker
+from jeyn.workflows.local.turns import Resumed, Turns
+from jeyn.workflows.local.workers import GRACE_SECONDS, Worker, how_it_ended, what_to_do
 from jeyn.workflows.shown import shown
 from jeyn.workflows.watch import ItemsKnown, OperationChanged, Printed, Progress, Watch, unwatched
 
@@ -31,7 +31,6 @@ POLL_SECONDS = 0.2
 HEARTBEAT_SECONDS = 5.0
 SHORT_SECONDS = 0.05
 SETTLE_AT_ONCE = 500
-_CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL)
 
 
 class LocalEngine:
@@ -62,6 +61,7 @@ class LocalEngine:
         self.tasks: deque[Task] = deque()
         self.delayed: list[Task] = []
         self.turns = Turns()
+        self.decided: deque[tuple[Task, bool]] = deque()  # held by the run before; whether they may commit
         self.settled: list[Settled] = []
         self.left: dict[str, int] = {}  # of a mapped operation: items without an end
         self.item_states: dict[str, Counter[str]] = {}
@@ -106,6 +106,8 @@ class LocalEngine:
         while not (self.stops or self.was_cancelled):
             while self.ready:
                 self._begin(self.ready.popleft())
+            while self.decided:
+                self._take_up(*self.decided.popleft())
             self._dispatch()
             if not (self.tasks or self.delayed or self.pool.running or self.ready):
                 return
@@ -164,6 +166,9 @@ class LocalEngine:
             elif inputs is None:
                 self._write(Settled(self.rows[name].key, "skipped"))
                 self._settle_item(operation.name, index, "skipped")
+            elif self.rows[name].state == HELD:
+                task = self._task(operation, index, self.rows[name].key, inputs)
+                self.turns.hold(Resumed(task, self.decided), task)
             else:
                 self._try(self._task(operation, index, self.rows[name].key, inputs))
 
@@ -192,6 +197,18 @@ class LocalEngine:
             task.reason = found.reason
         self.tasks.append(task)
 
+    def _take_up(self, task: Task, may_commit: bool) -> None:
+        """What an item has done and held in the run before this one."""
+        if not may_commit:
+            self._settle(task, HELD)
+            return
+        task.begin(os.getpid())
+        if self.runs.commit_held(task.row, self.rows[task.name].origin or task.row, task.begun):
+            self._settle(task, "succeeded", self._produced_by(task.row))
+        else:
+            task.attempt = 0
+            self._try(task)
+
     def _produced_by(self, row: int) -> Outputs:
         found = self.runs.outputs([row]).get(row, [])
         return {name: self.results.produced(id) for name, _, id in found}
@@ -218,7 +235,7 @@ class LocalEngine:
         self.watch(OperationChanged(f"{name}[{item}]", state, **said))
         self.item_states[name][state] += 1
         self.left[name] -= 1
-        self.turns.end(name, item)
+        self.turns.end(name, item, state)
         if not self.left[name]:
             self._end_map(name)
 
@@ -323,6 +340,7 @@ class LocalEngine:
             self.watch(Progress(task.name, *answer["progress"]))
             return
         if "claims" in answer:
+            worker.deadline = None  # its work is done
             self.turns.hold(worker, task)
             return
         if "lost" in answer:
@@ -343,6 +361,8 @@ class LocalEngine:
                 "reason": task.reason,
             }
             self._settle(task, "succeeded", outputs, **said)
+        elif "held" in answer:
+            self._settle(task, HELD, attempt=task.attempt, seconds=seconds)
         else:
             if answer.get("stopped"):  # not by this engine: it counts as any other failure
                 self._write(Settled(task.row, "failed", error=answer["failed"]))
@@ -374,14 +394,14 @@ class LocalEngine:
         could_not_start = self.pool.could_not_start(worker)
         self.pool.kill(worker)
         if could_not_start:
-            ended = _how_it_ended(worker.process.returncode)
+            ended = how_it_ended(worker.process.returncode)
             raise WorkerDied(f"a worker process {ended} before it could begin", hint="see what it printed; jeyn doctor")
         if task is None:
             worker.forget_spool()
             return
         exc = WorkerDied(
-            f'the process of "{task.name}" {_how_it_ended(worker.process.returncode)}',
-            hint=_what_to_do(worker.process.returncode),
+            f'the process of "{task.name}" {how_it_ended(worker.process.returncode)}',
+            hint=what_to_do(worker.process.returncode),
         )
         self._lost(worker, task, exc, "failed", seconds)
 
@@ -425,7 +445,7 @@ class LocalEngine:
 
     def _stopped(self, worker: Worker, answer: Mapping[str, Any]) -> None:
         """An operation may have come to its end in the meantime; what it saved stands."""
-        if "done" in answer:
+        if "done" in answer or "held" in answer:
             self._answer(worker, answer)
         elif "lost" in answer:
             self._cancel(worker)
@@ -474,19 +494,3 @@ class LocalEngine:
         if self.stops:
             return "cancelled"
         return state if self.graph.states[operation.name] in DONE else "failed"
-
-
-def _how_it_ended(code: int | None) -> str:
-    if code is not None and code < 0:
-        return f"was killed by signal {-code}" + (" (out of memory?)" if code == -9 else "")
-    return f"ended with exit code {code}"
-
-
-def _what_to_do(code: int | None) -> str:
-    if code is None or code >= 0:
-        return "its code ended it, as os._exit does; see what it printed, and raise an error instead"
-    if -code == signal.SIGKILL:
-        return "too little memory, most often: see what it printed, give it less to do at once (--workers)"
-    if -code in _CRASHES:
-        return "a crash in native code: see what it printed, and which library it called last"
-    return "somebody sent it that signal; see what it printed"

@@ -16,6 +16,7 @@ from typing import Any
 from jeyn.workflows.runner import Job
 from jeyn.workflows.spool import left_over, spool_path, tail
 
+_CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL)
 GRACE_SECONDS = 5.0  # between asking a process to stop and killing its group
 
 
@@ -95,6 +96,10 @@ class Worker:
         """The items before its own have ended."""
         self.send({"commit": True})
 
+    def let_hold(self) -> None:
+        """One of the items before its own did not end well."""
+        self.send({"hold": True})
+
     def has_ended(self) -> bool:
         return self.process.poll() is not None
 
@@ -126,3 +131,21 @@ class Worker:
     def _signal(self, number: int) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, number)
+
+
+def how_it_ended(code: int | None) -> str:
+    """What is said of a process with this exit code."""
+    if code is not None and code < 0:
+        return f"was killed by signal {-code}" + (" (out of memory?)" if code == -9 else "")
+    return f"ended with exit code {code}"
+
+
+def what_to_do(code: int | None) -> str:
+    """The hint with it."""
+    if code is None or code >= 0:
+        return "its code ended it, as os._exit does; see what it printed, and raise an error instead"
+    if -code == signal.SIGKILL:
+        return "too little memory, most often: see what it printed, give it less to do at once (--workers)"
+    if -code in _CRASHES:
+        return "a crash in native code: see what it printed, and which library it called last"
+    return "somebody sent it that signal; see what it printed"

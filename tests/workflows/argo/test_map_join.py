@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from jeyn.workflows.runner import Heart
 from tests.workflows.argo.interpreter import Command
 from tests.workflows.argo.pods import Zygotes
 from tests.workflows.argo.world import SOURCE, World, interpreted, places
-from tests.workflows.projects import Project, outputs
+from tests.workflows.projects import Project, outputs, states
 
 # Rule 2: claims in map order.
 
@@ -45,18 +46,50 @@ def test_rule_2_items_claim_in_map_order_also_in_pods(tmp_path: Path, pods: Zygo
     assert refs == [f"checkpoint:guess@0.{n}.0" for n in (1, 2, 3)]
 
 
-def test_rule_2_an_item_does_not_wait_for_ever(world: World, capsys: pytest.CaptureFixture[str]) -> None:
-    plan = world.plan("mapped")
-    world.start("--operation=ingest")
+STUMBLES = CLAIMS.replace(
+    "    time.sleep(0.4 * (count - at))",
+    """    with open(FOLDER + "/ran", "a") as file:
+        file.write(f"{at} ")
+    if at == 1 and not Path(FOLDER, "mended").exists():
+        raise jeyn.Fatal("not yet")""",
+)
+
+
+def test_rule_02_pods_hold_what_comes_after_a_failed_item(tmp_path: Path, pods: Zygotes) -> None:
+    project = Project(tmp_path / "project").write(STUMBLES.replace("FOLDER", repr(str(tmp_path))), data=True)
+
+    def start(command: Command) -> int:
+        return pods.run(command, places(project.workspace))
+
+    failed, _ = interpreted(project, tmp_path, start)
+    assert (failed.state, states(failed)) == (
+        "failed", {"train": "failed", "train[0]": "succeeded", "train[1]": "failed", "train[2]": "held"}
+    )  # fmt: skip
+    assert project.versions() == [("0.1.0", 0.0)]
+    (tmp_path / "mended").touch()
+    run, _ = interpreted(project, tmp_path, start, resumed=failed)
+    assert (run.state, states(run)["train[2]"]) == ("succeeded", "succeeded")
+    assert project.versions() == [("0.1.0", 0.0), ("0.2.0", 1.0), ("0.3.0", 2.0)]
+    assert (tmp_path / "ran").read_text().split().count("2") == 1, "what was held ran again"
+
+
+def test_rule_02_whoever_ends_before_it_commits_what_a_pod_held(world: World) -> None:
+    world.project.write(CLAIMS.replace("0.4 * ", "0 * "), data=True)
+    plan = world.plan("flow")
     world.start("--operation=train", "--expand")
-    at = step.Step(world.workspace, world.run.row, plan, plan.operations[1], 1)
-    begun = time.monotonic()
-    at.await_turn(seconds=0.3)
-    assert 0.3 <= time.monotonic() - begun < 5
-    assert "goes ahead" in capsys.readouterr().out
-    assert world.start("--operation=train", "--item=0") == 0
-    at.await_turn(seconds=30)
-    assert not capsys.readouterr().out
+    with world.workspace as workspace:
+        heart = Heart(workspace, None)
+        for item in (2, 1):
+            at = step.Step(workspace, world.run.row, plan, plan.operations[0], item)
+            at.await_turn = partial(at.await_turn, seconds=0.2)  # type: ignore[method-assign]
+            with world.project.imported("flow"):
+                assert at.carry_out(heart).state == "held"
+        assert not workspace.search("type:model_checkpoint")
+        at = step.Step(workspace, world.run.row, plan, plan.operations[0], 0)
+        with world.project.imported("flow"):
+            assert at.carry_out(heart).state == "succeeded"
+        assert world.project.versions() == [("0.1.0", 0.0), ("0.2.0", 1.0), ("0.3.0", 2.0)]
+        assert set(states(world.run).values()) == {"succeeded", "waiting"}  # the map itself ends with the run
 
 
 # 2,000 mapped operations without pods.

@@ -143,12 +143,14 @@ def _text(path: Path) -> str:
     return path.read_text() if path.exists() else ""
 
 
-def interpreted(project: Project, folder: Path, start: Any, **options: Any) -> tuple[Run, Any]:
+def interpreted(
+    project: Project, folder: Path, start: Any, *, resumed: Run | None = None, **options: Any
+) -> tuple[Run, Any]:
     """The pipeline "flow" as one workflow that ran to its end, and what the interpreter saw of it."""
     workspace = project.workspace
     with project.imported("flow") as pipeline:
         planned = make_plan(pipeline, pipeline.bind(), root=project.folder, workspace=workspace)
-        row = create_run(workspace, planned, "argo")
+        row = create_run(workspace, planned, "argo", resumed.row if resumed else None)
         manifest = compile_workflow(
             planned.plan,
             run=row.id,
@@ -156,7 +158,7 @@ def interpreted(project: Project, folder: Path, start: Any, **options: Any) -> t
             plan_id=keep_plan(workspace, planned.plan),
             settings=ArgoSettings(),
         )
-        ran = Interpreter(manifest, start, folder / "pods", **options).run()
+        ran = Interpreter(manifest, start, folder / f"pods-{row.id}", **options).run()
     return Run(workspace, row.id), ran
 
 
