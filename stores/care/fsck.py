@@ -34,6 +34,7 @@ KINDS = {
     "missing": "fsck(repair=True) brings it back from its source, or gives it up as lost; or save or import it again",
     "found": "fsck(repair=True) undoes that it was given up as lost",
     "corrupt": "restore the payload from a copy, or save or import the artefact again",
+    "stale_condemnation": "fsck(repair=True) takes it away; what saves these bytes waits for it for a while",
     "orphaned": "fsck(repair=True) removes it, and so does gc() in time",
     "lost_edge": "fsck(repair=True) puts it back from the document",
     "lost_parent": "import the parent from a bundle that has it",
@@ -170,6 +171,7 @@ class _Check:
             self.payloads.check()
         # Rows first: a payload whose row was lost must not pass for an orphan.
         self.triggers()
+        self.condemnations()
         for stored in health.artefacts(self.database):
             self.found.artefacts += 1
             self.artefact(stored)
@@ -189,6 +191,10 @@ class _Check:
             health.restore_triggers(self.database)
         for name in lost:
             self.found.add("lost_trigger", name, "history is not protected from changes", self.repair)
+
+    def condemnations(self) -> None:
+        for each in health.condemnations(self.database, end=self.repair):
+            self.found.add("stale_condemnation", f"sha256:{each.digest}", f"{each.holder} ended before it", self.repair)
 
     # Documents, edges and payload rows.
 

@@ -10,6 +10,7 @@ from sqlalchemy import Column, Connection, Table, and_, bindparam, exists, inser
 
 from jeyn.sdk.artefact import PayloadRef
 from jeyn.stores.catalog.database import Database
+from jeyn.stores.catalog.leases import Condemnation, end_condemnations, stale_condemnations
 from jeyn.stores.catalog.migrate import lost_triggers
 from jeyn.stores.catalog.reader import is_marked
 from jeyn.stores.catalog.tables import APPEND_ONLY, artefact, artefact_payload, edge, metadata
@@ -74,6 +75,15 @@ class Dangling:
     kind: str
     table: str
     row: str
+
+
+def condemnations(database: Database, *, end: bool) -> list[Condemnation]:
+    """Those whose sweep is gone; taken away with `end`."""
+    if not end:
+        with database.read() as connection:
+            return stale_condemnations(connection)
+    with database.write_soft() as connection:
+        return end_condemnations(connection)
 
 
 def digests(database: Database) -> Iterator[str]:

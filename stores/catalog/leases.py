@@ -1,14 +1,17 @@
 """Leases on payload bytes, and condemnations: how saving and sweeping stay out of each other's way (SEMANTICS 28).
 
 Whoever puts bytes leases their digest first. A sweep condemns a digest only in a transaction that finds neither a
-reference nor a lease. Both take the same lock, so one of them sees the other.
+reference nor a lease. Both take the same lock, so one of them sees the other. A condemnation ends with the process that
+holds it, where that can be seen, and else when its time is over: by the clock, or for who watches it that long.
 """
 
 from __future__ import annotations
 
+import logging
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -18,12 +21,17 @@ from jeyn.errors import Busy
 from jeyn.stores.catalog.closure import chunks
 from jeyn.stores.catalog.database import Database
 from jeyn.stores.catalog.prepared import DriverCursor, Prepared
+from jeyn.stores.catalog.process import Process, this_process
 from jeyn.stores.catalog.reader import is_marked
 from jeyn.stores.catalog.tables import artefact_payload, condemned, lease
 
 LEASE_SECONDS = 3600
 CONDEMNED_SECONDS = 300
 WAIT_SECONDS = 2 * CONDEMNED_SECONDS
+QUIET_SECONDS = 1.0  # of waiting before it is told what for, and then again after each
+TELL_AGAIN_SECONDS = 30.0
+# No clock that may write is that much ahead of another one.
+LYING_SECONDS = 24 * 3600
 # A commit may wait for its turn, so a lease counts as lapsed while it still has this long.
 LAPSE_SECONDS = 600
 _LOCK = {"take": "SELECT pg_advisory_xact_lock_shared(:key)", "condemn": "SELECT pg_advisory_xact_lock(:key)"}
@@ -44,7 +52,63 @@ _TAKE = Prepared(
 @cache
 def _condemned_of(count: int) -> Prepared:
     digests: list[Any] = [bindparam(f"digest{n}") for n in range(count)]
-    return Prepared(select(condemned.c.digest, condemned.c.expires).where(condemned.c.digest.in_(digests)))
+    return Prepared(select(*_CONDEMNED).where(condemned.c.digest.in_(digests)))
+
+
+_CONDEMNED = tuple(condemned.c[name] for name in ("digest", "sweeper", "expires", "host", "pid", "started"))
+_log = logging.getLogger("jeyn.leases")
+
+
+@dataclass(frozen=True)
+class Condemnation:
+    """A digest that a sweep is deleting, until when (µs, UTC), and by which process."""
+
+    digest: str
+    sweeper: str
+    expires: int
+    process: Process | None
+
+    @classmethod
+    def of(cls, digest: str, sweeper: str, expires: int, host: str | None, pid: int | None, started: int | None) -> Any:
+        return cls(digest, sweeper, expires, Process(host, pid, started or 0) if host and pid else None)
+
+    def is_over(self, now: int) -> bool:
+        """Whether its holder has ended or stopped deleting, or had a clock that no other one agrees with."""
+        if self.process is not None and self.process.has_ended:
+            return True
+        return not now < self.expires <= now + (CONDEMNED_SECONDS + LYING_SECONDS) * 10**6
+
+    @property
+    def holder(self) -> str:
+        return "a sweep" if self.process is None else f"a sweep (jeyn gc, {self.process.shown})"
+
+
+class _Wait:
+    """Waiting for sweeps: what is condemned all the time is nobody's any more once a condemnation's time is over."""
+
+    def __init__(self) -> None:
+        self.begun = self.told = time.monotonic()
+        self.seen: dict[tuple[str, str], float] = {}
+
+    def outlived(self, found: Iterable[Condemnation]) -> set[str]:
+        """Those that were there for as long as a condemnation lasts, whatever their sweeper's clock says."""
+        now = time.monotonic()
+        self.seen = {key: self.seen.get(key, now) for key in ((each.digest, each.sweeper) for each in found)}
+        return {digest for (digest, _), since in self.seen.items() if now - since > CONDEMNED_SECONDS}
+
+    def tell(self, found: Sequence[Condemnation]) -> None:
+        now = time.monotonic()
+        quiet = QUIET_SECONDS if self.told == self.begun else TELL_AGAIN_SECONDS
+        if found and now - self.told >= quiet:
+            self.told = now
+            _log.warning(
+                "waiting for %s, which is deleting the very bytes that are to be saved (%s…); %d s at most",
+                found[0].holder, found[0].digest[:12], CONDEMNED_SECONDS,
+            )  # fmt: skip
+
+
+def _none(_: object) -> set[str]:
+    return set()
 
 
 class Leases:
@@ -68,10 +132,14 @@ class Leases:
 
     def take(self, digests: Sequence[str]) -> None:
         """Lease bare hex digests; waits while a sweep is deleting one. Raises `Busy` when that takes too long."""
-        deadline = time.monotonic() + WAIT_SECONDS
-        while not self._try(digests):
-            if time.monotonic() > deadline:
-                raise Busy("a sweep keeps the payload that is being saved", hint="wait for the sweep (gc) to end")
+        wait = _Wait()
+        while in_the_way := self._try(digests, wait.outlived):
+            if time.monotonic() > wait.begun + WAIT_SECONDS:
+                raise Busy(
+                    f"{in_the_way[0].holder} keeps the payload that is being saved",
+                    hint="wait for it to end; if there is none any more: jeyn fsck --repair --yes",
+                )
+            wait.tell(in_the_way)
             time.sleep(0.05)
         until = _now() + LEASE_SECONDS * 10**6
         self._until = min(self._until, until) if self._held else until
@@ -80,7 +148,7 @@ class Leases:
     def renew(self) -> bool:
         """The heartbeat of whoever works longer than a lease lasts; False when a sweep is taking what lapsed."""
         until = _now() + LEASE_SECONDS * 10**6
-        if self._held and not all(self._try(chunk) for chunk in chunks(sorted(self._held))):
+        if self._held and any(self._try(chunk) for chunk in chunks(sorted(self._held))):
             return False
         self._until = until
         return True
@@ -96,24 +164,24 @@ class Leases:
         """What was held is given back already: a commit did so itself."""
         self._held.clear()
 
-    def _try(self, digests: Sequence[str]) -> bool:
+    def _try(self, digests: Sequence[str], outlived: Callable[[list[Condemnation]], set[str]] = _none) -> Sequence[Any]:
+        """Take them all, or none: then the condemnations that are in the way."""
         if not digests:
-            return True
+            return ()
         with self.database.write_soft() as connection:
             lock(connection, self.database, "take")
             now = _now()
             cursor = DriverCursor(connection)
             names = {f"digest{n}": digest for n, digest in enumerate(sorted(set(digests)))}
-            found = cursor.all(_condemned_of(len(names)), **names)
-            if any(expires > now for _, expires in found):
-                return False
-            gone = [digest for digest, _ in found]
-            if gone:
-                # Its sweeper is dead: it stops deleting well before its condemnation expires.
-                connection.execute(delete(condemned).where(condemned.c.digest.in_(gone)))
+            found = [Condemnation.of(*row) for row in cursor.all(_condemned_of(len(names)), **names)]
+            over = outlived(found) | {each.digest for each in found if each.is_over(now)}
+            if in_the_way := [each for each in found if each.digest not in over]:
+                return in_the_way
+            if over:
+                connection.execute(delete(condemned).where(condemned.c.digest.in_(over)))
             until = now + LEASE_SECONDS * 10**6
             cursor.run(_TAKE, [{"digest": d, "holder": self.holder, "expires": until} for d in names.values()])
-        return True
+        return ()
 
 
 def condemn(database: Database, digests: Sequence[str], sweeper: str) -> list[str]:
@@ -122,14 +190,33 @@ def condemn(database: Database, digests: Sequence[str], sweeper: str) -> list[st
         lock(connection, database, "condemn")
         now = _now()
         connection.execute(delete(lease).where(lease.c.expires <= now))
+        end_condemnations(connection)
         needed: set[str] = set(connection.execute(taken(digests)).scalars())
         free = [digest for digest in dict.fromkeys(digests) if digest not in needed]
         connection.execute(delete(condemned).where(condemned.c.digest.in_(free)))
         if free:
             expires = now + CONDEMNED_SECONDS * 10**6
-            rows = [{"digest": digest, "sweeper": sweeper, "expires": expires} for digest in free]
+            by = vars(this_process())
+            rows = [{"digest": digest, "sweeper": sweeper, "expires": expires, **by} for digest in free]
             connection.execute(insert(condemned), rows)
     return free
+
+
+def end_condemnations(connection: Connection) -> list[Condemnation]:
+    """Take away those that are over, such as of sweeps that were killed."""
+    over = stale_condemnations(connection)
+    for each in over:
+        connection.execute(
+            delete(condemned).where(condemned.c.digest == each.digest, condemned.c.sweeper == each.sweeper)
+        )
+    return over
+
+
+def stale_condemnations(connection: Connection) -> list[Condemnation]:
+    """Those that are over and still there."""
+    now = _now()
+    found = (Condemnation.of(*row) for row in connection.execute(select(*_CONDEMNED)))
+    return [each for each in found if each.is_over(now)]
 
 
 def absolve(database: Database, digests: Sequence[str], sweeper: str) -> None:
@@ -148,7 +235,7 @@ def taken(digests: Sequence[str]) -> CompoundSelect[Any]:
         ~is_marked(artefact_payload.c.artefact, "tombstone"),
     )
     leased = select(lease.c.digest).where(lease.c.digest.in_(digests))
-    other = select(condemned.c.digest).where(condemned.c.digest.in_(digests), condemned.c.expires > _now())
+    other = select(condemned.c.digest).where(condemned.c.digest.in_(digests))
     return referenced.union(leased, other)
 
 

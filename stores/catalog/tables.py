@@ -175,6 +175,10 @@ condemned = Table(
     Column("digest", String(64), primary_key=True),
     Column("sweeper", String(80), nullable=False),
     Column("expires", Big, nullable=False),
+    # The process that deletes; NULL where an older Jeyn wrote the row.
+    Column("host", String(400)),
+    Column("pid", Big),
+    Column("started", Big),
 )
 
 relay_cursor = Table(

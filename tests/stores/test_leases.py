@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+import re
+import socket
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
+from sqlalchemy import insert
 
 from jeyn import Workspace
 from jeyn.errors import Busy
 from jeyn.stores.care.gc import collect, remove
 from jeyn.stores.catalog import leases as module
 from jeyn.stores.catalog.leases import CONDEMNED_SECONDS, LEASE_SECONDS, Leases, absolve, condemn
+from jeyn.stores.catalog.process import this_process
+from jeyn.stores.catalog.tables import condemned
 from tests.stores.digits import a_checkpoint
 
 DATA = b"some bytes"
@@ -205,3 +213,102 @@ def test_rule_28_leases_end_with_the_save(workspace: Workspace, sql: Callable[..
     assert sql("SELECT count(*) FROM lease")[0][0] == 0
     collect(workspace)
     assert sql("SELECT count(*) FROM condemned")[0][0] == 0
+
+
+SWEEPER = """
+import sys, time
+from jeyn.stores.catalog.database import Database
+from jeyn.stores.catalog.leases import condemn
+
+print(condemn(Database(sys.argv[1]), [sys.argv[2]], "sweeper"), flush=True)
+time.sleep(300)
+"""
+
+
+@pytest.fixture
+def sweeping(workspace: Workspace) -> Iterator[subprocess.Popen[str]]:
+    """Another process, which has condemned the digest and goes on."""
+    arguments = [sys.executable, "-c", SWEEPER, workspace.database.address, DIGEST]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == f"['{DIGEST}']\n"
+        yield process
+        process.kill()
+
+
+def a_condemnation(workspace: Workspace, expires_in: float, host: str | None = None) -> None:
+    by = {"host": host, "pid": 1, "started": 1} if host else {}
+    expires = module._now() + int(expires_in * 10**6)
+    with workspace.database.write_soft() as connection:
+        connection.execute(insert(condemned), {"digest": DIGEST, "sweeper": "s", "expires": expires, **by})
+
+
+def test_rule_28_a_condemnation_ends_with_the_process_that_holds_it(
+    workspace: Workspace, sweeping: subprocess.Popen[str]
+) -> None:
+    leases = Leases(workspace.database)
+    assert leases._try([DIGEST]), "its holder is at work"
+    sweeping.kill()
+    sweeping.wait()
+    begun = time.monotonic()
+    leases.take([DIGEST])
+    assert time.monotonic() - begun < 60
+    assert workspace.fsck().ok
+
+
+def test_rule_28_a_sweep_takes_over_from_one_that_was_killed(
+    workspace: Workspace, sweeping: subprocess.Popen[str]
+) -> None:
+    assert condemn(workspace.database, [DIGEST], "other") == []
+    sweeping.kill()
+    sweeping.wait()
+    assert condemn(workspace.database, [DIGEST], "other") == [DIGEST]
+
+
+def test_rule_28_a_number_that_another_process_has_now_is_nobodys_who_held_it() -> None:
+    now = this_process()
+    assert not now.has_ended
+    assert replace(now, started=now.started + 1).has_ended
+    assert not replace(now, host="elsewhere", pid=2**22 + 1).has_ended, "nobody here can say"
+
+
+def test_rule_28_a_condemnation_of_a_clock_that_is_ahead_holds_nothing(workspace: Workspace) -> None:
+    a_condemnation(workspace, 80 * 365 * 86400)
+    assert workspace.fsck().counts == {"stale_condemnation": 1}
+    Leases(workspace.database).take([DIGEST])
+    assert workspace.fsck().ok
+
+
+def test_rule_28_whoever_waits_long_enough_needs_no_clock(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "CONDEMNED_SECONDS", 0.5)
+    a_condemnation(workspace, 3600, "elsewhere")  # an hour ahead
+    begun = time.monotonic()
+    Leases(workspace.database).take([DIGEST])
+    assert 0.5 <= time.monotonic() - begun < 30
+
+
+def test_rule_28_waiting_says_for_what(
+    workspace: Workspace,
+    sweeping: subprocess.Popen[str],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(module, "QUIET_SECONDS", 0.1)
+    monkeypatch.setattr(module, "WAIT_SECONDS", 0.5)
+    who = f'jeyn gc, process {sweeping.pid} on "{socket.gethostname()}"'
+    with pytest.raises(Busy, match=re.escape(who)):
+        Leases(workspace.database).take([DIGEST])
+    assert who in caplog.text
+
+
+def test_fsck_takes_away_what_a_killed_sweep_condemned(workspace: Workspace, sweeping: subprocess.Popen[str]) -> None:
+    assert workspace.fsck(repair=True).ok, "its holder is at work"
+    sweeping.kill()
+    sweeping.wait()
+    found = workspace.fsck()
+    assert (found.counts, found.left) == ({"stale_condemnation": 1}, 1)
+    assert str(sweeping.pid) in found.of("stale_condemnation")[0].problem
+    assert workspace.fsck(repair=True).left == 0
+    assert workspace.fsck().ok
