@@ -7,9 +7,11 @@ import collections
 import functools
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import BuiltinFunctionType
 from typing import Any
 
 frozenset_of, set_of, bytearray_of = builtins.frozenset, builtins.set, builtins.bytearray
+property, staticmethod, classmethod = builtins.property, builtins.staticmethod, builtins.classmethod
 number, complex_of = builtins.float, builtins.complex
 lock, rlock = threading.Lock, threading.RLock
 
@@ -21,6 +23,39 @@ def value(format: str, text: str) -> Any:
     from jeyn.stores.serializers.values import decode_value
 
     return decode_value(format, base64.b85decode(text))
+
+
+def memory(text: str) -> bytearray:
+    """What arrays share (zlib, base 85)."""
+    import base64
+    import zlib
+
+    return bytearray(zlib.decompress(base64.b85decode(text)))
+
+
+def array(buffer: Any, dtype: Any, place: Sequence[Any], writeable: bool) -> Any:
+    """A NumPy array in a buffer; `place` is its offset in bytes, its shape, and its strides in bytes."""
+    import numpy
+
+    made: Any = numpy.ndarray(place[1], dtype, buffer, place[0], place[2])
+    made.flags.writeable = writeable
+    return made
+
+
+def tensor(buffer: Any, dtype: str, place: Sequence[Any], requires_grad: bool) -> Any:
+    """A tensor in a buffer; `place` is its offset in bytes, its size, and its strides in elements."""
+    import torch
+
+    offset, size, strides = place
+    count = 1 + sum((length - 1) * stride for length, stride in zip(size, strides, strict=True))
+    flat = torch.frombuffer(buffer, dtype=getattr(torch, dtype), count=count, offset=offset)
+    return flat.as_strided(size, strides).requires_grad_(requires_grad)
+
+
+def read_only(made: Any) -> Any:
+    """An array that nobody may change."""
+    made.flags.writeable = False
+    return made
 
 
 def catalog(name: str, found: Mapping[str, Any]) -> Any:
@@ -70,6 +105,43 @@ def enumeration(base: Any, name: str, members: Sequence[tuple[str, Any]]) -> Any
 def new(cls: type, *arguments: Any, **named: Any) -> Any:
     """An instance before its state; `__init__` is not called again."""
     return cls.__new__(cls, *arguments, **named)
+
+
+def bare(cls: type) -> Any:
+    """An instance of a class of the user's, whose `__new__` may do more than to make one."""
+    base: Any = next(each for each in cls.__mro__ if isinstance(vars(each).get("__new__"), BuiltinFunctionType))
+    return base.__new__(cls)
+
+
+def asleep(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A method that Python calls while classes are made, doing only what must be done until it is `awake`."""
+    name = function.__name__
+
+    def __init_subclass__(cls: type, **_: Any) -> None:
+        vars(_next(cls.__mro__[1:], name))[name].__get__(None, cls)()
+
+    def __new__(meta: Any, called: str, bases: Any, space: Any, **_: Any) -> Any:
+        return _next(meta.__mro__, name).__new__(meta, called, bases, space)
+
+    def nothing(*_: Any, **__: Any) -> None:
+        pass
+
+    found: Any = {"__init_subclass__": __init_subclass__, "__new__": __new__}.get(name, nothing)
+    found.asleep = function
+    return found  # type: ignore[no-any-return]
+
+
+def _next(classes: Sequence[Any], name: str) -> Any:
+    """The first class that has such a method awake."""
+    found = ((each, vars(each)[name]) for each in classes if name in vars(each))
+    return next(each for each, method in found if not hasattr(getattr(method, "__func__", method), "asleep"))
+
+
+def awake(cls: type, name: str) -> None:
+    """From here on it does what its text says."""
+    there = vars(cls)[name]
+    function = getattr(there, "__func__", there).asleep
+    type.__setattr__(cls, name, type(there)(function) if hasattr(there, "__func__") else function)
 
 
 def fill(made: Any, state: Any = None, items: Iterable[Any] = (), pairs: Iterable[Sequence[Any]] = ()) -> None:

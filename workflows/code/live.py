@@ -27,15 +27,15 @@ from jeyn.sdk.datasets import DatasetFormula
 from jeyn.sdk.operation import Operation
 from jeyn.sdk.use_case import MlUseCase
 from jeyn.workflows.code.cells import Cells
+from jeyn.workflows.code.literal import KEPT, SCALARS, Places, attributes_of, kind_of, literal
 from jeyn.workflows.code.live_code import LiveCode, is_import, resolved
+from jeyn.workflows.code.memory import Memory
 
 LARGEST = 8 * 2**20  # characters of one value
-KEPT = "_jeyn"  # what the module calls `kept`
 MISSING: Any = object()
 
 # What IPython itself puts into the session.
 _SHELLS = re.compile(r"_+|_i+|_i?\d+|_dh|_oh|_ih|_ii*|_exit_code|_sh|In|Out|exit|quit|get_ipython|open_in_.*|__\w+__")
-_SCALARS = (type(None), bool, int, float, complex, str, bytes, type(...), type(NotImplemented))
 # Whose instances Python's copy protocol makes again from plain data.
 _REBUILT = """
 builtins collections dataclasses datetime decimal enum fractions functools ipaddress itertools logging operator pathlib
@@ -47,20 +47,28 @@ _ACTING = """
 _io _thread asyncio concurrent ctypes io mmap multiprocessing queue selectors socket sqlite3 ssl subprocess tempfile
 threading weakref
 """
+_CONTAINERS = (list, dict, set, frozenset, tuple, bytearray)
 _IN_PIECES = ("scipy", "sklearn", "torch")
 _ARTEFACT = "pass it to the operation as an input: operation(…, model) takes the saved artefact, or jeyn.ref(…)"
 _CURE = "pass it to the operation as an input, or make it inside of a function"
 
 
 class Live:
-    """The statements, gathered name by name. `lines` make things, each after what it needs; `fills` come after all."""
+    """The statements, name by name. `lines` make things, each after what it needs; then come `fills`, and `last`."""
 
-    def __init__(self, cells: Cells, namespace: Mapping[str, Any], *, docs: bool = False) -> None:
+    def __init__(
+        self, cells: Cells, namespace: Mapping[str, Any], *, docs: bool = False, before: Live | None = None
+    ) -> None:
+        """`before` is a first look, which found what things have in common."""
         self.cells = cells
         self.namespace = namespace
         self.docs = docs
+        self.memory: Memory = Memory(before.memory.found() if before else None)
+        several = before.places.found() if before else frozenset[int]()
+        self.places: Places = Places(several | self.memory.buffers_of_the_users(), self.memory.note)
         self.lines: list[str] = []
         self.fills: list[str] = []
+        self.last: list[str] = []
         self.bound: dict[str, Any] = {}
         self.modules: dict[str, ModuleType] = {}
         self.later: deque[Callable[[], None]] = deque()  # what looks at things that may not be defined yet
@@ -69,11 +77,18 @@ class Live:
         self.code = LiveCode(self)
         self._made: dict[int, str] = {}
         self._alive: list[Any] = []  # an id is one object's only while that lives
-        self._open: set[int] = set()
+        self.open: set[int] = set()
         self.asked: list[tuple[str, str]] = [("", "")]
         self._waiting: deque[tuple[str, Mapping[str, Any], str, bool]] = deque()
         own = {name: value for name, value in namespace.items() if not _SHELLS.fullmatch(name)}
-        self._homes = {id(value): name for name, value in own.items() if not isinstance(value, _SCALARS)}
+        self.homes = {id(value): name for name, value in own.items() if not isinstance(value, SCALARS)}
+        self._holders = {id(found): value for value in own.values() if type(found := attributes_of(value)) is dict}
+
+    def shares_more(self) -> bool:
+        """Whether values have something in common that they did not get from one place."""
+        return (
+            bool(self.memory.found().keys() - self.memory.shared.keys()) or self.places.found() != self.places.several
+        )
 
     def want(self, names: Iterable[str], where: Mapping[str, Any], by: str, *, optional: bool = False) -> None:
         """Names that are read later, when a function is called."""
@@ -93,13 +108,9 @@ class Live:
         postponed = []
         while self._waiting:
             each = self._waiting.popleft()
-            if not self.tried(lambda each=each: self._is_bound(*each[:3])):  # type: ignore[misc]
+            if not self.tried(lambda each=each: [self.bind(*each[:3])]):  # type: ignore[misc,func-returns-value]
                 postponed.append(each)
         self._waiting.extend(postponed)
-
-    def _is_bound(self, name: str, where: Mapping[str, Any], by: str) -> bool:
-        self.bind(name, where, by)
-        return True
 
     def finish(self) -> None:
         """`drain`, and the state of what was defined."""
@@ -136,7 +147,7 @@ class Live:
 
     def _refuse_other(self, name: str, value: Any, by: str) -> None:
         known = self.bound[name]
-        if known is not value and not (isinstance(value, _SCALARS) and repr(known) == repr(value)):
+        if known is not value and not (isinstance(value, SCALARS) and repr(known) == repr(value)):
             raise UsageError(
                 f'two different things are called "{name}"; "{by}" uses one of them, another function the other',
                 hint="give one of them another name: what %run ran has globals of its own",
@@ -144,21 +155,26 @@ class Live:
 
     def express(self, value: Any, name: str = "") -> str:
         """An expression that gives a value; `name` is what it is to be called, which then may be the expression."""
-        if isinstance(value, _SCALARS) and type(value) in _SCALARS:
-            return _literal(value)
+        if isinstance(value, SCALARS) and type(value) in SCALARS:
+            return literal(value)
         if id(value) in self._made:
             return self._made[id(value)]
-        home = self._homes.get(id(value))
-        if home and not name and self.bound.get(home, value) is value and id(value) not in self._open:
+        home = self.homes.get(id(value))
+        if home and not name and self.bound.get(home, value) is value and id(value) not in self.open:
             self.bind(home, self.namespace)
             return self._made.get(id(value), home)
-        if id(value) in self._open:
+        holder = self._holders.get(id(value))
+        if holder is not None and id(holder) not in self.open | self._made.keys():
+            self.express(holder)
+            if id(value) in self._made:
+                return self._made[id(value)]
+        if id(value) in self.open:
             raise self.refused(value, "it refers to itself")
-        self._open.add(id(value))
+        self.open.add(id(value))
         try:
             return self._dispatch(value, name)
         finally:
-            self._open.discard(id(value))
+            self.open.discard(id(value))
 
     def place(self, value: Any, expression: str, name: str = "") -> str:
         """Give a value a name of its own, so that whoever has it has the same one."""
@@ -184,8 +200,8 @@ class Live:
         if not cell:
             hint = "define it in a cell, or pass it to the operation as an input" if hint == _CURE else hint
             return UsageError(f'"{name}"{used} has no source in the cells of this notebook', hint=hint)
-        inner = "" if value is self.bound.get(name, MISSING) else f" that has {_kind(value)}"
-        kind = _kind(self.bound.get(name, value))
+        inner = "" if value is self.bound.get(name, MISSING) else f" that has {kind_of(value)}"
+        kind = kind_of(self.bound.get(name, value))
         said = f": {why}" if why else ""
         return UsageError(
             f'"{name}"{used} is {kind}{inner}, made in the cell In [{cell}], and cannot be carried to where operations '
@@ -196,13 +212,17 @@ class Live:
     def tried(self, what: Callable[[], Any]) -> Any:
         """What it gives, or None where that cannot be; then nothing is left of the attempt."""
         kept = (len(self.lines), len(self.fills), dict(self.bound), dict(self._made), list(self._waiting))
-        asked, opened, later = list(self.asked), set(self._open), list(self.later)
+        memory, last = (len(self.memory.noted), dict(self.memory.buffers)), len(self.last)
+        asked, opened, later = list(self.asked), set(self.open), list(self.later)
         try:
             return what()
         except JeynError:
             del self.lines[kept[0] :], self.fills[kept[1] :]
             self.bound, self._made, self._waiting = kept[2], kept[3], deque(kept[4])
-            self.asked, self._open, self.later = asked, opened, deque(later)
+            self.asked, self.open, self.later = asked, opened, deque(later)
+            del self.memory.noted[memory[0] :]
+            self.memory.buffers = memory[1]
+            del self.last[last:]
             return None
 
     def imported(self, value: Any, name: str = "") -> str | None:
@@ -213,7 +233,8 @@ class Live:
             return self._import(value, found.module, member, name)
         module = getattr(value, "__module__", None) or getattr(getattr(value, "__self__", None), "__name__", None)
         qualname = getattr(value, "__qualname__", None) or getattr(value, "__name__", None)
-        if not isinstance(module, str) or not isinstance(qualname, str) or not _is_elsewhere(module):
+        is_elsewhere = module != "__main__" and module in sys.modules
+        if not is_elsewhere or not isinstance(module, str) or not isinstance(qualname, str):
             return self._by_any_import(value)
         if resolved(sys.modules[module], qualname) is not value:
             return self._by_any_import(value)
@@ -249,7 +270,7 @@ class Live:
     def _dispatch(self, value: Any, name: str) -> str:
         if isinstance(value, ModuleType):
             return self._module(value, name)
-        if type(value) in (list, dict, set, frozenset, tuple, bytearray):
+        if type(value) in _CONTAINERS:
             return self._container(value, name)
         if isinstance(value, Operation):
             bound = self.express(value.bound) if value.bound else "{}"
@@ -266,7 +287,10 @@ class Live:
         if type(value) is functools._lru_cache_wrapper:
             said = ", ".join(map(repr, value.cache_parameters().values()))
             return self.code.wrapped(value, value.__wrapped__, lambda inner: f"{KEPT}.cached({inner}, {said})", name)
-        return self._instance(value, name)
+        made = self._instance(value, name)
+        if type(value).__module__.startswith("torch") and getattr(value, "is_leaf", False) and value.grad is not None:
+            self.lines.append(f"{made}.grad = {self.express(value.grad)}")
+        return made
 
     def _class(self, cls: type, name: str) -> str:
         if isinstance(cls, CatalogType) and not any(isinstance(each, FunctionType) for each in vars(cls).values()):
@@ -288,8 +312,9 @@ class Live:
         return self.made(module, target)
 
     def _container(self, value: Any, name: str) -> str:
-        if self._is_plain(value, set()):
-            text = self._checked(value, _literal(value))
+        if self.is_plain(value):
+            self.places.written(value)
+            text = self.checked(value, literal(value))
             return self.place(value, text, name) if name or type(value) not in (tuple, frozenset) else text
         if type(value) is tuple:
             return self.made(value, "(" + "".join(f"{self.express(each)}, " for each in value) + ")")
@@ -314,18 +339,21 @@ class Live:
         if any(self.code.is_users(type(each)) for each in keys):
             self.drain()
 
-    def _is_plain(self, value: Any, inside: set[int]) -> bool:
-        if type(value) in _SCALARS or type(value) is bytearray:
+    def is_plain(self, value: Any, inside: frozenset[int] = frozenset()) -> bool:
+        """Whether it is data that a literal says, and nobody else has a part of it."""
+        if type(value) in SCALARS:
             return True
-        if type(value) not in (list, dict, set, frozenset, tuple) or id(value) in inside or len(inside) > 50:
+        if type(value) not in _CONTAINERS or id(value) in inside or len(inside) > 50:
             return False
-        if inside and (id(value) in self._homes or id(value) in self._made):
+        if inside and any(id(value) in some for some in (self.homes, self._made, self.places.several, self._holders)):
             return False  # others have it too
         inside = inside | {id(value)}
+        if type(value) is bytearray:
+            return True
         parts = [*value, *value.values()] if type(value) is dict else value
-        return all(self._is_plain(each, inside) for each in parts)
+        return all(self.is_plain(each, inside) for each in parts)
 
-    def _checked(self, value: Any, text: str) -> str:
+    def checked(self, value: Any, text: str) -> str:
         if len(text) > LARGEST:
             size = f"{len(text) / 2**20:.0f} MiB as text, and {LARGEST // 2**20} may travel with the code"
             raise self.refused(value, size, "make it in an operation, and pass its output on as an input")
@@ -339,14 +367,13 @@ class Live:
                 raise self.refused(value, "it is in the catalog", _ARTEFACT)
             twin = object.__new__(type(value))
             twin.__dict__.update({key: each for key, each in vars(value).items() if key != "saved"})
-            return self.made(value, self._reduced(twin, name))
+            return self.made(value, self.reduced(twin, name))
         for kind, called in ((type(threading.Lock()), "lock"), (type(threading.RLock()), "rlock")):
             if type(value) is kind and not self._is_in_library:
                 return self.place(value, f"{KEPT}.{called}()", name)
         if type(value) is types.MappingProxyType:
             return self.place(value, f"{self.express(types.MappingProxyType)}({self.express(dict(value))})", name)
-        found = self.code.chain(value, name) or self.code.constructed(value, name)
-        if found is not None:
+        if (found := self.code.chain(value, name) or self.code.constructed(value, name)) is not None:
             return found
         if (
             type(value).__module__.partition(".")[0] == "numpy"
@@ -355,11 +382,14 @@ class Live:
         ):
             made = self.express(value.descr if value.names else value.str)
             return self.place(value, f"{self.express(type(value).__mro__[-2])}({made})", name)
+        self.memory.note(value)
+        if (found := self.memory.carried(self, value, name)) is not None:
+            return found
         if self._is_rebuilt(type(value)):
-            return self._reduced(value, name)
+            return self.reduced(value, name)
         if type(value).__module__.partition(".")[0] in _IN_PIECES and type(value).__name__ not in ("Tensor", *_ENCODED):
             # As functions and classes of the notebook may be among its parts.
-            made = self.tried(lambda: self._reduced(value, name))
+            made = self.tried(lambda: self.reduced(value, name))
             if made is not None:
                 return str(made)
         return self.tried(lambda: self._encoded(value, name)) or self._of_library(value, name)
@@ -371,7 +401,7 @@ class Live:
             return self._encoded(value, name)
         before, self._is_in_library = self._is_in_library, True  # where a lock belongs to something that goes on
         try:
-            made = self.tried(lambda: self._reduced(value, name))
+            made = self.tried(lambda: self.reduced(value, name))
         finally:
             self._is_in_library = before
         return str(made) if made is not None else self._encoded(value, name)
@@ -387,7 +417,7 @@ class Live:
             return cls.__module__.startswith("jeyn.sdk.")
         return top in _REBUILT.split() or self.code.is_users(cls)
 
-    def _reduced(self, value: Any, name: str) -> str:
+    def reduced(self, value: Any, name: str) -> str:
         """By Python's copy protocol: what makes it, and its state as data."""
         try:
             table = copyreg.dispatch_table.get(type(value))
@@ -408,10 +438,16 @@ class Live:
             given, named = rest if maker is copyreg.__newobj_ex__ else (rest, {})  # type: ignore[attr-defined]
             parts = [self.express(cls), *(self.express(each) for each in given)]
             parts += [f"{key}={self.express(each)}" for key, each in named.items()]
-            made = f"{KEPT}.new({', '.join(parts)})"
+            is_bare = len(parts) == 1 and self.code.is_users(cls)
+            made = f"{KEPT}.{'bare' if is_bare else 'new'}({', '.join(parts)})"
         else:
             made = f"{self.express(maker)}({', '.join(self.express(each) for each in arguments)})"
         target = self.place(value, made, name)
+        own = attributes_of(value)
+        if type(own) is dict and id(own) in self._made:
+            self.lines.append(f"{target}.__dict__ = {self._made[id(own)]}")
+        elif type(own) is dict:
+            self.made(own, f"{target}.__dict__")
         if hasattr(type(value), "__setstate__") and self.code.is_users(type(value)):
             self.drain()  # it runs while the module is imported
         self._fill(target, state, items, pairs)
@@ -444,49 +480,13 @@ class Live:
             encoded = encode_value(value)
             if encoded.unsafe or not isinstance(encoded.data, bytes):
                 raise self.refused(value)
-            text = self._checked(value, base64.b85encode(encoded.data).decode())
+            text = self.checked(value, base64.b85encode(encoded.data).decode())
             decode_value(encoded.format, encoded.data)  # what cannot be read is not written
         except UsageError:
             raise
         except Exception as exc:  # a class of somebody's may do anything here
             raise self.refused(value) from exc
-        return self.place(value, f"{KEPT}.value({encoded.format!r}, {text!r})", name)
-
-
-def _literal(value: Any) -> str:
-    """The text of plain data, which does not rely on what built-ins are called."""
-    kind = type(value)
-    if kind is int:
-        return str(value) if abs(value) < 10**100 else hex(value)
-    if kind is float:
-        return repr(value) if value == value and abs(value) != float("inf") else f"{KEPT}.number({str(value)!r})"
-    if kind is complex:
-        return f"{KEPT}.complex_of({_literal(value.real)}, {_literal(value.imag)})"
-    if kind is bytearray:
-        return f"{KEPT}.bytearray_of({bytes(value)!r})"
-    if kind is list:
-        return f"[{', '.join(map(_literal, value))}]"
-    if kind is tuple:
-        return "(" + "".join(f"{_literal(each)}, " for each in value) + ")"
-    if kind is dict:
-        return "{" + ", ".join(f"{_literal(key)}: {_literal(each)}" for key, each in value.items()) + "}"
-    if kind in (set, frozenset):
-        return f"{KEPT}.{kind.__name__}_of([{', '.join(sorted(map(_literal, value)))}])"
-    return repr(value)
-
-
-def _is_elsewhere(module: str) -> bool:
-    return module != "__main__" and module in sys.modules
-
-
-def _kind(value: Any) -> str:
-    if isinstance(value, type):
-        return f'the class "{value.__qualname__}"'
-    if isinstance(value, FunctionType):
-        return f'the function "{value.__qualname__}"'
-    cls = type(value)
-    return (
-        f"a {cls.__qualname__}"
-        if cls.__module__ in ("builtins", "__main__")
-        else f"a {cls.__module__}.{cls.__qualname__}"
-    )
+        made = f"{KEPT}.value({encoded.format!r}, {text!r})"
+        is_read_only = type(value).__name__ == "ndarray" and not value.flags.writeable
+        made += ".requires_grad_()" if getattr(value, "requires_grad", False) is True and value.is_leaf else ""
+        return self.place(value, f"{KEPT}.read_only({made})" if is_read_only else made, name)

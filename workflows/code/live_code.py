@@ -5,14 +5,11 @@ Decorators of the notebook are not called again: what they returned is there, an
 
 from __future__ import annotations
 
-import abc
 import ast
 import builtins
 import copy
 import dis
 import enum
-import functools
-import inspect
 import re
 import sys
 import typing
@@ -20,7 +17,10 @@ from collections.abc import Callable, Iterator
 from types import CodeType, FunctionType, MappingProxyType, ModuleType
 from typing import TYPE_CHECKING, Any
 
-from jeyn.workflows.code.cells import ANNOTATIONS, FUNCTIONS, CellImport, Found, bound
+from jeyn.workflows.code.cells import ANNOTATIONS, FUNCTIONS, CellImport, bound
+from jeyn.workflows.code.class_state import ClassState
+from jeyn.workflows.code.hooks import awake, put_to_sleep
+from jeyn.workflows.code.literal import KEPT
 
 if TYPE_CHECKING:
     from jeyn.workflows.code.live import Live
@@ -36,7 +36,6 @@ _PLAIN_CALLS = """
 bool bytes classmethod complex dict float frozenset int len list max min object property range round set slice
 sorted staticmethod str sum super tuple type zip
 """
-_KEPT = "_jeyn"
 _BY_TEXT = frozenset(["eval", "exec", "globals", "vars"])  # a global may be named in a text
 
 
@@ -185,7 +184,7 @@ class LiveCode:
     def _dispatching(self, function: Any, registry: Any, name: str) -> str:
         others = {kind: each for kind, each in registry.items() if kind is not object}
         pairs = ", ".join(f"{self.live.express(kind)}: {self.live.express(each)}" for kind, each in others.items())
-        made = f"{_KEPT}.dispatching({{}}, {{{{{pairs}}}}})".format
+        made = f"{KEPT}.dispatching({{}}, {{{{{pairs}}}}})".format
         return self.wrapped(function, registry[object], made, name)
 
     def _redecorated(self, value: Any, name: str) -> str:
@@ -241,6 +240,8 @@ class LiveCode:
         node.decorator_list = [each for each in node.decorator_list if not self._is_users_class_decorator(each, where)]
         for each in [*node.decorator_list, *node.bases, *(keyword.value for keyword in node.keywords)]:
             self._bind_all(_loaded(each), where, cls.__name__)
+        if any(id(base) in self.live.open for base in cls.__mro__[1:]):
+            raise self.live.refused(cls, "it is derived from what needs it")
         self._body(node, cls, where)
         if not self.live.docs and all(self.is_notebooks(base) or base is object for base in cls.__mro__):
             self._without_docs(node)
@@ -254,7 +255,8 @@ class LiveCode:
             self.live.lines.append(ast.unparse(node))
         self.live.made(cls, target)
         asked = list(self.live.asked)
-        self.live.later.append(lambda: self._class_state(cls, node, target, asked))
+        self.live.later.append(lambda: ClassState(self.live, cls, node, target, asked).add())
+        self.live.last += awake(node, target)
         return target
 
     def _is_users_class_decorator(self, node: ast.expr, where: dict[str, Any]) -> bool:
@@ -266,11 +268,11 @@ class LiveCode:
         if issubclass(cls, tuple) and isinstance(fields, tuple):
             defaults = tuple(getattr(cls, "_field_defaults", {}).values())
             said = f"{cls.__name__!r}, {fields!r}, {self.live.express(defaults)}"
-            return self.live.place(cls, f"{_KEPT}.named_tuple({said})", name)
+            return self.live.place(cls, f"{KEPT}.named_tuple({said})", name)
         if issubclass(cls, enum.Enum):
             members = [(key, each.value) for key, each in cls.__members__.items()]
             said = f"{self.live.express(cls.__bases__[-1])}, {cls.__name__!r}, {self.live.express(members)}"
-            return self.live.place(cls, f"{_KEPT}.enumeration({said})", name)
+            return self.live.place(cls, f"{KEPT}.enumeration({said})", name)
         raise self.live.refused(cls, "no class statement of the notebook gives it")
 
     def _body(self, node: ast.ClassDef, cls: type, where: dict[str, Any]) -> None:
@@ -309,12 +311,13 @@ class LiveCode:
             if set(function.__code__.co_freevars) - {"__class__"}:
                 raise self.live.refused(cls, "it is defined inside of a function whose variables it uses")
             self._completed(node, function)
+        put_to_sleep(node, cls)
 
     def _attribute(self, cls: type, name: str, value: ast.expr, own: set[str], where: dict[str, Any]) -> ast.expr:
         """The value of an attribute: as it is now where it is plain data, else as the text declares it."""
         now = getattr(cls, "_field_defaults", vars(cls)).get(name, MISSING)
         is_enum = issubclass(cls, enum.Enum)
-        if not is_enum and now is not MISSING and self.live._is_plain(now, set()):
+        if not is_enum and now is not MISSING and self.live.is_plain(now):
             return self._expression(now)
         if self._declares(value, where, own):
             self._bind_all(_loaded(value) - own, where, cls.__name__)
@@ -336,46 +339,6 @@ class LiveCode:
                 if root not in own and not is_plain and module not in _DECLARE.split():
                     return False
         return True
-
-    def _class_state(self, cls: type, node: ast.ClassDef, target: str, asked: list[tuple[str, str]]) -> None:
-        """What of the class is no longer as its body says."""
-        self.live.asked = asked
-        if type(cls) not in (type, abc.ABCMeta) and not self.is_notebooks(type(cls)):
-            return
-        if issubclass(cls, tuple) and hasattr(cls, "_fields"):
-            return
-        said = {name for each in node.body for name in bound(each)}
-        plain = {each.name for each in node.body if isinstance(each, FUNCTIONS) and each.decorator_list}
-        own = {id(each) for each in _functions(cls)}
-        for name, value in list(vars(cls).items()):
-            if name.startswith("_abc_") or (name.startswith("__") and not self._is_patched(name, value, said, own)):
-                continue
-            if isinstance(value, FunctionType) and id(value) not in own and self._has_source(value):
-                self.live.fills.append(f"{target}.{name} = {self.live.express(value)}")
-            elif isinstance(value, FunctionType) or name in plain or inspect.isdatadescriptor(value):
-                continue
-            elif name not in said or not self.live._is_plain(value, set()):
-                self._override(cls, target, name, value, is_said=name in said)
-
-    def _override(self, cls: type, target: str, name: str, value: Any, *, is_said: bool) -> None:
-        if is_said and not isinstance(value, list | dict | set):
-            return  # declared by its text
-        if isinstance(value, staticmethod | classmethod | property | functools.cached_property):
-            return
-        made = self.live.tried(lambda: self.live.express(value))
-        if made is None:
-            if type(value).__module__ == "builtins" and not callable(value):
-                raise self.live.refused(cls, f'its attribute "{name}" is no plain data')
-            return
-        self.live.fills.append(f"{target}.{name} = {made}")
-
-    def _is_patched(self, name: str, value: Any, said: set[str], own: set[int]) -> bool:
-        is_new = isinstance(value, FunctionType) and name not in said and id(value) not in own
-        return is_new and self._has_source(value)
-
-    def _has_source(self, function: FunctionType) -> bool:
-        found: Found | None = self.live.cells.function(function.__code__)
-        return found is not None
 
     # Values that a statement says best.
 

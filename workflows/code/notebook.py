@@ -19,7 +19,8 @@ from jeyn.errors import UsageError
 from jeyn.sdk.canonical import sha256_of
 from jeyn.settings import variables_with
 from jeyn.workflows.code.cells import Cells, bound
-from jeyn.workflows.code.live import KEPT, Live
+from jeyn.workflows.code.literal import KEPT
+from jeyn.workflows.code.live import Live
 from jeyn.workflows.code.session_state import add_state
 from jeyn.workflows.traceback import NOTEBOOK
 
@@ -40,11 +41,11 @@ def capture_cells(
     `root` is the project's, whose modules may have been changed from cells. Raises `UsageError` for what can neither be
     defined nor carried, which names the variable and its cell.
     """
-    found = _captured(functions, cells, namespace, root, docs=False)
-    if found.reads_docs:
-        found = _captured(functions, cells, namespace, root, docs=True)
+    found = _captured(functions, cells, namespace, root)
+    while found.reads_docs > found.docs or found.shares_more():
+        found = _captured(functions, cells, namespace, root, found)
     _refuse_secrets(found)
-    statements = [*found.lines, *found.fills]
+    statements = [*found.lines, *found.fills, *found.last]
     head = [_HEAD] if any(KEPT in each for each in statements) else []
     source = "\n\n".join([*head, *statements]) + "\n"
     if len(source) > LARGEST_MODULE:
@@ -61,10 +62,9 @@ def _captured(
     cells: Sequence[str],
     namespace: Mapping[str, Any],
     root: Path | None,
-    *,
-    docs: bool,
+    before: Live | None = None,
 ) -> Live:
-    live = Live(_parsed(tuple(cells)), namespace, docs=docs)
+    live = Live(_parsed(tuple(cells)), namespace, docs=before is not None and before.reads_docs, before=before)
     for function in functions:
         live.bind(function.__name__, getattr(inspect.unwrap(function), "__globals__", namespace))
         if function.__name__ not in live.bound:
@@ -79,7 +79,7 @@ def _captured(
 
 def _refuse_secrets(live: Live) -> None:
     """What a module holds is kept with the run, for all to read."""
-    text = "\n".join([*live.lines, *live.fills])
+    text = "\n".join([*live.lines, *live.fills, *live.last])
     for variable, secret in variables_with("").items():
         if not _SECRET.search(variable) or len(secret) < SHORTEST_SECRET or secret not in text:
             continue

@@ -16,7 +16,8 @@ from typing import Any
 
 from jeyn.errors import UsageError
 from jeyn.workflows.code.cells import bound, inner_codes, normalised, own_functions
-from jeyn.workflows.code.live import KEPT, Live
+from jeyn.workflows.code.literal import KEPT
+from jeyn.workflows.code.live import Live
 from jeyn.workflows.code.local import is_local
 
 MISSING: Any = object()
