@@ -37,7 +37,7 @@ from jeyn.workflows.code.archive import unpack_code
 from jeyn.workflows.create import enter_run, join_run, kept_plan
 from jeyn.workflows.failure import error_of
 from jeyn.workflows.leave import leave
-from jeyn.workflows.runner import Heart, Stopped, begin_process, end_forked_child
+from jeyn.workflows.runner import Heart, Stopped, begin_process
 from jeyn.workflows.spool import Spool, spool_path
 from jeyn.workflows.step import NEVER_AGAIN, Ended, Step
 
@@ -203,7 +203,6 @@ class Pod:
         return STOPPED if self.is_stopped and code else code
 
     def _stop(self, *_: object) -> None:
-        end_forked_child()
         self.is_stopped = True
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         raise Stopped("it was told to stop")

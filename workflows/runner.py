@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from jeyn.workflows.code.values import HeldValues
 
 RENEW_SECONDS = 600.0  # a lease lasts an hour
-_begun_by = 0  # the process that runs operations
+_forking = threading.local()  # the signals that this thread held back before it forked
 
 Report = Callable[[int, int | None, str], None]
 
@@ -289,12 +289,24 @@ def _flush_streams() -> None:
 
 def begin_process() -> None:
     """What is the same for the operations of every engine: no arguments, and no Ctrl-C but the engine's."""
-    global _begun_by
-    _begun_by = os.getpid()
     sys.argv[:] = [""]
     _signal.signal(signal.SIGINT, _signal.SIG_IGN)
-    # A child that was forked has no attempt to tidy up: one that is told to stop, as a pool's are, ends.
-    os.register_at_fork(after_in_child=lambda: _signal.signal(signal.SIGTERM, _signal.SIG_DFL))
+    os.register_at_fork(before=_hold_back, after_in_parent=_let_through, after_in_child=_begin_child)
+
+
+def _hold_back() -> None:
+    # Python forgets what a child was told before its first step; a pool would wait for that child for ever.
+    _forking.mask = _signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM,))
+
+
+def _let_through() -> None:
+    _signal.pthread_sigmask(signal.SIG_SETMASK, _forking.mask)
+
+
+def _begin_child() -> None:
+    """A child that was forked has no attempt to tidy up: one that is told to stop, as a pool's are, ends."""
+    _signal.signal(signal.SIGTERM, _signal.SIG_DFL)
+    _let_through()
 
 
 class Stopped(BaseException):
@@ -441,15 +453,7 @@ def prepare(setup: Mapping[str, Any]) -> tuple[Workspace, Spool]:
     return Workspace(settings), spool
 
 
-def end_forked_child() -> None:
-    """In a child that is told to stop before its hooks have run, do what it would have done by itself: end."""
-    if os.getpid() != _begun_by:
-        _signal.signal(signal.SIGTERM, _signal.SIG_DFL)
-        os.kill(os.getpid(), signal.SIGTERM)
-
-
 def _stop(*_: object) -> None:
-    end_forked_child()
     _signal.signal(signal.SIGTERM, _signal.SIG_IGN)
     raise Stopped("its process was told to stop (signal 15)")
 

@@ -253,6 +253,19 @@ def test_a_pool_of_forked_processes_leaves_no_word_in_the_log(project: Project) 
     assert (run.outputs["return"], run.logs()) == ([2, 4], "")
 
 
+def test_a_forked_child_that_is_told_to_stop_at_once_ends(project: Project) -> None:
+    """Or a pool that ends before one of its processes took its first step waits for it for ever."""
+    project.write(
+        "import os, signal, time\n\n@operation\ndef one() -> list:\n    found = []\n    for _ in range(20):\n"
+        "        child = os.fork()\n        if not child:\n            time.sleep(20)\n            os._exit(7)\n"
+        "        os.kill(child, signal.SIGTERM)\n"
+        "        found.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n"
+        "        if found[-1] != -signal.SIGTERM:\n            break\n    return found\n\n"
+        "@pipeline\ndef flow():\n    return one()\n"
+    )
+    assert project.run().outputs["return"] == [-15] * 20
+
+
 def test_a_closed_stdout_is_the_operations_own(project: Project) -> None:
     project.write(
         "import logging\n\n@operation\ndef one() -> int:\n    print('before')\n    sys.stdout.close()\n"
