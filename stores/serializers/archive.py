@@ -28,6 +28,9 @@ def unpack(data: bytes, *, compressed: bool = False) -> dict[str, bytes]:
             raise Corrupt("an archive holds two members of one name")
         if not compressed and any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
             raise Corrupt("an archive holds a compressed member, which Jeyn never writes")
+        # Entries may share their bytes, so that few of them become many.
+        if not compressed and sum(entry.file_size for entry in entries) > len(data):
+            raise Corrupt("an archive holds members that are larger than itself")
         return {entry.filename: archive.read(entry) for entry in entries}
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from jeyn.errors import Corrupt
 from jeyn.sdk.serializer import class_name, class_names
 from jeyn.stores.serializers.archive import pack, unpack
+from jeyn.stores.serializers.boosted_trees import check_lightgbm, check_xgboost
 from jeyn.stores.serializers.decoding import decoding
 from jeyn.stores.serializers.extras import need
 from jeyn.stores.serializers.sklearn import SklearnSerializer
@@ -71,7 +72,9 @@ class LightGBMSerializer(_Boosted):
         return str(booster.model_to_string(num_iteration=-1)).encode()
 
     def _read(self, library: Any, data: bytes) -> Any:
-        return library.Booster(model_str=data.decode())
+        text = data.decode()
+        check_lightgbm(text)
+        return library.Booster(model_str=text)
 
 
 class XGBoostSerializer(_Boosted):
@@ -84,6 +87,7 @@ class XGBoostSerializer(_Boosted):
         return bytes(booster.save_raw("ubj"))
 
     def _read(self, library: Any, data: bytes) -> Any:
+        check_xgboost(data)
         booster = library.Booster()
         booster.load_model(bytearray(data))
         return booster

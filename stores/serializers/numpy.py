@@ -88,8 +88,8 @@ def read_array(data: bytes) -> np.ndarray[Any, Any]:
     import numpy as np
 
     with decoding("npy"):
+        check_header(data)
         stream = io.BytesIO(data)
-        _check_size(stream, len(data))
         array: np.ndarray[Any, Any] = np.lib.format.read_array(
             stream, allow_pickle=False, max_header_size=_LONGEST_HEADER
         )
@@ -107,17 +107,20 @@ def has_padded_floats(dtype: np.dtype[Any]) -> bool:
     return (dtype.kind, dtype.itemsize) in {("f", 12), ("f", 16), ("c", 24), ("c", 32)}
 
 
-def _check_size(stream: io.BytesIO, size: int) -> None:
-    """Refuse a header that claims more than there is, before numpy allocates it."""
+def check_header(data: bytes) -> None:
+    """Corrupt unless an `.npy` header claims as much as there is; numpy would allocate what it claims."""
     import numpy as np
 
-    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-    reader = readers.get(np.lib.format.read_magic(stream))
-    if reader is not None:
-        shape, _, dtype = reader(stream, max_header_size=_LONGEST_HEADER)
-        if dtype.hasobject or math.prod(shape) * dtype.itemsize != size - stream.tell():
-            raise Corrupt(f"an .npy header of shape {shape} and dtype '{dtype}' does not fit its {size} bytes")
-    stream.seek(0)
+    stream = io.BytesIO(data)
+    version = np.lib.format.read_magic(stream)
+    # A header of version 3 differs in the encoding of its names only.
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(stream, max_header_size=_LONGEST_HEADER)
+    size = len(data) - stream.tell()
+    if dtype.hasobject or min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != size:
+        raise Corrupt(f"an .npy header of shape {shape} and dtype '{dtype}' does not fit its {len(data)} bytes")
+    if dtype.itemsize == 0 and math.prod(shape) > len(data):
+        raise Corrupt(f"an .npy header claims {math.prod(shape)} items of nothing")
 
 
 def _settled(array: np.ndarray[Any, Any]) -> bytes:

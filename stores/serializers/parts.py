@@ -116,12 +116,28 @@ def _original(value: Any) -> Any:
         known: Any = getattr(stats, value.name, None) if isinstance(value.name, str) else None
         if _GENERIC not in class_names(type(known)):
             raise Corrupt(f"{value.name!r} is no distribution of scipy.stats", hint="the archive was altered")
+        if type(value.args) is not tuple or type(value.kwds) is not dict:
+            raise Corrupt(f"a '{value.name}' has no arguments", hint="the archive was altered")
+        if not all(map(_is_plain, [*value.args, *value.kwds.values()])):
+            raise Corrupt(f"a '{value.name}' is made of more than numbers", hint="the archive was altered")
         return known(*value.args, **value.kwds)
     if isinstance(value, Native):
         if value.serializer not in NATIVE.values():
             raise Corrupt(f"{value.serializer!r} stores no part of a model", hint="the archive was altered")
+        if type(value.data) is not bytes:
+            raise Corrupt("a part of a model is no bytes", hint="the archive was altered")
         return _native(value.serializer, value.version).from_bytes(value.data)
     return value
+
+
+def _is_plain(argument: Any) -> bool:
+    """Numbers, and lists and arrays of them: what scipy asks nothing of but its value."""
+    if type(argument) in (list, tuple):
+        return all(map(_is_plain, argument))
+    if type(argument) in (int, float, bool, str, type(None)):
+        return True
+    kind = class_name(type(argument))
+    return kind.startswith("numpy.") and getattr(getattr(argument, "dtype", None), "kind", "O") in "biufc"
 
 
 def _native(id: str, version: str | None = None) -> Any:

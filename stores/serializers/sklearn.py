@@ -6,7 +6,7 @@ The format: https://skops.readthedocs.io/en/stable/persistence.html
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,8 @@ from jeyn.stores.serializers.extras import need
 from jeyn.stores.serializers.named import check_importable, check_name, code_in, imported, name_of
 from jeyn.stores.serializers.parts import STAND_INS, restored, stood_in
 from jeyn.stores.serializers.skops_archive import settled
-from jeyn.stores.serializers.trees import check_trees
+from jeyn.stores.serializers.skops_schema import SCHEMA, check_schema, name_in, nodes_of
+from jeyn.stores.serializers.sound import check_model
 from jeyn.stores.serializers.trusted import TRUSTED_TYPES
 
 _ESTIMATOR = "sklearn.base.BaseEstimator"
@@ -78,16 +79,18 @@ class SklearnSerializer:
             members = unpack(model_bytes)
             types = skops.get_untrusted_types(data=model_bytes)
             trusted = self._check(types, members)
+            check_schema(members, frozenset(set(types) - TRUSTED_TYPES - STAND_INS))
             for name in set(types) - TRUSTED_TYPES - STAND_INS:
                 imported(name)
             try:
-                model = restored(skops.loads(model_bytes, trusted=sorted(trusted)))
+                model = skops.loads(model_bytes, trusted=sorted(trusted))
             except ImportError as exc:
                 raise Incompatible(
                     f"the model needs something that is not here: {exc}",
                     hint="install the libraries in the versions that saved it",
                 ) from exc
-            check_trees(model)
+            model = restored(model)
+            check_model(model)
             return model
 
     def code_of(self, model_bytes: bytes) -> list[str]:
@@ -120,8 +123,8 @@ class SklearnSerializer:
         if self.project is None or not names:
             return set()
         as_objects: dict[str, set[str]] = {}
-        for node in _nodes(json.loads(members["schema.json"])):
-            as_objects.setdefault(f"{node['__module__']}.{node['__class__']}", set()).add(node["__loader__"])
+        for node in nodes_of(json.loads(members[SCHEMA])):
+            as_objects.setdefault(name_in(node), set()).add(node["__loader__"])
         found = {name for name in names if as_objects.get(name, set()) <= {"ObjectNode", "TypeNode"}}
         return {name for name in found if self._is_own_estimator(name)}
 
@@ -144,14 +147,3 @@ def _is_below(project: Path, module: str) -> bool:
         return False
     place = project.joinpath(*parts)
     return place.with_suffix(".py").is_file() or (place / "__init__.py").is_file()
-
-
-def _nodes(state: Any) -> Iterator[dict[str, Any]]:
-    if isinstance(state, dict):
-        if isinstance(state.get("__loader__"), str) and "__module__" in state and "__class__" in state:
-            yield state
-        for value in state.values():
-            yield from _nodes(value)
-    elif isinstance(state, list):
-        for value in state:
-            yield from _nodes(value)

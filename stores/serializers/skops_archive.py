@@ -8,14 +8,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Any
 
 from jeyn.stores.serializers.archive import pack, unpack
 from jeyn.stores.serializers.numpy import array_bytes, has_padded_floats, read_array
+from jeyn.stores.serializers.skops_schema import SCHEMA, is_node, nodes_of
 
-_SCHEMA = "schema.json"
 # Whether two equal immutable objects are one object is the interpreter's business, not the model's.
 _WITHOUT_IDENTITY = {"JsonNode", "TypeNode", "FunctionNode", "TupleNode", "DTypeNode", "BytesNode", "SliceNode"}
 # Vectorizers remember the address of the stop words they have checked; without it they check again.
@@ -27,16 +26,16 @@ _Node = dict[str, Any]
 def settled(archive: bytes) -> bytes:
     """The same model as an archive whose bytes depend on the model alone."""
     members = {name: _settled_member(name, data) for name, data in unpack(archive).items()}
-    schema = json.loads(members.pop(_SCHEMA))
-    nodes = list(_nodes(schema))
+    schema = json.loads(members.pop(SCHEMA))
+    nodes = list(nodes_of(schema))
     _drop_addresses(nodes)
     _drop_empty_namespaces(nodes)
-    nodes = list(_nodes(schema))
+    nodes = list(nodes_of(schema))
     _sort_sets(nodes, {name: hashlib.sha256(data).hexdigest() for name, data in members.items()})
-    nodes = list(_nodes(schema))
+    nodes = list(nodes_of(schema))
     _number_objects(nodes)
     files = _number_files(nodes, members)
-    return pack([(_SCHEMA, json.dumps(schema, separators=(",", ":")).encode()), *files])
+    return pack([(SCHEMA, json.dumps(schema, separators=(",", ":")).encode()), *files])
 
 
 def _settled_member(name: str, data: bytes) -> bytes:
@@ -50,22 +49,10 @@ def _settled_member(name: str, data: bytes) -> bytes:
     return data
 
 
-def _nodes(state: Any) -> Iterator[_Node]:
-    """The nodes of a schema, each before those below it; a dict of the model's own has no loader."""
-    if isinstance(state, dict):
-        if _is_node(state):
-            yield state
-        for value in state.values():
-            yield from _nodes(value)
-    elif isinstance(state, list):
-        for value in state:
-            yield from _nodes(value)
-
-
 def _drop_addresses(nodes: list[_Node]) -> None:
     for node in nodes:
         attributes: Any = node.get("content")
-        if node["__module__"] != _VECTORIZERS or not _is_node(attributes) or attributes["__loader__"] != "DictNode":
+        if node["__module__"] != _VECTORIZERS or not is_node(attributes) or attributes["__loader__"] != "DictNode":
             continue
         for name in _ADDRESSES.intersection(attributes["content"]):
             del attributes["key_types"]["content"][list(attributes["content"]).index(name)]
@@ -78,10 +65,6 @@ def _drop_empty_namespaces(nodes: list[_Node]) -> None:
         if node["__loader__"] == "PartialNode" and node["content"]["namespace"].get("content") == {}:
             nothing = {"__class__": "str", "__module__": "builtins", "__loader__": "JsonNode"}
             node["content"]["namespace"] = {**nothing, "content": "null", "is_json": True}
-
-
-def _is_node(state: Any) -> bool:
-    return isinstance(state, dict) and isinstance(state.get("__loader__"), str)
 
 
 def _sort_sets(nodes: list[_Node], digests: dict[str, str]) -> None:

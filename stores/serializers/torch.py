@@ -92,7 +92,9 @@ class TorchModuleSerializer:
             state, about = _from_safetensors(model_bytes)
             reference, arguments = about["class"], decode_json(about["arguments"].encode())
             evaluating, frozen = set(about["eval"]), set(about["frozen"])
-        module = _build(_import_class(reference), arguments)
+        cls = _import_class(reference)
+        _check_room(cls, arguments, state)
+        module = _build(cls, arguments)
         _load_state(module, state)
         for name, part in module.named_modules():
             part.training = name not in evaluating
@@ -167,6 +169,22 @@ def _blank_state(cls: type, arguments: dict[str, Any]) -> dict[str, Any]:
         # Some constructors read their tensors, which the meta device does not have.
         with torch.random.fork_rng(devices=[]):
             return dict(cls(**arguments).state_dict())
+
+
+def _check_room(cls: Any, arguments: dict[str, Any], state: dict[str, Any]) -> None:
+    """Incompatible where building the module would take other tensors than the bytes hold: perhaps all of memory."""
+    try:
+        with need("torch", "torch").device("meta"):
+            blank = dict(cls(**arguments).state_dict())
+    except Exception:  # building it tells why, or it reads its tensors, which the meta device does not have
+        return
+    wanted, given = ({name: _shape(tensor) for name, tensor in each.items()} for each in (blank, state))
+    if wanted != given:
+        names = sorted(name for name in wanted.keys() | given.keys() if wanted.get(name) != given.get(name))
+        raise Incompatible(
+            f"'{class_name(cls)}' has other tensors than the artefact: {', '.join(names[:5])}",
+            hint="install the version of its package that saved it",
+        )
 
 
 def _shape(tensor: Any) -> tuple[int, ...] | None:

@@ -1,9 +1,10 @@
 """The types that Jeyn lets a scikit-learn archive build, beyond the public estimators that skops itself lists.
 
 Each was found by saving every estimator of scikit-learn, and read: none runs code or opens anything when it is built.
-Exact names, not prefixes: `sklearn.` also leads to `exec`, to downloads and to joblib's pickle. Splines and distances
-of neighbours, whose compiled code follows lengths, are checked when they are loaded (`trees.py`). What is not here on
-purpose: distributions of scipy, which run text when they are unpickled (`parts.py`), and distances with matrices.
+Exact names, not prefixes: `sklearn.` also leads to `exec`, to downloads and to joblib's pickle. What each may be made
+by is asked before (`skops_schema.py`), and what compiled code follows is checked after loading (`sound.py`). What is
+not here on purpose: distributions of scipy, which run text when they are unpickled (`parts.py`), and distances with
+matrices.
 """
 
 from __future__ import annotations
