@@ -12,6 +12,7 @@ from jeyn.own_imports import is_installed, is_of_jeyn
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from types import CodeType
     from typing import Any
 
 MOST = 100_000  # paths that are remembered
@@ -22,12 +23,13 @@ class _Opened:
     def __init__(self) -> None:
         self.is_watching = False
         self.read: dict[str, dict[int, set[str]]] = {}
+        self.codes: dict[str, CodeType] = {}
         self.written: set[str] = set()
         self.count = 0
 
     def __call__(self, event: str, arguments: "tuple[Any, ...]") -> None:
         if event == "exec" and getattr(arguments[0], "co_name", "") == "<module>":
-            self.read.pop(arguments[0].co_filename, None)  # it is imported anew
+            self.begin(arguments[0])
         if event != "open" or self.count >= MOST or isinstance(arguments[0], int):
             return
         frame = sys._getframe(1)
@@ -41,6 +43,13 @@ class _Opened:
             if frame.f_code.co_name == "<module>" and file[:1] != "<" and not is_installed(file):
                 return self.note(file, frame.f_lineno, os.fsdecode(arguments[0]), arguments[2])
             frame = frame.f_back  # type: ignore[assignment]
+
+    def begin(self, code: "CodeType") -> None:
+        """A module is imported, maybe anew."""
+        file = code.co_filename
+        if file[:1] != "<" and not is_installed(file) and not is_of_jeyn(file):
+            self.read.pop(file, None)
+            self.codes[file] = code
 
     def note(self, file: str, line: int, path: str, flags: "Any") -> None:
         path = os.path.abspath(path)
@@ -64,6 +73,11 @@ def watch() -> None:
 def opened_by(file: str) -> dict[int, set[str]]:
     """What a module's file opened for reading while it was imported, by the line that did."""
     return {line: set(paths) for line, paths in _opened.read.get(file, {}).items()}
+
+
+def code_of(file: str) -> "CodeType | None":
+    """What a module's file was when it was imported, where that was watched."""
+    return _opened.codes.get(file)
 
 
 def is_written(path: str) -> bool:

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from jeyn.errors import Incompatible
+from jeyn.stores.code import code_payload
 from jeyn.workflows.checks.plan import check_for_argo
+from jeyn.workflows.code.archive import unpack_code
 from jeyn.workflows.code.local import library_folder
 from jeyn.workflows.planning import make_plan, raise_problems
 from tests.workflows.projects import ROOT, Project, forget, states
@@ -95,6 +97,41 @@ def test_rule_36_an_edit_of_a_library_beside_the_project_is_seen(
     assert run(project, **environment)["one"] == "succeeded"
     assert project.last().outputs == {"one": 2, "two": 2}
     assert run(project, **environment) == {"one": "cached", "two": "cached"}
+
+
+def test_rule_36_packages_without_init_may_lie_in_several_folders(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name / "company" / name).mkdir(parents=True)
+        (tmp_path / name / "company" / name / "__init__.py").write_text("from .deep import X\n")
+        (tmp_path / name / "company" / name / "deep.py").write_text("X = 1\n")
+        monkeypatch.syspath_prepend(str(tmp_path / name))
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path / 'a'}:{tmp_path / 'b'}")
+    project.write("Y = 1\n", "company/own/y.py")
+    project.write(
+        "import company.a\nfrom company.b import X as B\nfrom company.own.y import Y\n\n"
+        "@operation\ndef one() -> list:\n    return [company.a.X, B, Y]\n\n@pipeline\ndef flow():\n    return one()\n"
+    )
+
+    def run(**options: Any) -> Any:
+        for folder in (tmp_path / "a", tmp_path / "b"):
+            forget(folder)
+        sys.modules.pop("company", None)
+        return project.run(**options).check()
+
+    assert run().outputs["return"] == [1, 1, 1]
+    for name, expected in (("a", [2, 1, 1]), ("b", [2, 2, 1])):
+        (tmp_path / name / "company" / name / "deep.py").write_text("X = 2  \n")
+        assert run().outputs["return"] == expected
+    project.write("Y = 2  \n", "company/own/y.py")
+    assert run().outputs["return"] == [2, 2, 2]
+    assert states(run()) == {"one": "cached"}
+    code = run(isolated=True, cache=False).row.code
+    digest, package = code_payload(project.workspace, code)
+    folder = unpack_code(package, digest, tmp_path / "unpacked")
+    names = {each.relative_to(folder).as_posix() for each in folder.rglob("*.py")}
+    assert {"company/a/deep.py", "company/b/deep.py", "company/own/y.py"} <= names
 
 
 def test_rule_36_the_code_package_holds_it_where_it_is_imported_from(

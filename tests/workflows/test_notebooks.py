@@ -428,3 +428,25 @@ def test_what_cells_register_with_libraries_and_with_jeyn_is_there_in_workers(tm
     shown = notebook(project(tmp_path), *cells)
     assert [each["error"] for each in shown] == [None] * len(shown), shown[-1]["printed"]
     assert shown[-1]["result"] == "('hello', 'hello20')"
+
+
+def test_what_is_imported_from_folders_that_a_cell_named_is_found_by_workers(tmp_path: Path) -> None:
+    for name in ("libs/beside.py", "project/src/within.py"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text("X = 1\n")
+    folder = tmp_path / "project"
+    (folder / "jeyn.yaml").write_text("")
+    edit = "from pathlib import Path; Path('../libs/beside.py').write_text('def x(): return 2')"
+    cells = [
+        "import jeyn, sys; sys.path += ['../libs', 'src']",
+        "import beside, within",
+        "@jeyn.operation\ndef give() -> list:\n    return [beside.X, within.X]",
+        "@jeyn.pipeline\ndef flow():\n    return give()",
+        "flow.run().check().outputs",
+        "beside.X = 5\nflow.run().check().outputs",
+        edit,
+        "flow.run()",
+    ]
+    answers = notebook(folder, *cells)
+    assert [each["result"] for each in answers[4:6]] == ["{'return': [1, 1]}", "{'return': [5, 1]}"]
+    assert '"../libs/beside.py" was edited after this notebook had imported it' in str(answers[-1]["error"])

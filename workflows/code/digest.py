@@ -17,8 +17,8 @@ from typing import Any
 from jeyn.errors import UsageError
 from jeyn.sdk.canonical import canonical, sha256_of
 from jeyn.sdk.plan import FunctionCode
-from jeyn.workflows.code.environment import PYTHON, version_of, versions_for
-from jeyn.workflows.code.local import is_local, library_folder, module_files, search_folders
+from jeyn.workflows.code.environment import PYTHON, version_of, versions_for, versions_named
+from jeyn.workflows.code.local import is_local, library_folders, module_files, search_folders
 from jeyn.workflows.code.notebook import notebook_parts
 from jeyn.workflows.code.reads import files_read
 from jeyn.workflows.code.source import SourceFile, imports_for, read_source
@@ -126,11 +126,15 @@ class _Trace:
     def add_function(self, path: Path, module: str, name: str) -> None:
         if is_local(path, self.root):
             self.add_name(self._place(path), name)
-        elif folder := library_folder(module.partition(".")[0], self.root):
+        elif folder := self._library_of(path, module):
             self.add_name(self._place(path, module, folder), name)
         else:  # an operation out of an installed package
             self.parts[module] = read_source(path).digest
             self._add_import(None, module)
+
+    def _library_of(self, path: Path, module: str) -> Path | None:
+        folders = library_folders(module.partition(".")[0], self.root)
+        return next((folder for folder in folders if path.is_relative_to(folder)), None)
 
     def add_declared(self, name: str) -> None:
         """A module or file of `uses=`."""
@@ -268,6 +272,7 @@ class _Trace:
         statements = list(statements)
         for statement in statements:
             self._add_named(place, statement)
+            self.versions.update(versions_named(statement.words) if place.source.reads_metadata else {})
         for text in (each for statement in statements for each in statement.files):
             for base in (self.root, place.path.parent if place.path else self.root):
                 path = (base / text).resolve()
@@ -323,8 +328,10 @@ class _Trace:
                 return found, None
         if top in sys.stdlib_module_names:
             return [], None
-        if library := library_folder(top, self.root):
-            return module_files(module, library), library
+        for library in library_folders(top, self.root):
+            if found := module_files(module, library):
+                self.versions.update(versions_for(top))  # what its metadata says
+                return found, library
         if versions_for(top):
             return [], None
         # A folder without __init__.py comes last, as it does for Python.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import re
 import sys
+from collections.abc import Iterable
 from functools import cache
 from importlib.machinery import PathFinder
 from pathlib import Path
@@ -38,6 +39,13 @@ def versions_for(module: str) -> dict[str, str]:
     return {name: found[name] for name in _providers().get(module, ())}
 
 
+def versions_named(texts: Iterable[str]) -> dict[str, str]:
+    """The versions of the distributions that texts are names of: what `importlib.metadata` may be asked for."""
+    found = installed()
+    names = (_normalised(each) for each in texts)
+    return {name: found[name] for name in names if name in found}
+
+
 def version_of(module: str) -> dict[str, str]:
     """A module that no distribution brought, by the bytes of its file; `{}` where there is none."""
     spec = PathFinder.find_spec(module)
@@ -62,9 +70,13 @@ def _scan() -> list[tuple[str, str, Path]]:
         for each in sorted(folder.glob("*-info")):
             match = _INSTALLED.fullmatch(each.name)
             if match:
-                name = re.sub(r"[-_.]+", "-", match["name"]).lower()
+                name = _normalised(match["name"])
                 found.setdefault(name, (name, match["version"], each))
     return list(found.values())
+
+
+def _normalised(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 @cache

@@ -5,6 +5,8 @@ from __future__ import annotations
 import builtins
 import collections
 import functools
+import os
+import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import BuiltinFunctionType
@@ -23,6 +25,13 @@ def value(format: str, text: str) -> Any:
     from jeyn.stores.serializers.values import decode_value
 
     return decode_value(format, base64.b85decode(text))
+
+
+def search(folder: str) -> None:
+    """Import from a folder too, which is given from the project's root: where a module is imported."""
+    place = os.path.abspath(folder)  # noqa: PTH100
+    if os.path.isdir(place) and place not in sys.path:  # noqa: PTH112 - what lies elsewhere is in the code package
+        sys.path.append(place)
 
 
 def memory(text: str) -> bytearray:

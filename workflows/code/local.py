@@ -24,6 +24,11 @@ def is_local(path: Path, root: Path) -> bool:
     return path.is_relative_to(root) and _is_own_folder(path.parent, root)
 
 
+def is_library(path: Path, root: Path) -> bool:
+    """Whether a resolved path is source code beside the project: neither of it, nor installed, nor Jeyn's."""
+    return not is_local(path, root) and not is_installed(path) and _is_own_folder(path.parent, path.parent)
+
+
 def is_environment(folder: Path) -> bool:
     """Whether a folder is a virtual environment or holds installed packages."""
     # Not Path.exists, which raises in a folder that may not be read.
@@ -50,26 +55,32 @@ def module_files(name: str, folder: Path) -> list[tuple[Path, str]]:
 
 
 def library_folder(top: str, root: Path) -> Path | None:
-    """Where the sources of a library lie that is no installed copy: on `PYTHONPATH`, installed as editable.
+    """Where the sources of a library lie that is no installed copy; of one that lies in several, the first."""
+    return next(iter(library_folders(top, root)), None)
 
-    None for what is installed, Python's own, Jeyn, of the project, or not there.
+
+def library_folders(top: str, root: Path) -> tuple[Path, ...]:
+    """The folders from which a library is imported that is no installed copy: on `PYTHONPATH`, installed as editable.
+
+    Packages without `__init__.py` may lie in several. None for what is installed, Python's own, Jeyn, of the project,
+    or not there.
     """
     if top == "jeyn" or top in sys.stdlib_module_names or top in sys.builtin_module_names:
-        return None
-    return _library_folder(top, root, tuple(sys.path))
+        return ()
+    return _library_folders(top, root, tuple(sys.path))
 
 
 @cache
-def _library_folder(top: str, root: Path, _path: tuple[str, ...]) -> Path | None:
+def _library_folders(top: str, root: Path, _path: tuple[str, ...]) -> tuple[Path, ...]:
     spec = _spec_of(top)
     places = [spec.origin] if spec and spec.origin else list(getattr(spec, "submodule_search_locations", None) or [])
-    if not places or not Path(places[0]).exists():
-        return None
-    path = Path(places[0]).resolve()
-    folder = path.parent.parent if path.stem == "__init__" else path.parent
-    if is_local(path, root) or _is_installed(path) or not _is_own_folder(folder, folder):
-        return None
-    return folder
+    paths = [Path(each).resolve() for each in places if Path(each).exists()]
+    folders = [(path, path.parent.parent if path.stem == "__init__" else path.parent) for path in paths]
+    return tuple(
+        folder
+        for path, folder in folders
+        if not is_local(path, root) and not is_installed(path) and _is_own_folder(folder, folder)
+    )
 
 
 def _spec_of(top: str) -> ModuleSpec | None:
@@ -79,7 +90,8 @@ def _spec_of(top: str) -> ModuleSpec | None:
         return None
 
 
-def _is_installed(path: Path) -> bool:
+def is_installed(path: Path) -> bool:
+    """Whether a resolved path is Python's own or in a virtual environment."""
     return any(is_environment(each) for each in path.parents) or any(path.is_relative_to(each) for each in _PYTHON)
 
 

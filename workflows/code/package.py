@@ -12,8 +12,9 @@ from jeyn.errors import Invalid, NotAllowed
 from jeyn.sdk.canonical import sha256_of
 from jeyn.settings import IGNORE_FILE
 from jeyn.workflows.code.archive import Member, compress, pack, sha256_hex
-from jeyn.workflows.code.libraries import library_files
+from jeyn.workflows.code.libraries import library_files, metadata_files
 from jeyn.workflows.code.listing import list_files
+from jeyn.workflows.code.source import READS_METADATA
 
 LARGEST_FILE = 10 * 2**20
 LARGEST_PACKAGE = 50 * 2**20
@@ -62,6 +63,8 @@ def package_code(
     _refuse_large(root, listing.paths)
     members = {path: member for path in listing.paths if (member := _member(root, path)) is not None}
     members = _library_members(libraries or {}) | members
+    if any(READS_METADATA.search(each.data) for path, each in members.items() if path.endswith(".py")):
+        members = {name: Member(name, path.read_bytes()) for name, path in metadata_files([root]).items()} | members
     members |= {path: Member(path, text.encode()) for path, text in (extra or {}).items()}
     ordered = [members[path] for path in sorted(members)]
     tar = pack(ordered)

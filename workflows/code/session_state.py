@@ -15,10 +15,11 @@ from types import CodeType, FunctionType, MappingProxyType, ModuleType
 from typing import Any
 
 from jeyn.errors import UsageError
+from jeyn.opened import code_of
 from jeyn.workflows.code.cells import bound, inner_codes, normalised, own_functions
 from jeyn.workflows.code.literal import KEPT
 from jeyn.workflows.code.live import Live
-from jeyn.workflows.code.local import is_local
+from jeyn.workflows.code.local import is_installed, is_library, is_local
 
 MISSING: Any = object()
 _OWN = ("os", "sys", "builtins")  # a process gets its environment and paths otherwise
@@ -40,16 +41,28 @@ def add_state(live: Live, root: Path | None) -> None:
         if top in tops and top in sys.modules:
             first += said(live)
     live.fills = [*first, *before]
+    if root is not None:
+        live.lines[:0] = _search_path(live, root.resolve())
+
+
+def _search_path(live: Live, root: Path) -> Iterator[str]:
+    """`sys.path.append("../libs")` in a cell: the folders that modules which are used came from, from the root."""
+    files = [Path(file) for each in live.modules.values() if isinstance(file := getattr(each, "__file__", None), str)]
+    for entry in dict.fromkeys(Path(each).resolve() for each in sys.path if each):
+        is_used = any(each.resolve().is_relative_to(entry) for each in files)
+        if is_used and entry != root and not is_installed(entry) and not root.is_relative_to(entry):
+            yield f"{KEPT}.search({Path(os.path.relpath(entry, root)).as_posix()!r})"
 
 
 def _local_modules(live: Live, root: Path) -> dict[ModuleType, ast.Module]:
-    """The project's modules that what was captured imports, also by each other."""
+    """The modules of the project, and of libraries beside it, that what was captured imports, also by each other."""
     found: dict[ModuleType, ast.Module] = {}
     waiting = list(live.modules.values())
     while waiting:
         module = waiting.pop()
         file = getattr(module, "__file__", None)
-        if module in found or not file or not is_local(Path(file).resolve(), root):
+        path = Path(file or "").resolve()
+        if module in found or not file or not (is_local(path, root) or is_library(path, root)):
             continue
         try:
             text = Path(file).read_bytes()
@@ -87,15 +100,19 @@ def _refuse_edited(module: ModuleType, file: Path, text: bytes, root: Path) -> N
     own = [each.__code__ for each in live if each.__code__.co_filename == str(file)]
     is_other = before is not None and normalised(before) != normalised(now)
     if is_other or any(normalised(code) not in codes for code in own):
+        shown = Path(os.path.relpath(file.resolve(), root)).as_posix()
         raise UsageError(
-            f'"{file.resolve().relative_to(root).as_posix()}" was edited after this notebook had imported it',
+            f'"{shown}" was edited after this notebook had imported it',
             hint=f"a run uses the file as it is now: importlib.reload(sys.modules[{module.__name__!r}]), or start the "
             "kernel again",
         )
 
 
 def _compiled_before(module: ModuleType) -> CodeType | None:
-    """The code that Python kept when it imported a module."""
+    """The code of a module when it was imported: as it was seen, or as Python kept it."""
+    seen = code_of(str(module.__file__))
+    if seen is not None:
+        return seen
     place = Path(str(getattr(module.__spec__, "cached", None)))
     if sys.dont_write_bytecode or not os.access(place.parent, os.W_OK):
         return None  # what is there may be older than the import

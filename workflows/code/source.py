@@ -15,6 +15,7 @@ from jeyn.workflows.code.statements import Import, Statement, Statements
 _EMPTY = Statements((), True, frozenset())
 _READS_DOCS = re.compile(rb"__doc__|\bgetdoc\b|\bdocopt\b|\bpydoc\b|\bdoctest\b|\bFire\b")
 _READS_SOURCE = re.compile(rb"\b(getsource|getsourcelines|getcomments|findsource)\b")
+READS_METADATA = re.compile(rb"\b(importlib[._]metadata|import metadata|pkg_resources)\b")
 _READ: dict[Path, tuple[tuple[int, int], SourceFile]] = {}
 
 
@@ -44,6 +45,11 @@ class SourceFile:
     def reads_source(self) -> bool:
         """Whether it may ask for the text of a function, comments and all."""
         return _READS_SOURCE.search(self.text) is not None
+
+    @cached_property
+    def reads_metadata(self) -> bool:
+        """Whether it may ask what is installed, and in which version."""
+        return READS_METADATA.search(self.text) is not None
 
     @property
     def digest(self) -> str:

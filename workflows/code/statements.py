@@ -86,6 +86,12 @@ class Statement:
         return tuple(each for node in ast.walk(self.node) for each in _imports(node))
 
     @cached_property
+    def words(self) -> frozenset[str]:
+        """The texts in it that are one word."""
+        texts = (each.value for each in ast.walk(self.node) if isinstance(each, ast.Constant))
+        return frozenset(each for each in texts if isinstance(each, str) and each and not re.search(r"[^\w.-]", each))
+
+    @cached_property
     def texts(self) -> frozenset[str]:
         """The texts in it that may be names of modules."""
         texts = (each.value for each in ast.walk(self.node) if isinstance(each, ast.Constant))
