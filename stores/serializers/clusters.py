@@ -14,6 +14,15 @@ def _check_centres(model: Any) -> None:
         require(len(centres) > 0 and centres.shape[1] == whole(held["n_features_in_"], "features"), "features")
 
 
+def _check_birch(model: Any) -> None:
+    """The distance to a centre is computed from a norm that is kept for each."""
+    held = vars(model)
+    if "subcluster_centers_" in held:
+        centres = array_of(held["subcluster_centers_"], 2, "f", "features")
+        require(centres.shape[1] == whole(held["n_features_in_"], "features"), "features")
+        require(array_of(held["_subcluster_norms"], 1, "f", "clusters").size == len(centres), "clusters")
+
+
 def _check_bisections(model: Any) -> None:
     held = vars(model)
     seen: set[int] = set()
@@ -47,6 +56,7 @@ def _range(count: int) -> Any:
 
 ESTIMATORS = {
     "sklearn.cluster._kmeans._BaseKMeans": _check_centres,
+    "sklearn.cluster._birch.Birch": _check_birch,
     "sklearn.cluster._bisect_k_means.BisectingKMeans": _check_bisections,
     "sklearn.cluster._hdbscan.hdbscan.HDBSCAN": _check_single_linkage,
 }

@@ -1,7 +1,8 @@
 """Parts of a scikit-learn model that are stored in a form of their own, each replaced by a stand-in and back.
 
 A scipy distribution, as RandomizedSearchCV holds it, keeps text that scipy runs when it is unpickled, so only its name
-and its numbers are stored. A model of another library, such as LightGBM, is stored as that library writes it.
+and its numbers are stored. A model of another library, such as LightGBM, is stored as that library writes it. A
+Birch, whose nodes point at each other, is stored as a list of them (`birch.py`).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 from jeyn.errors import Corrupt
 from jeyn.sdk.serializer import class_name, class_names
+from jeyn.stores.serializers.birch import BIRCH, BirchParts, put_together, taken_apart
 
 _ESTIMATOR = "sklearn.base.BaseEstimator"
 _FROZEN = "scipy.stats._distn_infrastructure.rv_frozen"
@@ -38,12 +40,12 @@ class Native:
         self.serializer, self.version, self.data = serializer, version, data
 
 
-STAND_INS = frozenset({class_name(Distribution), class_name(Native)})
+STAND_INS = frozenset({class_name(Distribution), class_name(Native), class_name(BirchParts)})
 
 
 def stood_in(model: Any) -> Any:
     """The model with stand-ins; itself where it holds no such part."""
-    libraries = {"scipy.stats", "lightgbm", "xgboost"} & sys.modules.keys()
+    libraries = {"scipy.stats", "lightgbm", "xgboost", "sklearn.cluster._birch"} & sys.modules.keys()
     return _replaced(model, _stand_in, {}) if libraries else model
 
 
@@ -87,6 +89,8 @@ def _stand_in(value: Any) -> Any:
     names = class_names(type(value))
     if _FROZEN in names:
         return _distribution(value)
+    if names[0] == BIRCH:
+        return taken_apart(value)
     for name in names:
         if name in NATIVE and type(value).__module__.partition(".")[0] == name.partition(".")[0]:
             serializer = _native(NATIVE[name])
@@ -121,6 +125,8 @@ def _original(value: Any) -> Any:
         if not all(map(_is_plain, [*value.args, *value.kwds.values()])):
             raise Corrupt(f"a '{value.name}' is made of more than numbers", hint="the archive was altered")
         return known(*value.args, **value.kwds)
+    if isinstance(value, BirchParts):
+        return put_together(value)
     if isinstance(value, Native):
         if value.serializer not in NATIVE.values():
             raise Corrupt(f"{value.serializer!r} stores no part of a model", hint="the archive was altered")

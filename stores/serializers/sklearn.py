@@ -6,6 +6,7 @@ The format: https://skops.readthedocs.io/en/stable/persistence.html
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ from jeyn.stores.serializers.sound import check_model
 from jeyn.stores.serializers.trusted import TRUSTED_TYPES
 
 _ESTIMATOR = "sklearn.base.BaseEstimator"
+# The floor in pyproject.toml, which an environment that was made by hand may miss.
+_REVIEWED = (0, 16)
 _LIBRARIES = {"sklearn", "numpy", "scipy", "pandas", "builtins", "lightgbm", "xgboost"}
 
 
@@ -54,7 +57,7 @@ class SklearnSerializer:
         return SklearnSerializer(self.named | set(trusted), project) if type(self) is SklearnSerializer else self
 
     def to_bytes(self, model_object: Any) -> bytes:
-        skops = need("skops.io", "sklearn")
+        skops = _skops()
         for thing in code_in(model_object):
             if str(thing.__module__).partition(".")[0] not in _LIBRARIES and name_of(thing) not in STAND_INS:
                 check_importable(thing)
@@ -74,7 +77,7 @@ class SklearnSerializer:
         return settled(archive)
 
     def from_bytes(self, model_bytes: bytes) -> Any:
-        skops = need("skops.io", "sklearn")
+        skops = _skops()
         with decoding(self.id):
             members = unpack(model_bytes)
             types = skops.get_untrusted_types(data=model_bytes)
@@ -95,7 +98,7 @@ class SklearnSerializer:
 
     def code_of(self, model_bytes: bytes) -> list[str]:
         """The names of functions and classes beyond the libraries that the bytes rely on."""
-        skops = need("skops.io", "sklearn")
+        skops = _skops()
         with decoding(self.id):
             return sorted(set(skops.get_untrusted_types(data=model_bytes)) - TRUSTED_TYPES - STAND_INS)
 
@@ -138,6 +141,20 @@ class SklearnSerializer:
             and _ESTIMATOR in class_names(cls)
             and (cls.__module__, cls.__name__) == (module, attribute)
         )
+
+
+def _skops() -> Any:
+    """skops.io; Incompatible for a version whose list of what runs no code was not reviewed."""
+    from importlib.metadata import version
+
+    skops = need("skops.io", "sklearn")
+    found = version("skops")
+    if tuple(int(part) for part in re.findall(r"[0-9]+", found)[:2]) < _REVIEWED:
+        raise Incompatible(
+            f"skops {found} may run code that an archive names when it is read",
+            hint=f"pip install 'skops>={'.'.join(map(str, _REVIEWED))}'",
+        )
+    return skops
 
 
 def _is_below(project: Path, module: str) -> bool:

@@ -30,7 +30,6 @@ NEEDS = {module for module, *_ in blocks.BOOSTED.values()}
 
 # Not storable, each with the reason: skops does not know it, or it holds what somebody else made.
 LEFT_OUT = {
-    "Birch": "its nodes point at each other, which skops refuses",
     "FrozenEstimator": "it is a wrapper around any other estimator",
 }
 
@@ -134,10 +133,28 @@ def same_answer(model: Any, loaded: Any, method: str) -> bool:
 
 
 def test_what_cannot_be_stored_is_named() -> None:
-    from sklearn.cluster import Birch
+    from sklearn.linear_model import Ridge
 
-    with pytest.raises(NotSerializable, match="Birch"):
-        written(SerializerTable(), Birch())
+    with pytest.raises(NotSerializable, match="Ridge"):
+        written(SerializerTable(), Ridge(alpha=memoryview(b"")))
+
+
+def test_a_birch_comes_back_with_its_tree() -> None:
+    """Where it is trained on, it goes on from the clusters that it had."""
+    from sklearn.cluster import Birch
+    from sklearn.pipeline import make_pipeline
+
+    rows = np.random.default_rng(3).normal(size=(400, 3))
+    for model in (Birch(threshold=0.4, branching_factor=8).fit(rows), Birch(), make_pipeline(Birch()).fit(rows)):
+        serializer, data = written(SerializerTable(), model)
+        loaded = serializer.from_bytes(data)
+        assert type(loaded) is type(model) and serializer.to_bytes(loaded) == data
+        if model is loaded or not hasattr(model, "root_"):
+            continue
+        assert (loaded.predict(rows) == model.predict(rows)).all()
+        more = rows[:150] * 1.7
+        assert (loaded.partial_fit(more).predict(rows) == model.partial_fit(more).predict(rows)).all()
+        assert np.array_equal(loaded.subcluster_centers_, model.subcluster_centers_)
 
 
 def test_a_pickle_inside_a_collection_is_refused() -> None:

@@ -75,6 +75,7 @@ CRAFTED: dict[str, tuple[str, Callable[[Any], None]]] = {
     "more neighbours than rows": ("brute", setting("n_neighbors", 10**6)),
     "narrow rows": ("brute", setting("_fit_X", np.zeros((60, 1)))),
     "narrow centres": ("kmeans", setting("cluster_centers_", np.zeros((3, 1)))),
+    "fewer norms than centres": ("birch", setting("_subcluster_norms", np.zeros(1))),
     "a narrow bisection": ("bisecting", setting("_bisecting_tree.left.center", np.zeros(1))),
     "too many threads": ("kmeans", setting("_n_threads", 10**6)),
     "columns of an encoder": ("one hot", setting("_n_features_outs.1", 40)),
@@ -316,6 +317,23 @@ def test_a_distribution_is_made_of_numbers_only() -> None:
     model.alpha = Distribution("norm", (samples.pipeline(),), {})
     with pytest.raises(Corrupt, match="more than numbers"):
         SklearnSerializer().from_bytes(SklearnSerializer().to_bytes(model))
+
+
+@pytest.mark.parametrize(("place", "value"), [(0, 10**6), (0, 0), (-1, 1)])
+def test_nodes_of_a_birch_that_are_no_tree_are_refused(place: int, value: int) -> None:
+    from jeyn.stores.serializers.birch import put_together, taken_apart
+
+    parts = taken_apart(_made_birch())
+    assert len(parts.nodes) > 2 and put_together(parts).root_.subclusters_
+    parts.nodes[place]["in"][0]["child"] = value
+    with pytest.raises(Corrupt, match="no tree"):
+        put_together(parts)
+
+
+def _made_birch() -> Any:
+    from sklearn.cluster import Birch
+
+    return Birch(threshold=0.3, branching_factor=5).fit(samples.ROWS)
 
 
 def test_a_module_of_torch_is_not_built_larger_than_its_bytes() -> None:

@@ -26,7 +26,7 @@ PATIENCE = 120
 REFUSALS = {"3", "5", "6", "8"}
 MAIN = {
     "trees": ["tree", "forest", "gradient", "histogram", "isolation", "random state"],
-    "distances": ["kd tree", "ball tree", "brute", "sparse neighbours", "kmeans", "bisecting", "svc", "svc on sparse"],
+    "distances": ["kd tree", "ball tree", "brute", "sparse neighbours", "kmeans", "birch", "svc", "svc on sparse"],
     "encoders": ["one hot", "counts", "dicts", "hashed", "many labels", "spline", "isotonic", "process"],
     "libraries": [name for name in ("lightgbm", "xgboost", "onnx", "torch module") if name in VICTIMS],
     "values": ["array", "arrays", "table", "nested table", "dated frame", "polars nested", "json", "bundle"],

@@ -87,6 +87,7 @@ VICTIMS: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
     "kmeans": (lambda: _made("cluster.KMeans", X, n_clusters=3, n_init=1), lambda: X),
     "minibatch": (lambda: _made("cluster.MiniBatchKMeans", X, n_clusters=3, n_init=1), _sparse),
     "bisecting": (lambda: _made("cluster.BisectingKMeans", X, n_clusters=4), lambda: X),
+    "birch": (lambda: _made("cluster.Birch", X, threshold=1.0), lambda: X),
     "mean shift": (lambda: _made("cluster.MeanShift", X, bandwidth=2.0), lambda: X),
     "affinity": (lambda: _made("cluster.AffinityPropagation", X), lambda: X),
     "agglomeration": (lambda: _made("cluster.FeatureAgglomeration", X), lambda: X),
