@@ -36,10 +36,11 @@ from jeyn.stores.staged import Staged, StagedReader
 from jeyn.stores.workspace import SHARED, Workspace
 
 if TYPE_CHECKING:
-    from jeyn.sdk.artefact import Artefact
+    from jeyn.sdk.artefact import Artefact, PayloadRef
     from jeyn.sdk.datasets.batch import DatasetBatch
     from jeyn.sdk.reference import Reference
     from jeyn.stores.lineage import Impact, Lineage
+    from jeyn.stores.payloads import HashedFile
 
 
 class Attempt(Workspace):
@@ -64,6 +65,7 @@ class Attempt(Workspace):
         self.__dict__["reader"] = StagedReader(self.staged)
         self.seed = 0
         self.report_progress: Callable[..., None] = _report_nothing
+        self.look_through: Callable[[bytes | Path, str], None] = _report_nothing  # may refuse what is to be kept
         self.uncacheable = ""
         self._observations: dict[bytes, Observation] = {}
 
@@ -87,6 +89,16 @@ class Attempt(Workspace):
 
     def commit(self, changes: Sequence[Change]) -> list[Outcome]:
         return [outcome for change in changes if (outcome := self.staged.add(change, self.settings.actor)) is not None]
+
+    def keep(self, source: bytes | Path | HashedFile, name: str, *, move: bool = False) -> PayloadRef:
+        if isinstance(source, bytes):  # files are sources, and as they are
+            self.look_through(source, name)
+        return super().keep(source, name, move=move)
+
+    def keep_near(self, data: bytes, name: str, most: int) -> tuple[PayloadRef, dict[str, bytes]]:
+        if len(data) <= most:
+            self.look_through(data, name)
+        return super().keep_near(data, name, most)
 
     def stage(self, new: NewArtefact) -> None:
         """Stage what is saved last and read by nobody here: whether it is known already need not be asked."""
@@ -287,4 +299,4 @@ def _effect(change: Change) -> str:
 
 
 def _report_nothing(*_: Any) -> None:
-    """Nobody watches."""
+    """Nobody watches, and nothing is refused."""

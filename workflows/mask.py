@@ -5,57 +5,60 @@ The secrets of a process are those in its environment, as `jeyn.Secret` reads th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable
+from functools import lru_cache
 
-from jeyn.errors import Invalid
-from jeyn.sdk.secret import PREFIX, Secret
+from jeyn.sdk.secret import PREFIX
 from jeyn.settings import variable, variables_with
+from jeyn.workflows.secret_forms import SHORTEST, forms_of
 
-SHORTEST = 4  # characters; less is found by chance all over a log
+_remembered: set[str] = set()
 
 
-def masked(text: str) -> str:
-    """The text with stars for each secret, one for each byte: where a log goes on in its file is counted in bytes."""
-    secrets = variables_with(PREFIX) if text else {}
-    for hidden in sorted(set(_forms(secrets)), key=len, reverse=True):
-        text = text.replace(hidden, "*" * len(hidden.encode(errors="surrogateescape")))
+def masked(text: str, *, ends_early: bool = False) -> str:
+    """The text with stars for each secret, one for each byte: where a log goes on in its file is counted in bytes.
+
+    `ends_early`: it may end within a secret, whose beginning is hidden too.
+    """
+    secrets = secrets_here() if text else frozenset()
+    if not secrets:
+        return text
+    forms = _longest_first(secrets)
+    for form, stars in forms:
+        if form in text:
+            text = text.replace(form, stars)
+    return _without_beginning(text, forms) if ends_early else text
+
+
+def secrets_here() -> frozenset[str]:
+    """The texts of the secrets that this process knows."""
+    return frozenset(variables_with(PREFIX).values()) | _remembered
+
+
+def remember() -> None:
+    """What is secret now stays so in this process, also where the user's code takes it out of the environment."""
+    _remembered.update(variables_with(PREFIX).values())
+
+
+def unknown(variables: Iterable[str]) -> list[str]:
+    """Those of the secrets' environment variables that are not set here, so that their text cannot be masked."""
+    return [name for name in variables if not variable(name)]
+
+
+@lru_cache(maxsize=8)
+def _longest_first(secrets: frozenset[str]) -> tuple[tuple[str, str], ...]:
+    found = {form for value in secrets for form in forms_of(value)}
+    return tuple((form, _stars(form)) for form in sorted(found, key=lambda form: (-len(form), form)))
+
+
+def _stars(text: str) -> str:
+    return "*" * len(text.encode(errors="surrogateescape"))
+
+
+def _without_beginning(text: str, forms: Iterable[tuple[str, str]]) -> str:
+    end = text.rstrip("\n")
+    for form, _ in forms:
+        for length in range(min(len(form) - 1, len(end)), SHORTEST - 1, -1):
+            if end.endswith(form[:length]):
+                return end[: -length or None] + _stars(form[:length]) + text[len(end) :]
     return text
-
-
-def refuse_secrets(returned: Any, arguments: Mapping[str, Any]) -> None:
-    """Raise `Invalid` where a function returns the very text of a secret that it was given: outputs are kept."""
-    for secret in _secrets_in(list(arguments.values())):
-        text = variable(secret.variable)
-        if text and any(text == each for each in _texts_in(returned)):
-            raise Invalid(
-                f"the operation returned what {secret!r} holds, and what is returned is kept for all to read",
-                hint=f"return what was done with it; other operations take jeyn.{secret!r} themselves",
-            )
-
-
-def _forms(secrets: Mapping[str, str]) -> Iterator[str]:
-    """Each line by itself, since output is kept by lines; and as `repr` writes it."""
-    for value in secrets.values():
-        for line in value.splitlines():
-            if len(line) >= SHORTEST:
-                yield from (line, repr(line)[1:-1])
-
-
-def _secrets_in(values: list[Any]) -> Iterator[Secret]:
-    for each in values:
-        if isinstance(each, Secret):
-            yield each
-        elif type(each) is list and each and isinstance(each[0], Secret | list):
-            yield from _secrets_in(each)
-
-
-def _texts_in(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for each in value.values():
-            yield from _texts_in(each)
-    elif isinstance(value, list | tuple):
-        for each in value:
-            yield from _texts_in(each)

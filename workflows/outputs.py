@@ -131,6 +131,8 @@ def _save_value(
     parents: Sequence[str],
     facts: Mapping[str, Any] | None = None,
 ) -> Produced:
+    if isinstance(data, Path):
+        attempt.look_through(data, name)
     payload, inline = (
         attempt.keep_near(data, name, LIMIT) if isinstance(data, bytes) else (attempt.keep(data, name), {})
     )

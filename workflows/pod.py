@@ -37,6 +37,7 @@ from jeyn.workflows.code.archive import unpack_code
 from jeyn.workflows.create import enter_run, join_run, kept_plan
 from jeyn.workflows.failure import error_of
 from jeyn.workflows.leave import leave
+from jeyn.workflows.mask import remember
 from jeyn.workflows.runner import Heart, Stopped, begin_process
 from jeyn.workflows.spool import Spool, spool_path
 from jeyn.workflows.step import NEVER_AGAIN, Ended, Step
@@ -176,6 +177,7 @@ class Pod:
         os.umask(0o022)  # some runtimes begin with none at all, and what is written would be everybody's to change
         signal.signal(signal.SIGTERM, self._stop)
         places = Settings.load()
+        remember()
         self.spool = Console(spool_path(places.home, self.told.run, os.getpid()))
         self.spool.redirect()
         try:

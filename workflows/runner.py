@@ -45,12 +45,13 @@ from jeyn.stores.catalog.changes import CacheKey, NewAttempt
 from jeyn.stores.workspace import Workspace
 from jeyn.workflows.failure import Error, error_of
 from jeyn.workflows.inputs import load_input
-from jeyn.workflows.mask import masked, refuse_secrets
+from jeyn.workflows.leaks import refuse_in, refuse_in_rows, refuse_secrets
+from jeyn.workflows.mask import masked, remember
 from jeyn.workflows.outputs import save_outputs, split
 from jeyn.workflows.process_state import ProcessState
 from jeyn.workflows.seeds import seed
 from jeyn.workflows.shown import shown
-from jeyn.workflows.spool import FLUSH_SECONDS, Spool, spool_path
+from jeyn.workflows.spool import FLUSH_SECONDS, SPOOL_SECONDS, Spool, spool_path
 from jeyn.workflows.traceback import shortened
 
 if TYPE_CHECKING:
@@ -115,8 +116,9 @@ def execute(
     with workspace.attempt(job.operation_key, job.attempt_key) as attempt:
         attempt.seed = job.seed
         attempt.begun = NewAttempt(**job.begun) if job.begun else None
+        attempt.look_through = _refuse
         if report is not None:
-            attempt.report_progress = report
+            attempt.report_progress = _masking(report)
         try:
             with heart.beats_for(attempt, job.attempt_key):
                 return _succeed(attempt, job, heart, turn, code, state)
@@ -129,13 +131,24 @@ def execute(
             return {"failed": error, "stopped": isinstance(exc, Stopped)}
 
 
+def _masking(report: Report) -> Report:
+    def said(done: int, total: int | None = None, description: str = "") -> None:
+        report(done, total, masked(description))
+
+    return said
+
+
+def _refuse(data: bytes | Path | str, name: str) -> None:
+    refuse_in(data, f'what is kept as "{name}"')
+
+
 def _item(workspace: Workspace, job: Job) -> str:
     """Which of many inputs an item had: its number alone says little."""
     told = []
     for name in job.mapped:
         with suppress(Exception):  # what cannot be shown may be why it failed
             value = load_input(workspace, job.inputs[name])
-            said = value.ref if isinstance(value, Artefact) else masked(shortened(repr(value), _SHOWN))
+            said = value.ref if isinstance(value, Artefact) else shortened(masked(repr(value)), _SHOWN)
             told.append(f"{name}={said}")
     return f" (with {', '.join(told)})" if told else ""
 
@@ -168,6 +181,7 @@ def _succeed(
     check_returned(parts, signature_of(function).outputs, job.operation)
     kept = save_outputs(attempt, parts, job.key, inputs)
     effects = list(attempt.effects)
+    refuse_in_rows(attempt.staged.changes, attempt.observations)
     _flush_streams()
     is_held = turn is not None and job.in_turn and bool(attempt.staged.claims) and not turn()
     heart.rest()
@@ -216,6 +230,7 @@ def _imported(reference: str, state: ProcessState) -> Callable[..., Any]:
     function = find_function(reference)
     if is_new:
         state.take()
+        remember()  # what the module read from a file of secrets
     return function
 
 
@@ -338,11 +353,18 @@ class Heart:
             self.attempt = None
 
     def _beat(self) -> None:
+        due = time.monotonic() + FLUSH_SECONDS
         while True:
-            time.sleep(FLUSH_SECONDS)
+            time.sleep(SPOOL_SECONDS)
+            if self.spool is not None:
+                with suppress(OSError):  # a full disk is the commit's to report
+                    self.spool.write_down()
+            if time.monotonic() < due:
+                continue
             with self.lock, suppress(JeynError):  # the commit at the end meets the same trouble, and says so
                 if self.attempt is not None:
                     self._once(self.attempt, self.key)
+            due = time.monotonic() + FLUSH_SECONDS
 
     def _once(self, attempt: Attempt, key: int) -> None:
         text = self.spool.take() if self.spool else ""
@@ -382,6 +404,7 @@ class Worker:
 
         told = json.loads(setup)["setup"]
         self.workspace, spool = prepare(told)
+        self.spool = spool
         self.code = Unchanged(told.get("parts", {}), Path(told["code"]))
         heart = Heart(self.workspace, spool)
         seed(0)  # from here on it finds what is imported later
@@ -434,6 +457,8 @@ class Worker:
         while (job := self.job) is None:  # a last one may be on its way; without one the process ends by itself
             time.sleep(0.05)
         try:
+            with suppress(OSError):
+                self.spool.write_down(last=True)
             with suppress(JeynError):
                 record(self.workspace, job)  # by it a resumed run finds what was printed
         finally:
@@ -448,9 +473,17 @@ def prepare(setup: Mapping[str, Any]) -> tuple[Workspace, Spool]:
     os.chdir(code)
     guard(str(code))
     sys.path[:] = [*setup["paths"], *(entry for entry in sys.path if entry not in ("", *setup["paths"]))]
-    spool = Spool(spool_path(settings.home, setup["run"], os.getpid()))
+    remember()
+    spool = Spool(spool_path(settings.home, setup["run"], os.getpid()), _own(setup["output"]))
     spool.redirect()
     return Workspace(settings), spool
+
+
+def _own(descriptor: int) -> int:
+    """The same file under a number that the user's child processes do not get."""
+    found = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)
+    os.close(descriptor)
+    return found
 
 
 def _stop(*_: object) -> None:

@@ -9,12 +9,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from jeyn.sdk.secret import variable_of
+from jeyn.workflows.mask import unknown
 from jeyn.workflows.runner import Job
-from jeyn.workflows.spool import left_over, spool_path, tail
+from jeyn.workflows.spool import as_text, left_out, output_file, output_since, spool_path, unmaskable
 
 _CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL)
 GRACE_SECONDS = 5.0  # between asking a process to stop and killing its group
@@ -27,11 +29,13 @@ class Worker:
         # A group of its own: a timeout kills what the user's code started too, and Ctrl-C reaches only the engine.
         # -P: the working folder shadows no module. -u: a crash loses nothing that was printed. -B: byte code of a file
         # that is edited twice within a second would be stale.
+        self._output = output_file()
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-u", "-B", "-m", "jeyn.workflows.runner"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,
+            pass_fds=[self._output],
         )
         assert self.process.stdin is not None and self.process.stdout is not None  # noqa: S101 - both are pipes
         self._in, self._out = self.process.stdin, self.process.stdout
@@ -42,7 +46,8 @@ class Worker:
         self.deadline: float | None = None
         self.started = 0.0
         self._shown = 0
-        self.send({"setup": setup})
+        self._unknown: list[str] = []
+        self.send({"setup": {**setup, "output": self._output}})
 
     @property
     def pid(self) -> int:
@@ -55,6 +60,7 @@ class Worker:
         """Start a job; `timeout` is in seconds."""
         self.job, self.started, self._shown = job, time.monotonic(), 0
         self.deadline = self.started + timeout if timeout else None
+        self._unknown = unknown(variable_of(*each) for each in _secrets(list(job.inputs.values())))
         self.send({"job": job.to_json()})
 
     def send(self, message: Mapping[str, Any]) -> None:
@@ -80,12 +86,21 @@ class Worker:
 
     def printed(self, *, last: bool = False) -> str:
         """Whole lines that the running job wrote since the last call; at the `last` also what has no line end."""
-        text, self._shown = tail(self._spool, self._shown, last=last)
+        start = self._shown
+        text, self._shown = self._written_since(start, last=last)
         return text
 
     def left_over(self, copied: int) -> str:
         """What a dead worker wrote beyond the bytes that the catalog has."""
-        return left_over(self._spool, copied)
+        return self._written_since(copied, last=True)[0]
+
+    def _written_since(self, start: int, *, last: bool) -> tuple[str, int]:
+        """The text, and where it ends; instead of one that cannot be masked, as the worker could, a line."""
+        data = output_since(self._output, start, last=last)
+        text = (
+            left_out(len(data), unmaskable(self._unknown)) if self._unknown and data else as_text(data, ends_early=last)
+        )
+        return text, start + len(data)
 
     def close(self) -> None:
         """An idle worker ends when it is told nothing more."""
@@ -127,6 +142,9 @@ class Worker:
 
     def forget_spool(self) -> None:
         self._spool.unlink(missing_ok=True)
+        if self._output >= 0:
+            os.close(self._output)
+            self._output = -1
 
     def _signal(self, number: int) -> None:
         with contextlib.suppress(ProcessLookupError):
@@ -149,3 +167,11 @@ def what_to_do(code: int | None) -> str:
     if -code in _CRASHES:
         return "a crash in native code: see what it printed, and which library it called last"
     return "somebody sent it that signal; see what it printed"
+
+
+def _secrets(wires: list[Any]) -> Iterator[list[str]]:
+    for wire in wires:
+        if "secret" in wire:
+            yield wire["secret"]
+        elif "items" in wire:
+            yield from _secrets(wire["items"])
