@@ -11,6 +11,7 @@ _WORD = re.compile(r"(?:(?:file|memory|s3|gs|az|sqlite|postgresql):)?[\w./ -]*")
 _SERVER = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])?(?::[0-9]+)?")
 _DATABASE = re.compile(r"[\w./ -]*")
 # Of an address's options those that say how it is reached, and no secret.
+_TELLING = re.compile("pass|pwd|secret|token|key|sig|cred|auth", re.IGNORECASE)  # in the name of an option
 _PLAIN = frozenset(["host", "port", "dbname", "sslmode", "connect_timeout", "application_name", "target_session_attrs"])
 
 
@@ -33,6 +34,16 @@ def shown(address: str) -> str:
     if is_certain and _SERVER.fullmatch(server) and _DATABASE.fullmatch(path):
         return f"{scheme.group()}{server}{slash}{path}"
     return scheme.group() + HIDDEN
+
+
+def has_secret(address: str) -> bool:
+    """Whether an address has a password, or may have one."""
+    scheme = _SCHEME.match(address)
+    if scheme is None or scheme[1].partition("+")[0] in ("sqlite", "file", "memory"):
+        return False
+    rest, _, options = address[scheme.end() :].partition("?")
+    named = any(_TELLING.search(name) for name, _ in parse_qsl(options))
+    return named or ":" in rest.rpartition("@")[0] or shown(address).endswith(HIDDEN)
 
 
 def without_secrets(text: str, address: str) -> str:

@@ -23,7 +23,10 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from jeyn.errors import NotAllowed, UsageError
+from jeyn.regular import NotRegular, TooLarge, read_text
+from jeyn.yaml_text import MOST_BYTES, OutOfBounds, load
 
+_SHOWN = 200  # characters of a value in a message
 Text = Annotated[str, StringConstraints(min_length=1)]
 PipelineTarget = Annotated[str, StringConstraints(pattern=r"^[^:]+\.py(:[A-Za-z_]\w*)?$")]
 KubernetesName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
@@ -107,12 +110,16 @@ _KNOWN: dict[str, type[_Closed]] = {"operations": OperationDefaults, "argo": Arg
 def read(path: Path) -> ProjectFile:
     """The project file at `path`. Raises `UsageError` with the line, `NotAllowed` when it cannot be read."""
     try:
-        text = path.read_text(encoding="utf-8")
-        node, found = yaml.compose(text, Loader=yaml.SafeLoader), yaml.safe_load(text)
+        node, found = load(read_text(path, MOST_BYTES))
+    except OutOfBounds as exc:
+        line = f" line {exc.problem_mark.line + 1}" if exc.problem_mark else ""
+        raise UsageError(f'"{path.name}"{line}: {exc.problem}', hint="write it out, and shorter") from exc
     except yaml.YAMLError as exc:
         raise _not_yaml(path, exc) from exc
     except (UnicodeDecodeError, ValueError) as exc:
         raise UsageError(f'"{path.name}" is not YAML: {exc}', hint="save it as UTF-8 text") from exc
+    except (NotRegular, TooLarge) as exc:
+        raise UsageError(f'"{path.name}" cannot be read: {exc.strerror}', hint="make it a file of text") from exc
     except OSError as exc:
         raise NotAllowed(f'"{path}" cannot be read: {exc.strerror}', hint="check who owns it") from exc
     if found is None or node is None:
@@ -187,7 +194,15 @@ def _wrong(path: Path, node: yaml.Node, exc: ValidationError) -> UsageError:
         close = get_close_matches(keys[-1], known, n=1)
         hint = f'did you mean "{close[0]}"?' if close else f"known: {', '.join(sorted(known))}"
         return UsageError(f'{where}: "{key}" is an unknown key', hint=hint)
-    return UsageError(f'{where}: "{key}" is {problem["input"]!r}: {_said(problem["msg"])}', hint=_hint(problem["type"]))
+    return UsageError(
+        f'{where}: "{key}" is {_short(problem["input"])}: {_said(problem["msg"])}', hint=_hint(problem["type"])
+    )
+
+
+def _short(value: Any) -> str:
+    """Enough of a value to find it by."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 def _said(message: str) -> str:

@@ -9,9 +9,10 @@ import errno
 import io
 import os
 import stat
-from pathlib import Path
+from collections.abc import Iterator
 
 MOST_TEXT = 16 << 20  # bytes of a file that people write
+DEEPEST = 100  # folders below one; what is deeper is nobody's code, and too deep for many programs
 
 _KINDS = (
     (stat.S_ISDIR, "a folder"),
@@ -36,12 +37,12 @@ def opened(path: str | os.PathLike[str]) -> io.FileIO:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as exc:
         if exc.errno == errno.ENXIO:  # a socket cannot be opened at all
-            raise NotRegular(errno.EINVAL, f"it is {kind(path)}, not a regular file", os.fspath(path)) from exc
+            raise _not_regular(kind(path), path) from exc
         raise
     mode = os.fstat(descriptor).st_mode
     if not stat.S_ISREG(mode):
         os.close(descriptor)
-        raise NotRegular(errno.EINVAL, f"it is {_named(mode)}, not a regular file", os.fspath(path))
+        raise _not_regular(_named(mode), path)
     return io.FileIO(descriptor)
 
 
@@ -50,15 +51,15 @@ def read_bytes(path: str | os.PathLike[str], most: int | None = None) -> bytes:
     with opened(path) as file:
         if most is None:
             return file.readall() or b""
-        data = b"".join(iter(lambda: file.read(min(most + 1, 1 << 20)), b"")) if _fits(file, most) else None
+        data = file.read(most + 1) if os.fstat(file.fileno()).st_size <= most else None
     if data is None or len(data) > most:
         raise TooLarge(errno.EFBIG, f"it has more than {most:,} bytes", os.fspath(path))
     return data
 
 
-def read_text(path: str | os.PathLike[str], most: int | None = MOST_TEXT) -> str:
-    """A regular file of UTF-8, a byte-order mark left out. Raises `OSError`, `UnicodeDecodeError`."""
-    return read_bytes(path, most).decode("utf-8-sig")
+def read_text(path: str | os.PathLike[str], most: int = MOST_TEXT) -> str:
+    """A regular file of UTF-8. Raises `OSError`, `UnicodeDecodeError`."""
+    return read_bytes(path, most).decode()
 
 
 def is_regular(path: str | os.PathLike[str]) -> bool:
@@ -74,16 +75,37 @@ def kind(path: str | os.PathLike[str]) -> str:
         return "a link that leads nowhere" if os.path.islink(path) else f"nothing ({exc.strerror})"  # noqa: PTH114
 
 
-def exists(path: Path) -> bool:
-    """Whether anything has that name."""
-    return os.path.lexists(path)
+def walk(top: str | os.PathLike[str]) -> Iterator[tuple[str, list[str], list[str]]]:
+    """As `os.walk` from the top down: (path below `top`, "" for itself; names of folders, links too; other names).
+
+    The caller may take folders out of the list. It does not follow links, and passes by what cannot be listed.
+    """
+    waiting = [""]
+    while waiting:  # not by recursion: folders may be nested deeper than calls
+        below = waiting.pop()
+        folders, files = list[str](), list[str]()
+        try:
+            with os.scandir(os.path.join(top, below)) as entries:  # noqa: PTH118 - of names that may be no text
+                for entry in entries:
+                    (folders if _leads_on(entry) else files).append(entry.name)
+        except OSError:
+            continue
+        links = {each for each in folders if os.path.islink(os.path.join(top, below, each))}  # noqa: PTH114, PTH118
+        yield below, folders, files
+        prefix = f"{below}/" if below else ""
+        waiting += [prefix + each for each in reversed(folders) if each not in links]
 
 
-def _fits(file: io.FileIO, most: int) -> bool:
-    return os.fstat(file.fileno()).st_size <= most
+def _leads_on(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself
+        return False
+
+
+def _not_regular(what: str, path: str | os.PathLike[str]) -> NotRegular:
+    return NotRegular(errno.EINVAL, f"it is {what}, not a regular file", os.fspath(path))
 
 
 def _named(mode: int) -> str:
-    return next(
-        (name for is_kind, name in _KINDS if is_kind(mode)), "a regular file" if stat.S_ISREG(mode) else "no file"
-    )
+    return next((name for is_kind, name in _KINDS if is_kind(mode)), "a file")

@@ -17,6 +17,7 @@ from urllib.parse import quote, unquote
 
 from jeyn.errors import UsageError
 from jeyn.ownership import refuse_strangers
+from jeyn.regular import read_text
 
 PROJECT_FILE = "jeyn.yaml"
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -185,7 +186,7 @@ def read_project_file(path: Path, *, is_checked: bool = False) -> dict[str, Any]
 
     Raises `UsageError` with the line.
     """
-    if not path.is_file():
+    if not os.path.lexists(path):
         return {}
     if is_checked:
         return _read_again(path)
@@ -197,9 +198,9 @@ def read_project_file(path: Path, *, is_checked: bool = False) -> dict[str, Any]
 
 def _read_again(path: Path) -> dict[str, Any]:
     """Without the models, whose library takes a pod longer to import than all else that it does with this file."""
-    import yaml
+    from jeyn.yaml_text import load
 
-    found = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    found = load(read_text(path))[1] or {}
     return {name: value for name, value in found.items() if value is not None}
 
 

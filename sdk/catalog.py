@@ -12,7 +12,6 @@ order and its name. The order in which features are declared is that of columns 
 from __future__ import annotations
 
 import copyreg
-import json
 import reprlib
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,6 +19,7 @@ from types import FunctionType, MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, cast
 
 from jeyn.errors import CatalogMismatch, DataInvalid, Invalid, UsageError
+from jeyn.json_text import parse
 from jeyn.sdk.compatibility import CatalogDiff, Satisfaction, satisfies
 from jeyn.sdk.feature import Feature, checked_name
 
@@ -272,8 +272,8 @@ def alphabetical(names: Iterable[str]) -> list[str]:
 
 def _loads(text: str) -> Any:
     try:
-        return json.loads(text, object_pairs_hook=_no_duplicates)
-    except (ValueError, RecursionError) as exc:
+        return parse(text, pairs=_no_duplicates)
+    except ValueError as exc:
         raise Invalid(f"a catalog is not JSON: {exc}", hint="use what DataCatalog.to_json() gives") from exc
 
 

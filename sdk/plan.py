@@ -14,6 +14,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Self, cast
 
 from jeyn.errors import Invalid
+from jeyn.json_text import is_too_deep, parse
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter, ValidationError
@@ -263,12 +264,14 @@ class Plan(_Data):
     def from_json(cls, found: Any) -> Plan:
         """A plan from its data or its text. Raises `Invalid` with where it is wrong."""
         try:
-            if isinstance(found, str | bytes):
-                found = json.loads(found)
+            found = parse(found) if isinstance(found, str | bytes) else found
+        except ValueError as exc:
+            raise Invalid(f"not a plan: {exc}", hint="jeyn plan FILE --json makes one") from exc
+        if is_too_deep(found):
+            raise Invalid("not a plan: it is nested too deeply", hint="jeyn plan FILE --json makes one")
+        try:
             made: Plan = checked(cls, _untagged(found))
             return made
-        except json.JSONDecodeError as exc:
-            raise Invalid(f"not a plan: {exc}", hint="jeyn plan FILE --json makes one") from exc
         except ValueError as exc:
             where, said, _ = first_problem(exc)
             raise Invalid(f'not a plan: "{where or "plan"}" {said}', hint="jeyn plan FILE --json makes one") from exc
@@ -278,7 +281,7 @@ class Plan(_Data):
         """`from_json` of what `dump` wrote, in a tenth of the time: where a digest says that nobody has touched it."""
         try:
             return _restored_plan(_untagged(json.loads(text)))
-        except (TypeError, KeyError, AttributeError, ValueError):
+        except (TypeError, KeyError, AttributeError, ValueError, RecursionError):
             return cls.from_json(text)  # of another version, or no plan: which says what is wrong
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
+import re
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
@@ -14,6 +16,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from uuid import UUID
 
 from jeyn.errors import JeynError, UsageError
+from jeyn.json_text import check_digits, parse
 from jeyn.sdk.annotation import holds, members, show
 from jeyn.sdk.artefact import Artefact
 from jeyn.sdk.file import File
@@ -21,6 +24,8 @@ from jeyn.sdk.handle import ref
 from jeyn.sdk.signature import Parameter
 
 _TRUTHS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+_SHOWN = 80  # characters of a text in a message
+_INFINITE = re.compile(r"\s*[+-]?inf(inity)?\s*", re.IGNORECASE)
 _NOTHING = ("none", "null")
 # Narrower first: "1" is an int before it is a bool, a day before it is a moment, and text comes last.
 _ORDER = (NoneType, int, float, bool, Decimal, UUID, date, datetime, time, timedelta)
@@ -56,7 +61,8 @@ def parse_setting(text: str, parameter: Parameter) -> Any:
             return _read(text, member)
         except _Unreadable:
             continue
-    raise UsageError(f'"{parameter.name}" cannot be "{text}"', hint=expected(alternatives))
+    shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+    raise UsageError(f'"{parameter.name}" cannot be "{shown}"', hint=expected(alternatives))
 
 
 def expected(alternatives: tuple[Any, ...]) -> str:
@@ -137,8 +143,8 @@ def _structure(text: str, annotation: Any) -> Any:
 
 def _plain_json(text: str, annotation: Any) -> Any:
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError) as exc:
+        value = parse(text)
+    except ValueError as exc:
         raise _Unreadable from exc
     if not isinstance(value, list | dict) or not holds(value, annotation):
         raise _Unreadable
@@ -147,24 +153,39 @@ def _plain_json(text: str, annotation: Any) -> Any:
 
 def _json_or_text(text: str) -> Any:
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
+        return parse(text)
+    except json.JSONDecodeError:
         return text
+    except ValueError as exc:  # it is JSON, and beyond the bounds: no text that somebody meant
+        raise _Unreadable from exc
+
+
+def _number(text: str) -> float:
+    """A number too large for a float is no infinity."""
+    found = float(text)
+    if math.isinf(found) and not _INFINITE.fullmatch(text):
+        raise ValueError("out of range")
+    return found
+
+
+def _decimal(text: str) -> Decimal:
+    return Decimal(check_digits(text))
 
 
 def _duration(text: str) -> timedelta:
     try:
         return timedelta(seconds=float(text))
     except (ValueError, OverflowError):
+        check_digits(text)
         from pydantic import TypeAdapter
 
         return TypeAdapter(timedelta).validate_python(text)
 
 
 _READERS: dict[type, Callable[[str], Any]] = {
-    int: int,
-    float: float,
-    Decimal: Decimal,
+    int: lambda text: int(check_digits(text)),
+    float: _number,
+    Decimal: _decimal,
     UUID: UUID,
     date: date.fromisoformat,
     datetime: datetime.fromisoformat,

@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jeyn.errors import JeynError, NotAllowed, NotFound
+from jeyn.json_text import parse
+from jeyn.regular import read_bytes, read_text
 from jeyn.sdk.catalog import DataCatalog
 from jeyn.sdk.checkpoint import ModelCheckpoint, VersionRequest
 from jeyn.sdk.use_case import MlUseCase
@@ -105,7 +107,7 @@ def _read_file(workspace: Workspace, file: str | os.PathLike[str]) -> Rescued:
         raise NotFound(f'"{file}" is no rescue file', hint=f"there are {', '.join(there) or 'none'}")
     if hasattr(os, "getuid") and path.stat().st_uid != os.getuid():
         raise NotAllowed(f'"{path}" is not yours, and reading a pickle runs the code in it', hint="ask its owner")
-    return Rescued(path, json.loads(path.with_suffix(".json").read_text(encoding="utf-8")))
+    return Rescued(path, parse(read_text(path.with_suffix(".json"))))
 
 
 def load(workspace: Workspace, found: Rescued, *, batch: str | None = None) -> Any:
@@ -146,7 +148,7 @@ def forget(found: Rescued) -> None:
 
 def _bytes(workspace: Workspace, found: Rescued) -> bytes:
     if isinstance(found.place, Path):
-        return found.place.read_bytes()
+        return read_bytes(found.place)
     row = workspace.row(found.place)
     return workspace.payloads.read(row.record.payloads[0].digest[7:])
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from jeyn import project_file
-from jeyn.errors import NotAllowed, UsageError
+from jeyn.errors import UsageError
 from jeyn.sdk.plan import Options
 from jeyn.settings import Settings
 
@@ -75,7 +75,7 @@ def test_a_file_that_says_nothing_is_none(yaml: Path, text: str) -> None:
         ("1: 2\n", 'line 1: "1"', "quotes"),
         ("- a\n", "line 1 holds a list, not keys", "data: ./data"),
         ("name: a\ndata: [\n", "line 3 is not YAML", "mend"),
-        ("name: &a [*a]\n", 'line 1: "name"', "quotes"),
+        ("name: &a [*a]\n", "line 1: an anchor is used inside itself", "write it out"),
     ],
 )
 def test_an_error_names_line_key_and_cure(yaml: Path, text: str, message: str, hint: str) -> None:
@@ -92,8 +92,8 @@ def test_what_is_no_text_is_refused(yaml: Path) -> None:
         Settings.load()
 
 
-def test_a_file_that_cannot_be_read_is_not_allowed(tmp_path: Path) -> None:
-    with pytest.raises(NotAllowed, match="cannot be read"):
+def test_what_is_no_file_is_refused_with_what_it_is(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot be read: it is a folder, not a regular file"):
         project_file.read(tmp_path)
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from jeyn.errors import JeynError, NotAllowed, NotFound, OperationFailed, UsageError
 from jeyn.opened import watch
 from jeyn.own_imports import guard
+from jeyn.regular import NotRegular, opened
 from jeyn.settings import project_root, read_project_file
 from jeyn.workflows.code.local import is_environment
 from jeyn.workflows.failure import install_hint
@@ -142,7 +143,9 @@ def _check_file(path: Path, root: Path | None) -> None:
     if path.suffix != ".py":
         raise UsageError(f'"{path}" is no Python file', hint="name a file that ends with .py")
     try:
-        path.open("rb").close()
+        opened(path).close()
+    except NotRegular as exc:
+        raise UsageError(f'"{path}" cannot be read: {exc.strerror}', hint="name a Python file") from exc
     except OSError as exc:
         raise NotAllowed(f'"{path}" cannot be read: {exc.strerror}', hint="check who owns it") from exc
 

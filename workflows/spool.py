@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jeyn.regular import read_bytes
 from jeyn.workflows.mask import masked
 
 if TYPE_CHECKING:
@@ -176,8 +177,6 @@ def _unmasked(path: Path, copied: int) -> str:
 
 
 def _content(path: Path) -> bytes:
-    from jeyn.regular import read_bytes
-
     try:
         return read_bytes(path)
     except OSError:

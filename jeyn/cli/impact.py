@@ -15,6 +15,7 @@ from jeyn.cli.target import users_code
 from jeyn.cli.workspace import opened
 from jeyn.errors import NotFound, UsageError
 from jeyn.own_imports import guard
+from jeyn.regular import read_text
 
 if TYPE_CHECKING:
     from jeyn.sdk.catalog import DataCatalog
@@ -40,7 +41,7 @@ def _catalog(named: str, root: Path) -> type[DataCatalog]:
 
     if named.endswith(".json"):
         try:
-            return DataCatalog.from_json(Path(named).read_text(encoding="utf-8"))
+            return DataCatalog.from_json(read_text(named))
         except (OSError, UnicodeDecodeError) as exc:
             raise NotFound(
                 f'the catalog "{named}" cannot be read: {exc}', hint="write DataCatalog.to_json() there"

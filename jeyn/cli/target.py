@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout
@@ -13,6 +12,8 @@ import click
 
 from jeyn.cli.workspace import settings
 from jeyn.errors import Invalid, JeynError, NotFound, UsageError
+from jeyn.json_text import MOST_BYTES, parse
+from jeyn.regular import read_bytes
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -73,7 +74,7 @@ def saved_plan(target: str, given: Iterable[str]) -> Plan | None:
 
 def _plan_data(path: Path) -> Any:
     try:
-        found = json.loads(path.read_bytes())
+        found = parse(read_bytes(path, MOST_BYTES))
     except FileNotFoundError as exc:
         raise NotFound(f'there is no file "{path}"', hint=f"jeyn plan pipeline.py --json > {path}") from exc
     except OSError as exc:

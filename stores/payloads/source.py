@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
+from jeyn import regular
 from jeyn.errors import Corrupt, NotFound, UsageError
-from jeyn.stores.payloads.failures import os_errors
+from jeyn.stores.payloads.failures import os_errors, translated
 
 CHUNK = 1 << 20
 
@@ -65,13 +65,14 @@ def hash_file(path: Path) -> HashedFile:
 @contextmanager
 def opened(path: Path) -> Iterator[io.FileIO]:
     """The regular file at `path`, unbuffered; only opening it is translated."""
-    with os_errors(f"read '{path}'"):
-        # Without O_NONBLOCK, opening a named pipe would wait for ever.
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise UsageError(f"not a regular file: '{path}'", hint="save the files of a folder one by one")
-    with io.FileIO(descriptor) as file:
+    try:
+        found = regular.opened(path)
+    except regular.NotRegular as exc:
+        hint = "save the files of a folder one by one; what is no file cannot be kept"
+        raise UsageError(f"not a regular file: '{path}' ({exc.strerror})", hint=hint) from exc
+    except OSError as exc:
+        raise translated(exc, f"read '{path}'") from exc
+    with found as file:
         yield file
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from jeyn.regular import read_text
 from jeyn.sdk.canonical import canonical, sha256_of
 
 _INSTALLED = tuple(
@@ -46,7 +47,7 @@ class _Module:
 
     @cached_property
     def tree(self) -> ast.Module:
-        return _without_docstrings(ast.parse(self.path.read_text(encoding="utf-8")))
+        return _without_docstrings(ast.parse(read_text(self.path)))
 
     @cached_property
     def bound(self) -> Mapping[str, list[ast.stmt]]:

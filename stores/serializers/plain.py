@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from jeyn.errors import Corrupt, NotFound
+from jeyn.regular import read_bytes
 from jeyn.stores.serializers.decoding import decoding
 from jeyn.stores.serializers.json_values import decode_json, encode_json, holds_json_only
 
@@ -70,7 +71,7 @@ class FileSerializer:
 
     def to_bytes(self, model_object: Any) -> bytes:
         path = regular_file(Path(model_object))
-        return json.dumps({"name": path.name}).encode() + b"\n" + path.read_bytes()
+        return json.dumps({"name": path.name}).encode() + b"\n" + read_bytes(path)
 
     def from_bytes(self, model_bytes: bytes) -> Any:
         with decoding(self.id):

@@ -13,7 +13,7 @@ from jeyn.sdk.datasets.source_options import SourceOptions
 from jeyn.sdk.dtypes import Dtypes
 from jeyn.sdk.feature import Feature
 from jeyn.sdk.validation.exact import exactly, is_by_value
-from jeyn.stores.sources.cells import Column, checked, days, holds, large, times
+from jeyn.stores.sources.cells import Column, checked, days, decimals, holds, large, times
 
 _TRUE, _FALSE = ("1", "true", "TRUE", "True"), ("0", "false", "FALSE", "False")
 
@@ -63,7 +63,9 @@ def _parsed(column: Column, feature: Feature, options: SourceOptions) -> Column:
         column = pc.replace_substring(column, options.decimal, ".")
     if feature.dtype.is_integer:
         # By way of a decimal, which keeps all digits: "1.0" is 1, and "1.5" is refused.
-        return column.cast(pa.decimal128(38, 6)).cast(feature.value_type())
+        return decimals(column, pa.decimal128(38, 6)).cast(feature.value_type())
+    if feature.dtype is Dtypes.DECIMAL:
+        return decimals(column, feature.value_type())
     made = column.cast(feature.value_type())
     if not feature.dtype.is_float:
         return made

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from decimal import Context, Decimal, InvalidOperation
 from typing import Any, TypeAlias
 from zoneinfo import ZoneInfo
 
@@ -22,6 +23,7 @@ _ZONE = r"(Z|[+-]\d\d(:?\d\d)?)$"
 _BEYOND_MICROSECONDS = r"(\.\d{6})0+(\D|$)"
 _NANOSECONDS = re.compile(r"\.\d{6}0*[1-9]")
 _MAX_SHOWN = 80
+_MOST_DIGITS = 400
 _WHOLE = re.compile(r"[+-]?\d+(\.0*)?")
 # Up to here a float type holds every whole number.
 EXACT = {Dtypes.FLOAT16: 2.0**11, Dtypes.FLOAT32: 2.0**24, Dtypes.FLOAT64: 2.0**53}
@@ -82,7 +84,10 @@ def holds(digits: str, dtype: Dtypes) -> bool:
         return True
     import numpy as np
 
-    number = int(digits.partition(".")[0])
+    whole = digits.partition(".")[0]
+    if len(whole) > _MOST_DIGITS:  # beyond every float, and more than Python makes a number of
+        return False
+    number = int(whole)
     try:
         with np.errstate(over="ignore"):
             made = float(np.dtype(dtype.value).type(number))
@@ -101,7 +106,29 @@ def whole_numbers(column: Column, feature: Feature, options: SourceOptions = PLA
     texts = pc.replace_substring(pc.utf8_trim_whitespace(column), options.decimal, ".")
     if not pc.all(pc.match_substring_regex(texts, f"^{_WHOLE.pattern}$"), min_count=0).as_py():
         raise ValueError("no whole number")
-    return texts.cast(pa.decimal128(38, 6)).cast(feature.value_type())
+    return decimals(texts, pa.decimal128(38, 6)).cast(feature.value_type())
+
+
+def decimals(texts: Column, type: pa.Decimal128Type | pa.Decimal256Type) -> Column:
+    """Texts as decimals, to the last digit; raises `ArrowInvalid` or `ValueError`.
+
+    Of more digits than the type has Arrow makes another number without a word, so those are read one by one.
+    """
+    unsafe = pc.or_(pc.greater(pc.binary_length(texts), type.precision), pc.match_substring_regex(texts, "[eE]"))
+    if not pc.any(unsafe, min_count=0).as_py():
+        return texts.cast(type)
+    found = [None if text is None else _decimal(text, type.precision) for text in texts.to_pylist()]
+    return pa.chunked_array([pa.array(found, type)])
+
+
+def _decimal(text: str, digits: int) -> Decimal:
+    try:
+        found = Decimal(text)
+    except InvalidOperation as exc:
+        raise ValueError("no number") from exc
+    if not found.is_finite() or abs(found.adjusted()) > digits:
+        raise ValueError("out of range")
+    return found.normalize(Context(prec=max(len(text), 1)))
 
 
 def infinite(column: Column) -> list[int]:

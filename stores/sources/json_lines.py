@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.json as pa_json
 
 from jeyn.errors import DataInvalid
+from jeyn.json_text import parse
 from jeyn.sdk.catalog import DataCatalog
 from jeyn.sdk.datasets.source_options import PLAIN, SourceOptions
 from jeyn.sdk.dtypes import Dtypes
@@ -25,6 +26,7 @@ from jeyn.stores.sources.casts import cast
 from jeyn.stores.sources.cells import BadCell, Column, as_feature, cure, holds, large, parsed_type, quoted, takes_gaps
 from jeyn.stores.sources.columnar import missing_columns
 from jeyn.stores.sources.encoded import Readable, in_utf8, not_utf8
+from jeyn.stores.sources.records import MAX_RECORD
 
 _BLOCK = 4 << 20
 _FIRST = 1 << 16
@@ -65,15 +67,21 @@ def first_keys(stream: BinaryIO, options: SourceOptions = PLAIN) -> list[str]:
 
 
 def _blocks(stream: Readable, size: int) -> Iterator[bytes]:
-    """Whole lines, a few MiB at a time, or one line if that is longer."""
-    rest = b""
+    """Whole lines, a few MiB at a time, or one line if that is longer; raises `DataInvalid` where that has no end."""
+    rest, lines = b"", 0
     while more := stream.read(max(size, len(rest))):
         cut = more.rfind(b"\n") + 1
         if cut:
             yield rest + more[:cut]
+            lines += more.count(b"\n")
             rest = more[cut:]
         else:
             rest += more
+        if len(rest) > MAX_RECORD:
+            raise DataInvalid(
+                f"line {lines + 1} is longer than {MAX_RECORD >> 20} MiB",
+                hint="check that the file has one object in each line; keep such values in Parquet",
+            )
     if rest:
         yield rest
 
@@ -222,7 +230,7 @@ def _read(lines: bytes, types: dict[str, pa.DataType]) -> pa.Table:
 
 def _loaded(line: bytes) -> dict[str, Any]:
     """Numbers as they are written; raises `ValueError` for what is no object."""
-    found = json.loads(line, parse_int=_Number, parse_float=_Number)
+    found = parse(line, number=_Number)
     if not isinstance(found, dict):
         raise ValueError("no object")
     return found
@@ -230,7 +238,7 @@ def _loaded(line: bytes) -> dict[str, Any]:
 
 def _is_out_of_range(number: float, dtype: Dtypes) -> bool:
     with np.errstate(over="ignore"):
-        return math.isfinite(number) and math.isinf(np.dtype(dtype.value).type(number))
+        return math.isinf(number) or math.isinf(np.dtype(dtype.value).type(number))
 
 
 def _numbers(value: Any) -> Iterator[str]:

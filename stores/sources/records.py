@@ -19,7 +19,7 @@ from jeyn.stores.sources.encoded import Readable
 Places: TypeAlias = "npt.NDArray[np.int64]"
 
 BLOCK = 4 << 20
-MAX_RECORD = 256 << 20
+MAX_RECORD = 32 << 20
 _QUOTE, _LF, _CR = b'"\n\r'
 _QUOTING = "double a quote within quotes, and close each that is opened"
 

@@ -9,7 +9,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
+from jeyn.errors import DataInvalid
+from jeyn.regular import DEEPEST
 from jeyn.stores.sources.pattern import Pattern, Places
 from jeyn.stores.sources.root import DeadEnd, SourceFile, checked_name
 
@@ -17,6 +20,15 @@ __all__ = ["DeadEnd", "Walk", "version_of"]
 
 # So many files behind one link are counted; it may lead to a whole disk.
 COUNTED = 10_000
+
+
+class _Folder(NamedTuple):
+    """One that is still to be listed."""
+
+    real: Path
+    path: str
+    places: Places
+    above: tuple[Path, ...]
 
 
 @dataclass(frozen=True)
@@ -28,16 +40,22 @@ class Walk:
 
     def below(self, folder: Path, path: str, places: Places, above: tuple[Path, ...]) -> Iterator[SourceFile | DeadEnd]:
         """What is in a folder; `above` is the real folders on the way here."""
-        with os.scandir(folder) as entries:
-            found = list(entries)
-        for entry in found:
-            after = self.glob.step(places, entry.name)
-            if after:
-                yield from self._entry(entry, f"{path}{entry.name}", after, above)
+        waiting = [_Folder(folder, path, places, above)]
+        while waiting:  # not by recursion: folders may be nested deeper than calls
+            here = waiting.pop()
+            with os.scandir(here.real) as entries:
+                found = list(entries)
+            for entry in found:
+                after = self.glob.step(here.places, entry.name)
+                for each in self._entry(entry, f"{here.path}{entry.name}", after, here.above) if after else ():
+                    if isinstance(each, _Folder):
+                        waiting.append(each)
+                    else:
+                        yield each
 
     def _entry(
         self, entry: os.DirEntry[str], path: str, places: Places, above: tuple[Path, ...]
-    ) -> Iterator[SourceFile | DeadEnd]:
+    ) -> Iterator[SourceFile | DeadEnd | _Folder]:
         real = Path(os.path.realpath(entry.path)) if entry.is_symlink() else Path(entry.path)
         seen = _seen(real)
         if seen is None:
@@ -48,7 +66,7 @@ class Walk:
         elif stat.S_ISDIR(seen.st_mode):
             # A link to a folder on the way here would go round for ever.
             if self.glob.leads_on(places) and real not in above:
-                yield from self.below(real, f"{path}/", places, (*above, real))
+                yield _Folder(real, f"{path}/", places, _way(above, real))
         elif stat.S_ISREG(seen.st_mode) and self.glob.ends(places):
             yield SourceFile(checked_name(path), seen.st_size, version_of(seen))
 
@@ -67,6 +85,15 @@ class Walk:
                     files += isinstance(found, SourceFile)
             if files:
                 yield DeadEnd(path, str(real), files)
+
+
+def _way(above: tuple[Path, ...], real: Path) -> tuple[Path, ...]:
+    """Where links in a folder may not lead back to; raises `DataInvalid` where there is no end of folders."""
+    if len(above) > DEEPEST:
+        raise DataInvalid(
+            f'"{str(real)[:200]}…" is in more than {DEEPEST} folders', hint="move it up, or narrow the pattern"
+        )
+    return (*above, real)
 
 
 def version_of(seen: os.stat_result) -> str:

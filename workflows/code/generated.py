@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from jeyn.regular import opened
+
 _ENDS = 2048  # bytes at either end of a file
 _MANIFEST = b"app.kubernetes.io/managed-by: jeyn"
 _DOCUMENT = b'"schema": "jeyn/v1"'
@@ -36,7 +38,7 @@ def _is_own_output(path: Path) -> bool:
 
 
 def _ends(path: Path) -> tuple[bytes, bytes]:
-    with path.open("rb") as file:
+    with opened(path) as file:
         head = file.read(_ENDS)
         file.seek(max(file.seek(0, os.SEEK_END) - _ENDS, 0))
         return head, file.read(_ENDS)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from jeyn.json_text import parse
+from jeyn.regular import is_regular, read_text, walk
 from jeyn.sdk.plan import FunctionCode
-from jeyn.workflows.code.listing import SUFFIXES
+from jeyn.workflows.code.listing import SUFFIXES, is_fit
 from jeyn.workflows.code.local import is_environment, library_folders
 from jeyn.workflows.code.reads import is_read
 
@@ -40,7 +40,7 @@ def library_files(libraries: Mapping[str, Path]) -> dict[str, Path]:
         path.relative_to(place.parent).as_posix(): path
         for place in libraries.values()
         for path in _files(place)
-        if path.suffix in SUFFIXES
+        if path.suffix in SUFFIXES and is_fit(path.relative_to(place.parent).as_posix())
     }
     return files | (metadata_files(libraries.values()) if libraries else {})
 
@@ -66,12 +66,12 @@ def _is_about(info: Path, place: Path) -> bool:
     """Whether a distribution was installed as editable from around or below a folder, or lies beside it."""
     url = info / "direct_url.json"
     if url.is_file():
-        told = json.loads(url.read_text())
+        told = parse(read_text(url))
         project = Path(unquote(urlsplit(told.get("url", "")).path))
         is_editable = bool(told.get("dir_info", {}).get("editable"))
         return is_editable and (place.is_relative_to(project) or project.is_relative_to(place))
     tops = info / "top_level.txt"
-    return info.parent.resolve() == place.parent and tops.is_file() and place.stem in tops.read_text().split()
+    return info.parent.resolve() == place.parent and tops.is_file() and place.stem in read_text(tops).split()
 
 
 def compiled(libraries: Mapping[str, Path]) -> dict[str, Path]:
@@ -85,9 +85,9 @@ def compiled(libraries: Mapping[str, Path]) -> dict[str, Path]:
 def _files(place: Path) -> Iterator[Path]:
     if place.is_file():
         yield place
-    for folder, folders, files in os.walk(place):
-        folders[:] = sorted(each for each in folders if not _is_left_out(Path(folder) / each))
-        yield from (Path(folder) / each for each in sorted(files))
+    for below, folders, files in walk(place):
+        folders[:] = sorted(each for each in folders if not _is_left_out(place / below / each))
+        yield from (path for each in sorted(files) if is_regular(path := place / below / each))
 
 
 def _is_left_out(folder: Path) -> bool:

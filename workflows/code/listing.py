@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from jeyn.errors import Unreachable, UsageError
+from jeyn.regular import DEEPEST, is_regular, read_text, walk
 from jeyn.settings import IGNORE_FILE, variables_without
 from jeyn.workflows.code.generated import is_generated
 from jeyn.workflows.code.local import is_environment
@@ -16,30 +18,59 @@ from jeyn.workflows.code.local import is_environment
 if TYPE_CHECKING:
     from jeyn.stores.sources.pattern import Pattern
 
+GIT_SECONDS = 60.0  # it lists a million files in less
+PRIVATE = frozenset([".env", ".netrc", ".pgpass", ".pypirc", ".git-credentials", "id_rsa", "id_ed25519", "id_ecdsa"])
+_EXAMPLES = ("example", "sample", "template", "dist")
 SUFFIXES = frozenset([".py", ".pyi", ".toml", ".yaml", ".yml", ".json", ".cfg", ".ini", ".txt", ".md", ".sql"])
 
 
 class Listing(NamedTuple):
-    """Paths below the root with "/", sorted; `commit` is None without git, `dirty` says that files differ from it."""
+    """Paths below the root with "/", sorted; `commit` is None without git, `dirty` says that files differ from it.
+
+    `unfit` are files that would be code, were their names text and not so deep.
+    """
 
     paths: tuple[str, ...]
     commit: str | None
     dirty: bool
+    unfit: tuple[str, ...] = ()
 
 
 def list_files(root: Path, *, kept: Sequence[Path], data: Path, excluded_patterns: Sequence[str] = ()) -> Listing:
     """The files of the project at `root` (resolved) that its code may need; data and caches are left out."""
     rules = _Rules(root, kept, data.resolve(), excluded_patterns)
     status = _git_start(root, "status", "--porcelain=v2", "--branch", "-z", "--", ".")
-    listed = _git(root, "ls-files", "-co", "--exclude-standard", "-z")
-    prefix = _git(root, "rev-parse", "--show-prefix")
-    said = _finish(status)
+    try:
+        listed = _git(root, "ls-files", "-co", "--exclude-standard", "-z")
+        prefix = _git(root, "rev-parse", "--show-prefix")
+        said = _finish(status)
+    except Unreachable:
+        _end(status)
+        raise
     # A root that the repository around it ignores has no files there, so it stands for itself.
     if not listed or prefix is None:
-        return Listing(tuple(sorted(filter(rules.keeps, _by_suffix(root, rules)))), None, False)
-    paths = sorted(path for path in set(listed.split("\0")) if path and _is_file(root / path) and rules.keeps(path))
+        paths, unfit = _fit(_by_suffix(root, rules), rules)
+        return Listing(paths, None, False, unfit)
+    paths, unfit = _fit(set(listed.split("\0")) - {""}, rules)
     commit, changed = _read_status(said or "", prefix.strip())
-    return Listing(tuple(paths), commit, any(_is_about(each, paths, rules) for each in changed))
+    return Listing(paths, commit, any(_is_about(each, paths, rules) for each in changed), unfit)
+
+
+def _fit(found: Iterable[str], rules: _Rules) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The paths to be packed, and those of their kind that cannot be."""
+    kept = sorted(path for path in found if _is_file(rules.root / path) and rules.keeps(path))
+    unfit = tuple(path for path in kept if not is_fit(path))
+    left = set(unfit)
+    return tuple(path for path in kept if path not in left), unfit
+
+
+def is_fit(path: str) -> bool:
+    """Whether every program can have a file of that name: it is UTF-8, and not in folders without end."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return path.count("/") <= DEEPEST
 
 
 class _Rules:
@@ -53,14 +84,20 @@ class _Rules:
         self._folders: dict[str, bool] = {"": True}
 
     def keeps(self, path: str) -> bool:
-        if self._ignored(path) or self._is_data(path) or self.root / path in self.kept:
+        if self._ignored(path) or self._is_data(path) or self.root / path in self.kept or _is_private(path):
             return False
-        return self.keeps_folder(path.rpartition("/")[0]) and not is_generated(self.root / path)
+        place = self.root / path
+        return self.keeps_folder(path.rpartition("/")[0]) and not (is_regular(place) and is_generated(place))
 
     def keeps_folder(self, folder: str) -> bool:
-        if folder not in self._folders:
-            self._folders[folder] = self.keeps_folder(folder.rpartition("/")[0]) and not self._is_cache(folder)
-        return self._folders[folder]
+        above = []  # not by recursion: folders may be nested deeper than calls
+        while folder not in self._folders:
+            above.append(folder)
+            folder = folder.rpartition("/")[0]
+        kept = self._folders[folder]
+        for each in reversed(above):
+            kept = self._folders[each] = kept and not self._is_cache(each)
+        return kept
 
     def _is_cache(self, folder: str) -> bool:
         place = self.root / folder
@@ -74,6 +111,12 @@ class _Rules:
         return any(pattern.matches(below) for pattern in self._patterns)
 
 
+def _is_private(path: str) -> bool:
+    """Files that by custom hold passwords and keys; examples of them do not."""
+    name = path.rpartition("/")[2].lower()
+    return name in PRIVATE or (name.startswith(".env.") and name.rpartition(".")[2] not in _EXAMPLES)
+
+
 def _compiled(patterns: Sequence[str]) -> list[Pattern]:
     if not patterns:
         return []
@@ -83,25 +126,30 @@ def _compiled(patterns: Sequence[str]) -> list[Pattern]:
 
 
 def _ignore_file(path: Path) -> Callable[[str], bool]:
-    if not path.is_file():
+    if not os.path.lexists(path):
         return lambda _path: False
     from pathspec import GitIgnoreSpec
 
-    return GitIgnoreSpec.from_lines(path.read_text().splitlines()).match_file
+    try:
+        return GitIgnoreSpec.from_lines(read_text(path).splitlines()).match_file
+    except (OSError, ValueError) as exc:  # a pattern, or text that is no UTF-8
+        why = getattr(exc, "strerror", None) or exc
+        raise UsageError(
+            f'"{path.name}" cannot be read: {why}', hint="write patterns there as in .gitignore, as UTF-8"
+        ) from exc
 
 
 def _is_file(path: Path) -> bool:
     """Files and links that are there; a submodule or another repository is a folder here."""
     # Not Path's own, which raise below what may not be read.
-    return os.path.islink(path) or os.path.isfile(path)  # noqa: PTH113, PTH114
+    return os.path.islink(path) or is_regular(path)  # noqa: PTH114
 
 
 def _by_suffix(root: Path, rules: _Rules) -> Iterator[str]:
-    for folder, folders, files in os.walk(root):
-        below = Path(folder).relative_to(root).as_posix()
-        prefix = "" if below == "." else f"{below}/"
+    for below, folders, files in walk(root):
+        prefix = f"{below}/" if below else ""
         yield from (prefix + each for each in files if Path(each).suffix in SUFFIXES or each == IGNORE_FILE)
-        yield from (prefix + each for each in folders if (Path(folder) / each).is_symlink())
+        yield from (prefix + each for each in folders if (root / below / each).is_symlink())
         folders[:] = [each for each in folders if not each.startswith(".") and rules.keeps_folder(prefix + each)]
 
 
@@ -126,8 +174,21 @@ def _git_start(root: Path, *arguments: str) -> subprocess.Popen[bytes] | None:
 def _finish(process: subprocess.Popen[bytes] | None) -> str | None:
     if process is None:
         return None
-    out, _ = process.communicate()
+    try:
+        out, _ = process.communicate(timeout=GIT_SECONDS)
+    except subprocess.TimeoutExpired as exc:  # a disk that is away, or a named pipe where it reads
+        _end(process)
+        raise Unreachable(
+            f"git did not list the project's files within {GIT_SECONDS:g} s",
+            hint="see what git status says there, and whether .gitignore is a file",
+        ) from exc
     return os.fsdecode(out) if process.returncode == 0 else None
+
+
+def _end(process: subprocess.Popen[bytes] | None) -> None:
+    if process is not None:
+        process.kill()
+        process.communicate()
 
 
 def _git(root: Path, *arguments: str) -> str | None:

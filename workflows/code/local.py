@@ -99,6 +99,6 @@ def is_installed(path: Path) -> bool:
 def _is_own_folder(folder: Path, root: Path) -> bool:
     if any(folder == own or folder.is_relative_to(own) for own in _JEYN):
         return False
-    if folder == root:
-        return True
-    return not is_environment(folder) and _is_own_folder(folder.parent, root)
+    return not any(
+        is_environment(each) for each in (folder, *folder.parents) if each.is_relative_to(root) and each != root
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,13 +10,18 @@ from functools import cached_property
 from pathlib import Path
 
 from jeyn.errors import Invalid, NotAllowed
+from jeyn.project_secrets import without_secrets
+from jeyn.regular import DEEPEST, NotRegular, is_regular, opened, read_bytes
 from jeyn.sdk.canonical import sha256_of
-from jeyn.settings import IGNORE_FILE
+from jeyn.settings import IGNORE_FILE, PROJECT_FILE
 from jeyn.workflows.code.archive import Member, compress, pack, sha256_hex
 from jeyn.workflows.code.libraries import library_files, metadata_files
 from jeyn.workflows.code.listing import list_files
 from jeyn.workflows.code.source import READS_METADATA
+from jeyn.workflows.leaks import refuse_in
 
+_log = logging.getLogger("jeyn.code")
+_SHOWN = 120  # characters of a path
 LARGEST_FILE = 10 * 2**20
 LARGEST_PACKAGE = 50 * 2**20
 
@@ -61,15 +67,38 @@ def package_code(
     root = root.resolve()
     listing = list_files(root, kept=kept, data=data or root, excluded_patterns=excluded_patterns)
     _refuse_large(root, listing.paths)
-    members = {path: member for path in listing.paths if (member := _member(root, path)) is not None}
+    _tell_unfit(listing.unfit)
+    members = {path: _harmless(member) for path in listing.paths if (member := _member(root, path)) is not None}
     members = _library_members(libraries or {}) | members
     if any(READS_METADATA.search(each.data) for path, each in members.items() if path.endswith(".py")):
-        members = {name: Member(name, path.read_bytes()) for name, path in metadata_files([root]).items()} | members
+        members = {name: Member(name, read_bytes(path)) for name, path in metadata_files([root]).items()} | members
     members |= {path: Member(path, text.encode()) for path, text in (extra or {}).items()}
     ordered = [members[path] for path in sorted(members)]
     tar = pack(ordered)
     files = tuple((each.path, len(each.data), sha256_hex(each.data)) for each in ordered)
     return CodePackage(sha256_of(tar), len(tar), files, listing.commit, listing.dirty, tar)
+
+
+def _harmless(member: Member) -> Member:
+    """Without the passwords of jeyn.yaml. Raises `Invalid` where others are in it, or a secret that is known here."""
+    if member.path == PROJECT_FILE and not member.is_link:
+        member = member._replace(data=without_secrets(member.data, member.path))
+    refuse_in(member.data, f'"{member.path}"')
+    return member
+
+
+def _tell_unfit(unfit: Sequence[str]) -> None:
+    """Nothing that looks like code is left out without a word."""
+    if unfit:
+        _log.warning(
+            "%d file(s) are not in the code package, as their names are not UTF-8 or they are in more than %d folders: "
+            "%s; name them in %s where that is right",
+            len(unfit), DEEPEST, ", ".join(_short(each) for each in unfit[:3]), IGNORE_FILE,
+        )  # fmt: skip
+
+
+def _short(path: str) -> str:
+    return ascii(path if len(path) <= _SHOWN else f"{path[:_SHOWN]}…")
 
 
 def _library_members(libraries: Mapping[str, Path]) -> dict[str, Member]:
@@ -81,7 +110,7 @@ def _library_members(libraries: Mapping[str, Path]) -> dict[str, Member]:
             + ", ".join(f'"{place}"' for place in libraries.values()),
             hint="install them as packages instead",
         )
-    return {name: Member(name, path.read_bytes()) for name, path in files.items()}
+    return {name: Member(name, read_bytes(path)) for name, path in files.items()}
 
 
 def _member(root: Path, path: str) -> Member | None:
@@ -90,9 +119,9 @@ def _member(root: Path, path: str) -> Member | None:
     try:
         if place.is_symlink():
             return _link(root, path, place)
-        with place.open("rb") as file:
-            return Member(path, file.read(), bool(os.fstat(file.fileno()).st_mode & 0o100))
-    except (FileNotFoundError, PermissionError):
+        with opened(place) as file:
+            return Member(path, file.readall() or b"", bool(os.fstat(file.fileno()).st_mode & 0o100))
+    except (FileNotFoundError, PermissionError, NotRegular):
         return None  # no operation here can import it either
     except OSError as exc:
         raise NotAllowed(
@@ -102,8 +131,11 @@ def _member(root: Path, path: str) -> Member | None:
 
 def _link(root: Path, path: str, place: Path) -> Member | None:
     target = Path(os.path.normpath(place.parent / place.readlink()))
-    if not place.resolve().is_relative_to(root) or not target.is_relative_to(root):
+    real = Path(os.path.realpath(place))
+    if not (real.is_relative_to(root) and target.is_relative_to(root)):
         return None
+    if not (is_regular(real) or os.path.isdir(real)):  # noqa: PTH112 - see `is_regular`
+        return None  # a loop, a named pipe, a socket, nothing
     return Member(path, os.fsencode(os.path.relpath(target, place.parent)), is_link=True)
 
 

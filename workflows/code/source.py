@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from jeyn.errors import NotAllowed
+from jeyn.regular import read_bytes
 from jeyn.sdk.canonical import sha256_of
 from jeyn.workflows.code.statements import Import, Statement, Statements
 
@@ -93,7 +94,7 @@ def read_source(path: Path) -> SourceFile:
         version = stat.st_mtime_ns, stat.st_size
         known = _READ.get(path)
         if known is None or known[0] != version:
-            known = _READ[path] = version, SourceFile(path.read_bytes())
+            known = _READ[path] = version, SourceFile(read_bytes(path))
     except OSError as exc:
         raise NotAllowed(f'"{path}" cannot be read: {exc.strerror}', hint="check who owns it") from exc
     return known[1]
