@@ -134,8 +134,10 @@ def variables_without(prefix: str) -> dict[str, str]:
 
 def variables_with(prefix: str) -> dict[str, str]:
     """The environment variables that begin so."""
-    begin = prefix.encode()  # to decode them all takes longer than all else that is done for each output
-    return {name: os.environ[name] for key in os.environb if key.startswith(begin) for name in [os.fsdecode(key)]}
+    begin = prefix.encode()
+    # As the process has them: to decode each takes longer than all else that is done for an output.
+    found = [key for key in os.environ._data if key.startswith(begin)]  # type: ignore[attr-defined]
+    return {name: os.environ[name] for name in map(os.fsdecode, found)}
 
 
 def variable(name: str) -> str:

@@ -23,6 +23,7 @@ from jeyn.stores.catalog.operations import NewOperation, OperationRow
 from jeyn.stores.catalog.small import LIMIT_OF_CODE
 from jeyn.stores.code import save_code
 from jeyn.workflows.graph import DONE, HELD
+from jeyn.workflows.leaks import refuse_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,6 +41,7 @@ def create_run(workspace: Workspace, planned: Planned, engine: str, resumed: Run
     """The row of a new run; its code is kept, its references are pinned, and what `resumed` had done is adopted."""
     from jeyn.workflows.pins import pin
 
+    refuse_in(planned.plan.dump(), "the plan")  # a constant, or a parameter
     pins = dict(resumed.pins) if resumed else pin(planned.plan, workspace, planned.root)
     code = keep_code(workspace, planned)
     return _insert(workspace, new_run_id(planned.plan.pipeline), planned.plan, code, pins, engine, resumed)

@@ -128,3 +128,21 @@ def test_what_a_run_keeps_as_its_code_has_no_password(tmp_path: Path) -> None:
     run = project.run(isolated=True).check()
     kept = gzip.decompress(code_payload(project.workspace, str(run.row.code))[1])
     assert b"name: shop" in kept and b"hunter2" not in kept
+
+
+def test_a_plan_with_a_secret_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JEYN_SECRET_API_TOKEN", "a-hushed-token")
+    project = Project(tmp_path / "project").write(
+        """
+@operation
+def ask(url: str) -> int:
+    return len(url)
+
+@pipeline
+def flow(url: str = "plain"):
+    return ask(url)
+"""
+    )
+    with pytest.raises(Invalid, match="the plan holds the text of the secret in JEYN_SECRET_API_TOKEN"):
+        project.run("flow", arguments={"url": "https://a-hushed-token@host"})
+    assert project.run("flow").check().outputs["return"] == 5
