@@ -132,6 +132,14 @@ def test_the_plan_names_them(project: Project) -> None:
     assert 'warning: "queue.py" has the name of' in said and '"yaml.py"' in said and '"pipeline.py" has' not in said
 
 
+@pytest.mark.parametrize("name", ["jeyn.py", "jeyn/__init__.py"])
+def test_the_plan_names_what_hides_jeyn(tmp_path: Path, name: str) -> None:
+    project = Project(tmp_path / "project").write(FLOW.format(head="")).write("", name)
+    command = "import sys; sys.path.pop(0); from jeyn.cli.__main__ import main; main()"
+    assert f'warning: "{name}" has the name of Jeyn itself' in run(project, "-c", command, "plan", "pipeline.py")
+    run(project, "-c", command, "run", "pipeline.py")
+
+
 def test_only_files_that_hide_another_module_are_named(tmp_path: Path) -> None:
     for name in ("queue.py", "utils.py", "numpy/__init__.py", "yaml/data.txt", "tests/__init__.py"):
         (tmp_path / name).parent.mkdir(exist_ok=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ _State = tuple[Any, Any]
 
 def read() -> list[_State]:
     """Each generator with its state; those of libraries are seeded instead."""
-    found = {id(each): each for module in _own_modules() for each in vars(module).values() if _kind(each)}
+    found = {id(each): each for module in filter(_is_own, list(sys.modules.values())) for each in _in(module)}
     return [(each, _READ[_kind(each)](each)) for each in found.values()]
 
 
@@ -22,14 +22,26 @@ def restore(before: list[_State]) -> None:
         _WRITE[_kind(generator)](generator, state)
 
 
-def _own_modules() -> Iterator[Any]:
-    for name, module in list(sys.modules.items()):
-        file = getattr(module, "__file__", None)
-        top = name.partition(".")[0]
-        if not isinstance(file, str) or top == "jeyn" or top in sys.stdlib_module_names:
-            continue
-        if {"site-packages", "dist-packages"}.isdisjoint(Path(file).parts):
-            yield module
+def have_any(modules: Iterable[Any]) -> bool:
+    """Whether an operation was the first to import a generator: nobody knows where it stood."""
+    return any(True for module in filter(_is_own, modules) for _ in _in(module))
+
+
+def is_generator(value: Any) -> bool:
+    """Whether it is one that is put back."""
+    return bool(_kind(value))
+
+
+def _in(module: Any) -> list[Any]:
+    return [each for each in list(vars(module).values()) if _kind(each)]
+
+
+def _is_own(module: Any) -> bool:
+    file, name = getattr(module, "__file__", None), getattr(module, "__name__", "")
+    top = str(name).partition(".")[0]
+    if not isinstance(file, str) or top == "jeyn" or top in sys.stdlib_module_names:
+        return False
+    return {"site-packages", "dist-packages"}.isdisjoint(Path(file).parts)
 
 
 def _kind(value: Any) -> str:

@@ -52,6 +52,18 @@ def _fresh_loops(asyncio: Any) -> None:
 _SETTINGS = (
     Setting("csv", lambda csv: csv.field_size_limit(), lambda csv, most: csv.field_size_limit(most), lambda _: 131072),
     Setting(
+        "urllib.request",
+        lambda request: request._opener,
+        lambda request, opener: setattr(request, "_opener", opener),
+        lambda _: None,
+    ),
+    Setting(
+        "ssl",
+        lambda ssl: ssl._create_default_https_context,
+        lambda ssl, found: setattr(ssl, "_create_default_https_context", found),
+        lambda ssl: ssl.create_default_context,
+    ),
+    Setting(
         "asyncio",
         lambda asyncio: type(asyncio.get_event_loop_policy()),
         lambda asyncio, kind: asyncio.set_event_loop_policy(kind()),
@@ -82,9 +94,11 @@ _SETTINGS = (
             torch.is_grad_enabled(),
             torch.get_num_threads(),
             torch.are_deterministic_algorithms_enabled(),
+            str(torch.get_default_device()),
+            torch.get_float32_matmul_precision(),
         ),
         lambda torch, found: _set_torch(torch, *found),
-        lambda torch: (torch.float32, True, torch.get_num_threads(), False),
+        lambda torch: (torch.float32, True, torch.get_num_threads(), False, "cpu", "highest"),
     ),
     Setting(
         "pandas._config.config",
@@ -112,7 +126,11 @@ def _set_pandas(config: Any, before: Mapping[str, Any]) -> None:
                 config.set_option(name, value)
 
 
-def _set_torch(torch: Any, dtype: Any, grad: bool, threads: int, is_deterministic: bool) -> None:
+def _set_torch(
+    torch: Any, dtype: Any, grad: bool, threads: int, is_deterministic: bool, device: str, precision: str
+) -> None:
+    torch.set_default_device(None if device == "cpu" else device)
+    torch.set_float32_matmul_precision(precision)
     torch.use_deterministic_algorithms(is_deterministic)
     torch.set_default_dtype(dtype)
     torch.set_grad_enabled(grad)

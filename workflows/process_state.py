@@ -64,6 +64,7 @@ class ProcessState:
         self._signals, self._mask = _handlers(), _signal.pthread_sigmask(signal.SIG_BLOCK, ())
         self._streams = (sys.stdin, sys.stdout, sys.stderr)
         self._builtins = _builtins()
+        self._modules = dict(sys.modules)
         self._zone = _zone()
         self._libraries = library_state.read()
         self._generators = generators.read()
@@ -98,9 +99,23 @@ class ProcessState:
                 time.tzset()
             library_state.restore(self._libraries)
             generators.restore(self._generators)
+            new = self._put_back_modules()
         except Exception:
             return False
-        return threading.main_thread() is threading.current_thread() and not _threads_left()
+        return (
+            not generators.have_any(new)
+            and threading.main_thread() is threading.current_thread()
+            and not _threads_left()
+        )
+
+    def _put_back_modules(self) -> list[Any]:
+        """What an operation put in the place of a module goes; those that it was the first to import are returned."""
+        before, now = self._modules, sys.modules
+        if list(before.values()) == list(now.values()):
+            return []
+        now.update(before)
+        self._modules = dict(now)
+        return [module for name, module in now.items() if name not in before]
 
 
 def _zone() -> tuple[Any, ...]:
@@ -220,6 +235,28 @@ def _forget_shown_warnings() -> None:
     _set_filters(before)
 
 
+def _priority() -> int:
+    return os.getpriority(os.PRIO_PROCESS, 0)
+
+
+def _set_priority(before: int) -> None:
+    os.setpriority(os.PRIO_PROCESS, 0, before)  # an error where only root may raise it: then the process is spent
+
+
+def _processors() -> set[int]:
+    return os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
+
+
+def _level_names() -> tuple[dict[int, str], dict[str, int]]:
+    return dict(logging._levelToName), dict(logging._nameToLevel)
+
+
+def _set_level_names(before: tuple[dict[int, str], dict[str, int]]) -> None:
+    for table, names in zip((logging._levelToName, logging._nameToLevel), before, strict=True):
+        table.clear()  # type: ignore[attr-defined]
+        table.update(names)  # type: ignore[attr-defined]
+
+
 def _set_garbage(before: tuple[bool, tuple[int, int, int]]) -> None:
     (gc.enable if before[0] else gc.disable)()
     gc.set_threshold(*before[1])
@@ -281,7 +318,10 @@ _PARTS = (
     Part(lambda: list(warnings.filters), _set_filters),
     Part(lambda: locale.setlocale(locale.LC_ALL), lambda before: locale.setlocale(locale.LC_ALL, before)),
     Part(_loggers, _set_loggers),
+    Part(_level_names, _set_level_names),
     Part(_umask, os.umask),
+    Part(_priority, _set_priority),
+    Part(_processors, lambda before: os.sched_setaffinity(0, before)),
     Part(_limits, _set_limits),
     Part(lambda: (gc.isenabled(), gc.get_threshold()), _set_garbage),
     Part(socket.getdefaulttimeout, socket.setdefaulttimeout),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+import jeyn.own_imports
 from jeyn.cli.output import Result, command
 from jeyn.cli.target import SET, parameters, project, saved_plan, targets, users_code
 from jeyn.errors import JeynError
@@ -35,6 +36,7 @@ def plan(target: str, given: tuple[str, ...], no_cache: bool) -> Result:
     warnings = [
         _warning(name, Path(path).relative_to(found.root)) for name, path in same_named(str(found.root)).items()
     ]
+    warnings += _hides_jeyn(found.root)
     data = {"plan": found.plan.to_json(), "forecast": [asdict(each) for each in expected], "warnings": warnings}
     return Result(data, lambda: "\n\n".join([plan_text(found.plan, expected), *warnings]), first_problem(found.plan))
 
@@ -44,6 +46,17 @@ def _warning(name: str, path: Path) -> str:
         f'warning: "{path}" has the name of a module of Python\'s own or of a library, "{name}": only files of the'
         " project get it by that name, libraries get theirs → rename it"
     )
+
+
+def _hides_jeyn(root: Path) -> list[str]:
+    own = Path(jeyn.own_imports.__file__).resolve()
+    paths = (each for each in (root / "jeyn.py", root / "jeyn" / "__init__.py") if each.is_file())
+    return [
+        f'warning: "{path.relative_to(root)}" has the name of Jeyn itself: here "python pipeline.py" and "python -m'
+        ' jeyn.cli" get that file, and no file of the project can import it → rename it'
+        for path in paths
+        if path.resolve().parent != own.parent
+    ]
 
 
 @contextmanager

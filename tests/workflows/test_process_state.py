@@ -11,7 +11,7 @@ from tests.workflows.projects import Project, states, until
 
 PROBE = """
 import builtins, contextvars, csv, decimal, faulthandler, gc, locale, logging, random, resource, signal, socket
-import asyncio, multiprocessing, tempfile, threading, warnings
+import asyncio, json, multiprocessing, os, ssl, sys, tempfile, threading, time, urllib.request, warnings
 import numpy as np
 
 logging.getLogger("ours").setLevel(logging.ERROR)  # what a module says when it is imported stays
@@ -46,6 +46,8 @@ def probe(after: dict, name: str) -> dict:
         "built": [len([]), hasattr(builtins, "mine"), type(print).__name__], "socket": socket.getdefaulttimeout(),
         "gc": [gc.isenabled(), gc.get_threshold()], "csv": csv.field_size_limit(), "temp": tempfile.tempdir,
         "processes": multiprocessing.get_start_method(allow_none=True), "variable": VARIABLE.get(),
+        "level": logging.getLevelName(5), "nice": os.getpriority(os.PRIO_PROCESS, 0), "module": str(json.dumps),
+        "opener": str(urllib.request._opener), "https": ssl._create_default_https_context.__name__,
         "fault": faulthandler.is_enabled(), "process": os.getpid() and 0,
     }
 """
@@ -84,6 +86,11 @@ DIRTIERS = {
     "temp": "tempfile.tempdir = '/nowhere'; faulthandler.enable(); faulthandler.dump_traceback_later(0.1, exit=True)",
     "processes": "multiprocessing.set_start_method('forkserver', force=True)",
     "loop": "asyncio.run(asyncio.sleep(0))",
+    "levels": "logging.addLevelName(5, 'TRACE'); logging.addLevelName(30, 'Careful')",
+    "nice": "os.nice(3); os.sched_setaffinity(0, list(os.sched_getaffinity(0))[:1])",
+    "opener": "urllib.request.install_opener(urllib.request.build_opener())",
+    "https": "ssl._create_default_https_context = ssl._create_unverified_context",
+    "modules": "import types; sys.modules['json'] = types.SimpleNamespace(dumps=1); del sys.modules['csv']",
     "variable": "VARIABLE.set('mine')",
 }
 
@@ -193,15 +200,22 @@ FOUR = torch.Generator().manual_seed(7)
 def draw(after: list) -> list:
     return [ONE.random(), TWO.random(), THREE.random(), float(torch.rand(1, generator=FOUR))]
 
+@operation
+def late(after: list) -> list:
+    import drawn
+    return [drawn.ONE.random()]
+
 @pipeline
 def flow():
     first = draw.options(name="first")([])
-    return {"first": first, "second": draw.options(name="second")(first)}
+    third = late.options(name="third")(first)
+    return {"first": first, "second": draw.options(name="second")(first), "third": third,
+            "fourth": late.options(name="fourth")(third)}
 """
-    )
+    ).write("import random\nONE = random.Random(7)\n", "drawn.py")
     run = project.run(workers=1)
     found = run.outputs
-    assert found["first"] == found["second"]
+    assert found["first"] == found["second"] and found["third"] == found["fourth"]
     assert "another value" not in run.logs()
     assert set(states(project.run(workers=1)).values()) == {"cached"}
 

@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any
 
 from jeyn.workflows.code.known import DECORATORS, HOLDERS, MAKERS, READ_NO_DOCSTRING
 from jeyn.workflows.code.reads import digest_now, is_read
+from jeyn.workflows.generators import is_generator
 
 if TYPE_CHECKING:
     from jeyn.workflows.code.statements import Statement
@@ -126,6 +127,7 @@ class HeldValues:
     def __init__(self, parts: Mapping[str, str], function: Callable[..., Any], root: Path) -> None:
         self._waiting = {part: digest for part, digest in parts.items() if part.startswith(PREFIX)}
         self._function, self._root = function, root
+        self._is_late = False
         files = {part: digest_now(part, root) for part in parts if is_read(part)}
         self.others = {part: digest for part, digest in files.items() if digest != parts[part]}
 
@@ -136,9 +138,14 @@ class HeldValues:
             space = _namespace(label, self._function)
             if space:
                 del self._waiting[part]
-                now = value_digest(space.get(name), self._root) or ""
-                if now != digest:
+                value = space.get(name)
+                now = value_digest(value, self._root) or ""
+                is_drawn_from = self._is_late and is_generator(
+                    value
+                )  # by the operation that was the first to import it
+                if now != digest and not is_drawn_from:
                     self.others[part] = now
+        self._is_late = True
 
     def say(self) -> None:
         """Tell the log which values are others here, but for those that always are."""
