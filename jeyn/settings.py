@@ -34,6 +34,7 @@ class Settings:
     `pipelines` are "file.py:function" by name; `operations` the options that `jeyn.yaml` gives by operation name, "*"
     for all; `argo` what it and JEYN_ARGO_SERVER, _NAMESPACE and _IMAGE say (`jeyn.project_file.ArgoSettings`).
     `data_links` are the folders outside the data root that links in it may lead to.
+    `clock_is_right`: commits are dated by this machine's clock, whatever speaks against it (JEYN_CLOCK_IS_RIGHT=1).
     `retention` is what `jeyn gc` may take besides what nobody can miss (`jeyn.project_file.Kept`).
     """
 
@@ -52,6 +53,7 @@ class Settings:
     argo: Mapping[str, Any] = field(default_factory=dict)
     retention: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     data_links: tuple[Path, ...] = ()
+    clock_is_right: bool = False
 
     @classmethod
     def load(
@@ -94,6 +96,7 @@ class Settings:
             argo=project.get("argo", {}) | _argo(env),
             retention=project.get("retention", {}),
             data_links=_folders(env.get("JEYN_DATA_LINKS"), project.get("data_links", ()), root),
+            clock_is_right=env.get("JEYN_CLOCK_IS_RIGHT", "") not in ("", "0"),
         )
 
     @property

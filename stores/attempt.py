@@ -7,7 +7,9 @@ here is observed, and what must not be repeated from a cache is noted as an effe
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -61,6 +63,7 @@ class Attempt(Workspace):
         self._outside = outside
         self.fence = (operation, attempt)
         self.begun: NewAttempt | None = None
+        self._since = time.monotonic()
         self.staged = Staged(Reader(outside.database))
         self.__dict__["reader"] = StagedReader(self.staged)
         self.seed = 0
@@ -158,7 +161,8 @@ class Attempt(Workspace):
             return []
         observations = None if self.uncacheable else self.observations
         holder = self.leases.holder if self.leases.held else ""
-        return [Fence(operation, attempt, outputs, inputs, cache, observations, self.effects, log, holder, self.begun)]
+        end = Fence(operation, attempt, outputs, inputs, cache, observations, self.effects, log, holder, self.begun)
+        return [replace(end, seconds=time.monotonic() - self._since)]
 
     def unclaimed_ancestors(self, ids: Sequence[str]) -> list[Change]:
         return self.staged.ancestors(ids)

@@ -109,10 +109,20 @@ class Runs:
         error: Mapping[str, Any],
         log: str = "",
         operation_state: str | None = None,
+        seconds: float | None = None,
     ) -> None:
-        """End an attempt that did not commit; durable. `operation_state` is None when it will be tried again."""
+        """End an attempt that did not commit; durable. `operation_state` is None when it will be tried again.
+
+        `seconds` is how long it took, by a monotonic clock.
+        """
         operations.fail_attempt(
-            self.database, attempt_key, state=state, error=error, log=log, operation_state=operation_state
+            self.database,
+            attempt_key,
+            state=state,
+            error=error,
+            log=log,
+            operation_state=operation_state,
+            seconds=seconds,
         )
 
     def commit_held(self, operation_key: int, holder: int, begun: NewAttempt | None = None) -> bool:
@@ -158,9 +168,14 @@ class Runs:
     def cancel_requested(self, run_key: int) -> bool:
         return runs.cancel_requested(self.database, run_key)
 
-    def finish(self, run_key: int, state: str, error: Mapping[str, Any] | None = None) -> None:
-        """The run has succeeded, failed or been cancelled; durable when this returns."""
-        runs.finish_run(self.database, run_key, state, error, self.actor)
+    def finish(
+        self, run_key: int, state: str, error: Mapping[str, Any] | None = None, seconds: float | None = None
+    ) -> None:
+        """The run has succeeded, failed or been cancelled; durable when this returns.
+
+        `seconds` is how long it took, by a monotonic clock, where one process saw all of it.
+        """
+        runs.finish_run(self.database, run_key, state, error, self.actor, seconds)
 
     # Reading.
 
@@ -238,7 +253,7 @@ class Runs:
         if run.pid is None and run.heartbeat is not None:
             return run.state not in FINISHED
         now = time.time_ns() // 1000 if now is None else now
-        if run.state in FINISHED or run.heartbeat is None or now - run.heartbeat > ALIVE_SECONDS * 10**6:
+        if run.state in FINISHED or run.heartbeat is None or abs(now - run.heartbeat) > ALIVE_SECONDS * 10**6:
             return False
         return run.host != socket.gethostname() or run.pid is None or _is_process(run.pid)
 

@@ -95,7 +95,7 @@ class Workspace:
 
     @cached_property
     def database(self) -> Database:
-        database = Database(self.settings.catalog)
+        database = Database(self.settings.catalog, clock_is_right=self.settings.clock_is_right)
         ensure_current(database)
         return database
 

@@ -112,7 +112,7 @@ def execute(
     `turn` waits until what claims a number may commit; False where it is to be held. `state` is that of a process
     which runs others too.
     """
-    spool, state = heart.spool, state or ProcessState()
+    spool, state, began = heart.spool, state or ProcessState(), time.monotonic()
     with workspace.attempt(job.operation_key, job.attempt_key) as attempt:
         attempt.seed = job.seed
         attempt.begun = NewAttempt(**job.begun) if job.begun else None
@@ -127,7 +127,7 @@ def execute(
             error["message"] += _item(workspace, job)
             if error["traceback"] and not isinstance(exc, Stopped):
                 print(error["traceback"], file=sys.stderr, flush=True)
-            _fail(workspace, job, error, spool, cancelled=isinstance(exc, Stopped))
+            _fail(workspace, job, error, spool, cancelled=isinstance(exc, Stopped), seconds=time.monotonic() - began)
             return {"failed": error, "stopped": isinstance(exc, Stopped)}
 
 
@@ -276,7 +276,9 @@ def find_function(reference: str) -> Callable[..., Any]:
     return function
 
 
-def _fail(workspace: Workspace, job: Job, error: Error, spool: Spool | None, *, cancelled: bool) -> None:
+def _fail(
+    workspace: Workspace, job: Job, error: Error, spool: Spool | None, *, cancelled: bool, seconds: float
+) -> None:
     _flush_streams()
     state = "cancelled" if cancelled else "failed"
     record(workspace, job)
@@ -287,6 +289,7 @@ def _fail(workspace: Workspace, job: Job, error: Error, spool: Spool | None, *, 
         error=error,
         log=spool.take(last=True) if spool else "",
         operation_state=None if again else state,
+        seconds=seconds,
     )
 
 

@@ -47,12 +47,15 @@ def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
 
 @click.group("jeyn", cls=Root, entries=COMMANDS)
 @click.option("--home", metavar="DIR", help="The home folder, instead of the one that settings name.")
+@click.option(
+    "--clock-is-right", is_flag=True, help="Date commits by this machine's clock, whatever speaks against it."
+)
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
 @click.pass_obj
-def main(asked: Asked, home: str | None) -> None:
+def main(asked: Asked, home: str | None, clock_is_right: bool) -> None:
     """Jeyn: contracts, versions and lineage for ML pipelines.
 
     Every command takes --json. Exit codes: 0 done, 1 an operation failed, 2 usage, 3 not found, 4 conflict,
     5 invalid, 6 incompatible, 7 unreachable, 8 not allowed, 130 interrupted.
     """
-    asked.home = home
+    asked.home, asked.clock_is_right = home, clock_is_right

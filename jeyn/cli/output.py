@@ -60,6 +60,7 @@ class Asked:
 
     json: bool = False
     home: str | None = None
+    clock_is_right: bool = False
 
 
 def shown(found: Showable, error: JeynError | None = None) -> Result:
@@ -73,7 +74,7 @@ def command(name: str | None = None, **options: Any) -> Callable[[Callable[..., 
     def made(function: Callable[..., Result]) -> click.Command:
         decorate: Any = click.command(name, **options)
         leaf: click.Command = decorate(function)
-        leaf.params.append(JSON)
+        leaf.params += [JSON, CLOCK]
         return leaf
 
     return made
@@ -81,6 +82,17 @@ def command(name: str | None = None, **options: Any) -> Callable[[Callable[..., 
 
 JSON = click.Option(
     ["--json"], is_flag=True, expose_value=False, help="Print one JSON document on stdout instead of text."
+)
+
+
+def _clock_is_right(context: click.Context, _: click.Parameter, said: bool) -> None:
+    if said and isinstance(context.obj, Asked):
+        context.obj.clock_is_right = True
+
+
+# Told by the help of the whole command line, and taken in both places.
+CLOCK = click.Option(
+    ["--clock-is-right"], is_flag=True, expose_value=False, is_eager=True, hidden=True, callback=_clock_is_right
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -19,8 +20,9 @@ SQLITE = "sqlite:///"
 
 
 def settings(start: Path | None = None) -> Settings:
-    """The settings of the project that `start` (default: the working folder) is in, with `--home`."""
-    return Settings.load(start, home=asked().home)
+    """The settings of the project that `start` (default: the working folder) is in, with `--home` and the like."""
+    found = Settings.load(start, home=asked().home)
+    return replace(found, clock_is_right=found.clock_is_right or asked().clock_is_right)
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from jeyn.sdk.relationship import RelationshipType
 from jeyn.stores.care.gc import CHUNK, Place, Take, places
 from jeyn.stores.catalog import health, sweep
 from jeyn.stores.catalog.changes import Mark
+from jeyn.stores.catalog.clock_repair import find_future, shift_future
 from jeyn.stores.catalog.commit import commit
 from jeyn.stores.catalog.health import Stored
 from jeyn.stores.catalog.leases import Leases
@@ -34,6 +35,7 @@ KINDS = {
     "missing": "fsck(repair=True) brings it back from its source, or gives it up as lost; or save or import it again",
     "found": "fsck(repair=True) undoes that it was given up as lost",
     "corrupt": "restore the payload from a copy, or save or import the artefact again",
+    "wrong_time": "fsck(repair=True) moves them back together, and records it",
     "stale_condemnation": "fsck(repair=True) takes it away; what saves these bytes waits for it for a while",
     "orphaned": "fsck(repair=True) removes it, and so does gc() in time",
     "lost_edge": "fsck(repair=True) puts it back from the document",
@@ -164,6 +166,7 @@ class _Check:
         self.found = Findings()
 
     def run(self) -> Findings:
+        self.clock()
         # What another store lacks is not lost, and what it has besides is somebody's.
         if self.repair:
             self.payloads.settle()
@@ -191,6 +194,13 @@ class _Check:
             health.restore_triggers(self.database)
         for name in lost:
             self.found.add("lost_trigger", name, "history is not protected from changes", self.repair)
+
+    def clock(self) -> None:
+        found = find_future(self.database)
+        if found and self.repair:
+            found = shift_future(self.database, self.workspace.settings.actor)
+        if found:
+            self.found.add("wrong_time", "catalog", str(found), "moved back, the newest to now" if self.repair else "")
 
     def condemnations(self) -> None:
         for each in health.condemnations(self.database, end=self.repair):

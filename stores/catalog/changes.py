@@ -149,7 +149,7 @@ class Fence:
     With `cache` and `observations` a later run may take the result over, unless there were effects (SEMANTICS 19).
     `begun` is the attempt where nobody may have recorded it yet.
     `holder` is whose leases end here: what is committed protects its payloads itself.
-    `held` is the operation whose held work this is.
+    `held` is the operation whose held work this is; `seconds` is how long the attempt took, by a monotonic clock.
     """
 
     operation: int
@@ -163,6 +163,7 @@ class Fence:
     holder: str = ""
     begun: NewAttempt | None = None
     held: int | None = None
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ from jeyn.errors import (
     Unreachable,
     UsageError,
 )
+from jeyn.stores.catalog.clock import Clock
 from jeyn.stores.catalog.filesystem import refuse_network
 from jeyn.stores.catalog.prepared import DriverCursor, Prepared
 from jeyn.stores.catalog.triggers import REFUSAL
@@ -61,11 +62,12 @@ class Transaction:
 class Database:
     """One catalog database by URL. Thread-safe; connections are opened lazily and dropped when a process forks."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, clock_is_right: bool = False) -> None:
         self.url = _parse(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         if self.is_sqlite and self.path:
             refuse_network(self.path.parent)
+        self.clock = Clock(self.dialect, clock_is_right)
         self._queue = WriterQueue(self.path, BUSY_SECONDS) if self.path else None
         self._engine = self._create(synchronous="FULL")
         # The same connections, with what is different for reading: an option set on each costs more than BEGIN.
@@ -137,11 +139,16 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
-        """A durable write transaction with a tick of the clock; rolled back when the block raises."""
+        """A durable write transaction with a tick of the clock; rolled back when the block raises.
+
+        Raises `Invalid` where this machine's clock cannot be right.
+        """
         with translated(self), self._in_turn(), self._writer(self._engine, self._kept) as connection:
             cursor = DriverCursor(connection)
             try:
-                ((seq, at),) = cursor.all(_TICK[self.dialect], now=time.time_ns() // 1000)
+                now = self.clock.read(cursor)
+                ((seq, at),) = cursor.all(_TICK[self.dialect], now=now.at)
+                self.clock.check(now, at)
                 yield Transaction(connection, cursor, seq, at)
             finally:
                 cursor.close()

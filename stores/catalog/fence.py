@@ -25,6 +25,7 @@ _CLOSE_OPERATION = Prepared(
         state=_SUCCEEDED,
         started=func.coalesce(operation.c.started, bindparam("begun", type_=operation.c.started.type)),
         ended=bindparam("now"),
+        seconds=bindparam("lasted"),
         cache_key=bindparam("digest"),
         effects=bindparam("effects_json"),
         error=null(),
@@ -63,6 +64,7 @@ def close_operation(tx: Transaction, fence: Fence, keys: Mapping[str, int]) -> C
         by=fence.attempt,
         begun=fence.begun.at if fence.begun else None,
         now=tx.at,
+        lasted=fence.seconds,
         digest=fence.cache.digest if fence.cache else None,
         effects_json=json.dumps(fence.effects) if fence.effects else None,
     )

@@ -32,12 +32,12 @@ from jeyn.stores.catalog.changes import (
     VersionClaim,
 )
 from jeyn.stores.catalog.database import Database
+from jeyn.stores.catalog.leases import HELD_SECONDS
 from jeyn.stores.catalog.logs import insert_chunk
 from jeyn.stores.catalog.operations import insert_begun
 from jeyn.stores.catalog.tables import attempt, held_work, lease, operation
 from jeyn.stores.veto import checkpoint_veto, formula_veto
 
-HELD_SECONDS = 30 * 24 * 3600
 _PARTS = (AliasMove, CacheKey, EpochClaim, Fence, Holds, Mark, NewArtefact, NewAttempt, Observation, VersionClaim)
 _CLASSES: dict[str, Any] = {part.__name__: part for part in _PARTS}
 _FIND = select(held_work.c.attempt, held_work.c.changes).where(held_work.c.operation == bindparam("which"))
@@ -91,8 +91,8 @@ def hold(database: Database, fence: Fence, changes: Sequence[Change]) -> None:
         if fence.begun is not None:
             insert_begun(tx.cursor, [fence.begun])
         end = {"state": "held", "ended": tx.at}
-        begun = {"started": fence.begun.at} if fence.begun else {}
-        if not run(update(operation).where(*_UNCOMMITTED).values(**end, **begun), {"which": fence.operation}).rowcount:
+        held = update(operation).where(*_UNCOMMITTED).values(**end, seconds=fence.seconds)
+        if not run(held, {"which": fence.operation}).rowcount:
             raise Conflict("another attempt of this operation committed first", hint="its outputs stand")
         run(update(attempt).where(attempt.c.key == fence.attempt).values(**end))
         row = {"operation": fence.operation, "attempt": fence.attempt, "changes": text, "at": tx.at}

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from sqlalchemy import CompoundSelect, Connection, bindparam, delete, insert, select, text
+from sqlalchemy import ColumnElement, CompoundSelect, Connection, bindparam, delete, insert, select, text
 
 from jeyn.errors import Busy
 from jeyn.stores.catalog.closure import chunks
@@ -26,6 +26,7 @@ from jeyn.stores.catalog.reader import is_marked
 from jeyn.stores.catalog.tables import artefact_payload, condemned, lease
 
 LEASE_SECONDS = 3600
+HELD_SECONDS = 30 * 24 * 3600  # of the payloads of work that is held
 CONDEMNED_SECONDS = 300
 WAIT_SECONDS = 2 * CONDEMNED_SECONDS
 QUIET_SECONDS = 1.0  # of waiting before it is told what for, and then again after each
@@ -188,8 +189,9 @@ def condemn(database: Database, digests: Sequence[str], sweeper: str) -> list[st
     """Condemn those digests that nothing refers to and nobody leases; what is returned may be deleted now."""
     with database.exclusive() as connection:
         lock(connection, database, "condemn")
+        database.clock.read(DriverCursor(connection))  # leases are over by the clock
         now = _now()
-        connection.execute(delete(lease).where(lease.c.expires <= now))
+        connection.execute(delete(lease).where(~_in_force(now)))
         end_condemnations(connection)
         needed: set[str] = set(connection.execute(taken(digests)).scalars())
         free = [digest for digest in dict.fromkeys(digests) if digest not in needed]
@@ -240,7 +242,12 @@ def taken(digests: Sequence[str]) -> CompoundSelect[Any]:
 
 
 def leased_digests(connection: Connection) -> set[str]:
-    return set(connection.execute(select(lease.c.digest).where(lease.c.expires > _now())).scalars())
+    return set(connection.execute(select(lease.c.digest).where(_in_force(_now()))).scalars())
+
+
+def _in_force(now: int) -> ColumnElement[bool]:
+    """Of leases: neither over, nor longer than any is given, as by a clock that was ahead."""
+    return (lease.c.expires > now) & (lease.c.expires <= now + (HELD_SECONDS + LYING_SECONDS) * 10**6)
 
 
 def lock(connection: Connection, database: Database, verb: str) -> None:

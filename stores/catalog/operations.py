@@ -69,6 +69,7 @@ class OperationRow:
     ended: int | None
     error: Mapping[str, Any] | None
     effects: tuple[str, ...]
+    seconds: float | None = None  # of its last attempt, by a clock that nobody sets
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,7 @@ _OPERATION = select(
     operation.c.ended,
     operation.c.error,
     operation.c.effects,
+    operation.c.seconds,
 )
 _OF_RUN = (
     _OPERATION.where(operation.c.run == bindparam("run"), operation.c.key > bindparam("after"))
@@ -194,7 +196,7 @@ _SETTLE = Prepared(
     .where(*_UNCOMMITTED)
     .values(**_END, origin=bindparam("taken_from"), cache_key=bindparam("digest"))
 )  # fmt: skip
-_FAIL = update(operation).where(*_UNCOMMITTED).values(**_END)
+_FAIL = update(operation).where(*_UNCOMMITTED).values(**_END, seconds=bindparam("lasted"))
 _FAIL_ATTEMPT = (
     update(attempt)
     .where(attempt.c.key == bindparam("which"), attempt.c.ended.is_(None))
@@ -277,13 +279,14 @@ def fail_attempt(
     error: Mapping[str, Any],
     log: str,
     operation_state: str | None,
+    seconds: float | None = None,
 ) -> None:
     """End an attempt that did not commit, and with `operation_state` its operation; durable when this returns."""
     with database.write() as tx:
         end = {"which": attempt_key, "how": state, "now": tx.at, "why": json.dumps(error)}
         of = tx.connection.execute(_FAIL_ATTEMPT, end).scalar_one_or_none()
         if operation_state is not None and of is not None:
-            tx.connection.execute(_FAIL, {**end, "which": of, "how": operation_state})
+            tx.connection.execute(_FAIL, {**end, "which": of, "how": operation_state, "lasted": seconds})
         if log:
             insert_chunk(tx.cursor, attempt_key, log, tx.at)
 

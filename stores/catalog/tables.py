@@ -36,6 +36,30 @@ clock = Table(
     Column("at", Big, nullable=False),
 )
 
+# What a process that wrote had for the time: when, in which start of its machine, for how long that was up (µs).
+clock_reading = Table(
+    "clock_reading",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("at", Big, nullable=False),
+    Column("boot", String(80), nullable=False),
+    Column("uptime", Big, nullable=False),
+)
+
+# Times that were put right: those of the commits `first_seq` to `last_seq` are `shift` earlier now.
+clock_shift = Table(
+    "clock_shift",
+    metadata,
+    Column("key", Big, primary_key=True),
+    Column("first_seq", Big, nullable=False),
+    Column("last_seq", Big, nullable=False),
+    Column("shift", Big, nullable=False),
+    Column("not_before", Big, nullable=False),
+    Column("actor", String(200), nullable=False),
+    Column("at", Big, nullable=False),
+    Column("seq", Big, nullable=False),
+)
+
 artefact = Table(
     "artefact",
     metadata,
@@ -235,6 +259,7 @@ run = Table(
     Column("error", Text),
     Column("cancel_requested", Boolean, nullable=False, server_default=false()),
     Column("resumed_from", Big),
+    Column("seconds", Float),  # by a clock that nobody sets
     UniqueConstraint("id", name="run_id"),
 )
 
@@ -255,6 +280,7 @@ operation = Table(
     Column("ended", Big),
     Column("error", Text),
     Column("effects", Text),
+    Column("seconds", Float),  # of its last attempt, by a clock that nobody sets
     UniqueConstraint("run", "name", name="operation_name"),
     Index("operation_function", "function"),
 )

@@ -423,7 +423,12 @@ class LocalEngine:
         worker.forget_spool()
         over = task.last or not error["retry"] or bool(self.stops)
         self.runs.fail_attempt(
-            task.attempt_key, state=state, error=error, log=log, operation_state="failed" if over else None
+            task.attempt_key,
+            state=state,
+            error=error,
+            log=log,
+            operation_state="failed" if over else None,
+            seconds=seconds,
         )
         self._failed(task, error, seconds)
 
