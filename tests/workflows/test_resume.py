@@ -342,10 +342,13 @@ def test_rule_02_what_waits_is_not_let_ahead_when_the_run_is_stopped(claiming: P
     source = source.replace("    return guess", waits).replace('raise ValueError("not yet")', "pass")
     (claiming.folder / "pipeline.py").write_text(source)
     process = claiming.start("run", "pipeline.py", "--workers", "3")
-    until(lambda: {"1", "2"} <= set(claiming.touched("ran")))
-    until(lambda: claiming.versions() == [("0.1.0", 0.0)])
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
+    try:
+        until(lambda: {"1", "2"} <= set(claiming.touched("ran")))
+        until(lambda: claiming.versions() == [("0.1.0", 0.0)])
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert (process.returncode, claiming.last().state) == (130, "cancelled")
     assert claiming.versions() == [("0.1.0", 0.0)]
     (claiming.folder / "mended").touch()
