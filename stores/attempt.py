@@ -63,6 +63,7 @@ class Attempt(Workspace):
         self._outside = outside
         self.fence = (operation, attempt)
         self.begun: NewAttempt | None = None
+        self.before: float | None = 0.0
         self._since = time.monotonic()
         self.staged = Staged(Reader(outside.database))
         self.__dict__["reader"] = StagedReader(self.staged)
@@ -87,6 +88,11 @@ class Attempt(Workspace):
                 f'the scratch folder "{folder}" cannot be made ({exc.strerror})', hint="check who owns JEYN_HOME"
             ) from exc
         return folder
+
+    @property
+    def seconds(self) -> float | None:
+        """Since the first attempt of the operation began, which was `before` this one; None where that is unknown."""
+        return None if self.before is None else self.before + time.monotonic() - self._since
 
     # The end.
 
@@ -162,7 +168,7 @@ class Attempt(Workspace):
         observations = None if self.uncacheable else self.observations
         holder = self.leases.holder if self.leases.held else ""
         end = Fence(operation, attempt, outputs, inputs, cache, observations, self.effects, log, holder, self.begun)
-        return [replace(end, seconds=time.monotonic() - self._since)]
+        return [replace(end, seconds=self.seconds)]
 
     def unclaimed_ancestors(self, ids: Sequence[str]) -> list[Change]:
         return self.staged.ancestors(ids)

@@ -116,14 +116,14 @@ class Run:
             "parameters": dict(row.parameters),
             "pins": dict(row.pins),
             "resumed_from": row.resumed_from,
-            "seconds": _seconds(row.seconds, row.started or row.at, row.ended),
+            "seconds": _seconds(row.started or row.at, row.ended),
             "error": self.error,
             "outputs": self.refs if self.state == "succeeded" else {},
             "operations": [
                 {
                     "name": each.name,
                     "state": each.state,
-                    "seconds": _seconds(each.seconds, each.started, each.ended),
+                    "seconds": _seconds(each.started, each.ended),
                     "outputs": {name: id for name, _, id in outputs.get(each.key, ())},
                     "effects": list(each.effects),
                     "error": dict(each.error) if each.error else None,
@@ -412,13 +412,10 @@ def _id(row: RunRow | None) -> str | None:
     return row.id if row else None
 
 
-def _seconds(measured: float | None, started: int | None, ended: int | None) -> float | None:
-    """As measured; by the times of beginning and end, which somebody may have set, only where it was not."""
-    if measured is not None and ended:
-        return measured
+def _seconds(started: int | None, ended: int | None) -> float | None:
     return (ended - started) / 1_000_000 if started and ended else None
 
 
 def _time(row: OperationRow) -> str:
-    seconds = _seconds(row.seconds, row.started, row.ended)
+    seconds = _seconds(row.started, row.ended)
     return f"{seconds:.1f} s" if seconds is not None else ""

@@ -72,6 +72,7 @@ class Job:
     """One attempt: what to call, with what, under which rows of the catalog.
 
     `last`: nothing is tried after it. `offered`: arguments that the function gets if it has such parameters.
+    `before`: seconds since the first attempt began; None where nobody has measured them.
     `begun`: the attempt, where it may not be in the catalog yet (a `NewAttempt`).
     `mapped`: the inputs that are one of many here, which a failure names.
     `in_turn`: what claims a number waits for its turn before it commits (SEMANTICS 2).
@@ -90,6 +91,7 @@ class Job:
     cache: bool = True
     last: bool = True
     offered: dict[str, Any] = field(default_factory=dict)
+    before: float | None = 0.0
     in_turn: bool = False
     mapped: list[str] = field(default_factory=list)
     begun: dict[str, Any] | None = None
@@ -112,11 +114,12 @@ def execute(
     `turn` waits until what claims a number may commit; False where it is to be held. `state` is that of a process
     which runs others too.
     """
-    spool, state, began = heart.spool, state or ProcessState(), time.monotonic()
+    spool, state = heart.spool, state or ProcessState()
     with workspace.attempt(job.operation_key, job.attempt_key) as attempt:
         attempt.seed = job.seed
         attempt.begun = NewAttempt(**job.begun) if job.begun else None
         attempt.look_through = _refuse
+        attempt.before = job.before
         if report is not None:
             attempt.report_progress = _masking(report)
         try:
@@ -127,7 +130,7 @@ def execute(
             error["message"] += _item(workspace, job)
             if error["traceback"] and not isinstance(exc, Stopped):
                 print(error["traceback"], file=sys.stderr, flush=True)
-            _fail(workspace, job, error, spool, cancelled=isinstance(exc, Stopped), seconds=time.monotonic() - began)
+            _fail(workspace, job, error, spool, cancelled=isinstance(exc, Stopped), seconds=attempt.seconds)
             return {"failed": error, "stopped": isinstance(exc, Stopped)}
 
 
@@ -277,7 +280,7 @@ def find_function(reference: str) -> Callable[..., Any]:
 
 
 def _fail(
-    workspace: Workspace, job: Job, error: Error, spool: Spool | None, *, cancelled: bool, seconds: float
+    workspace: Workspace, job: Job, error: Error, spool: Spool | None, *, cancelled: bool, seconds: float | None
 ) -> None:
     _flush_streams()
     state = "cancelled" if cancelled else "failed"

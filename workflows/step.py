@@ -220,7 +220,8 @@ class Step:
             return self._failed(exc)
         task.attempt_key = runs.start_attempt(task.row, task.attempt, socket.gethostname(), os.getpid())
         tried = task.attempt - 1 if self.tried is None else self.tried
-        job = replace(task.job(), last=tried >= self.operation.options.retries)
+        before_it = None if task.attempt > 1 else 0.0  # another pod's attempts
+        job = replace(task.job(), last=tried >= self.operation.options.retries, before=before_it)
         with self._timed(job, heart) as timer:
 
             def in_turn() -> bool:

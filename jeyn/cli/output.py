@@ -92,7 +92,12 @@ def _clock_is_right(context: click.Context, _: click.Parameter, said: bool) -> N
 
 # Told by the help of the whole command line, and taken in both places.
 CLOCK = click.Option(
-    ["--clock-is-right"], is_flag=True, expose_value=False, is_eager=True, hidden=True, callback=_clock_is_right
+    ["--clock-is-right"],
+    is_flag=True,
+    expose_value=False,
+    hidden=True,
+    callback=_clock_is_right,
+    help="Date commits by this clock, whatever speaks against it.",
 )
 
 

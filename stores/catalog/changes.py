@@ -149,7 +149,8 @@ class Fence:
     With `cache` and `observations` a later run may take the result over, unless there were effects (SEMANTICS 19).
     `begun` is the attempt where nobody may have recorded it yet.
     `holder` is whose leases end here: what is committed protects its payloads itself.
-    `held` is the operation whose held work this is; `seconds` is how long the attempt took, by a monotonic clock.
+    `held` is the operation whose held work this is; `seconds` is how long the operation took, by a monotonic
+    clock: it began so long before its end.
     """
 
     operation: int

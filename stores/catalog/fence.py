@@ -23,9 +23,12 @@ _CLOSE_OPERATION = Prepared(
     .values(
         committed_by=bindparam("by"),
         state=_SUCCEEDED,
-        started=func.coalesce(operation.c.started, bindparam("begun", type_=operation.c.started.type)),
+        started=func.coalesce(
+            bindparam("measured", type_=operation.c.started.type),
+            operation.c.started,
+            bindparam("begun", type_=operation.c.started.type),
+        ),
         ended=bindparam("now"),
-        seconds=bindparam("lasted"),
         cache_key=bindparam("digest"),
         effects=bindparam("effects_json"),
         error=null(),
@@ -46,6 +49,11 @@ INSERT_ENDS = Prepared(insert(operation_artefact), *operation_artefact.c.keys())
 _END_LEASES = Prepared(delete(lease).where(lease.c.holder == bindparam("whose")))
 
 
+def began(ended: int, seconds: float | None) -> int | None:
+    """When what took so long began, by the clock that dates its end (µs): both may be set in between."""
+    return None if seconds is None else ended - int(seconds * 10**6)
+
+
 @dataclass(frozen=True)
 class Closed:
     """The operation that ended: its run's id and its name."""
@@ -64,7 +72,7 @@ def close_operation(tx: Transaction, fence: Fence, keys: Mapping[str, int]) -> C
         by=fence.attempt,
         begun=fence.begun.at if fence.begun else None,
         now=tx.at,
-        lasted=fence.seconds,
+        measured=began(tx.at, fence.seconds),
         digest=fence.cache.digest if fence.cache else None,
         effects_json=json.dumps(fence.effects) if fence.effects else None,
     )

@@ -91,7 +91,7 @@ def hold(database: Database, fence: Fence, changes: Sequence[Change]) -> None:
         if fence.begun is not None:
             insert_begun(tx.cursor, [fence.begun])
         end = {"state": "held", "ended": tx.at}
-        held = update(operation).where(*_UNCOMMITTED).values(**end, seconds=fence.seconds)
+        held = update(operation).where(*_UNCOMMITTED).values(**end)
         if not run(held, {"which": fence.operation}).rowcount:
             raise Conflict("another attempt of this operation committed first", hint="its outputs stand")
         run(update(attempt).where(attempt.c.key == fence.attempt).values(**end))

@@ -18,7 +18,7 @@ from jeyn.errors import NotFound
 from jeyn.stores.catalog.changes import Ends, NewAttempt
 from jeyn.stores.catalog.closure import chunks
 from jeyn.stores.catalog.database import Database
-from jeyn.stores.catalog.fence import INSERT_ENDS
+from jeyn.stores.catalog.fence import INSERT_ENDS, began
 from jeyn.stores.catalog.logs import insert_chunk
 from jeyn.stores.catalog.prepared import DriverCursor, Prepared
 from jeyn.stores.catalog.tables import artefact, attempt, operation, operation_artefact, run
@@ -69,7 +69,6 @@ class OperationRow:
     ended: int | None
     error: Mapping[str, Any] | None
     effects: tuple[str, ...]
-    seconds: float | None = None  # of its last attempt, by a clock that nobody sets
 
 
 @dataclass(frozen=True)
@@ -101,7 +100,6 @@ _OPERATION = select(
     operation.c.ended,
     operation.c.error,
     operation.c.effects,
-    operation.c.seconds,
 )
 _OF_RUN = (
     _OPERATION.where(operation.c.run == bindparam("run"), operation.c.key > bindparam("after"))
@@ -196,7 +194,14 @@ _SETTLE = Prepared(
     .where(*_UNCOMMITTED)
     .values(**_END, origin=bindparam("taken_from"), cache_key=bindparam("digest"))
 )  # fmt: skip
-_FAIL = update(operation).where(*_UNCOMMITTED).values(**_END, seconds=bindparam("lasted"))
+_FAIL = (
+    update(operation)
+    .where(*_UNCOMMITTED)
+    .values(
+        **_END,
+        started=func.coalesce(bindparam("measured", type_=operation.c.started.type), operation.c.started),
+    )
+)
 _FAIL_ATTEMPT = (
     update(attempt)
     .where(attempt.c.key == bindparam("which"), attempt.c.ended.is_(None))
@@ -286,7 +291,9 @@ def fail_attempt(
         end = {"which": attempt_key, "how": state, "now": tx.at, "why": json.dumps(error)}
         of = tx.connection.execute(_FAIL_ATTEMPT, end).scalar_one_or_none()
         if operation_state is not None and of is not None:
-            tx.connection.execute(_FAIL, {**end, "which": of, "how": operation_state, "lasted": seconds})
+            tx.connection.execute(
+                _FAIL, {**end, "which": of, "how": operation_state, "measured": began(tx.at, seconds)}
+            )
         if log:
             insert_chunk(tx.cursor, attempt_key, log, tx.at)
 

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Select, func, insert, select, update
 
 from jeyn.stores.catalog.database import Database, Transaction
+from jeyn.stores.catalog.fence import began
 from jeyn.stores.catalog.operations import NewOperation, insert_operations, keys_of
 from jeyn.stores.catalog.tables import artefact, event, operation, run
 
@@ -39,7 +40,6 @@ class RunRow:
     error: Mapping[str, Any] | None
     cancel_requested: bool
     resumed_from: str | None
-    seconds: float | None = None  # by a clock that nobody sets
 
 
 _RESUMED = run.alias()
@@ -63,7 +63,6 @@ _RUN = select(
     run.c.ended,
     run.c.error,
     run.c.cancel_requested,
-    run.c.seconds,
     select(_RESUMED.c.id).where(_RESUMED.c.key == run.c.resumed_from).scalar_subquery().label("resumed_from"),
 ).outerjoin(artefact, artefact.c.key == run.c.code)
 _EVENTS = {"succeeded": "jeyn.run.finished", "failed": "jeyn.run.failed", "cancelled": "jeyn.run.cancelled"}
@@ -81,8 +80,8 @@ def create_run(
     """Write a run that begins now, with its operations. Gives its key."""
     with database.write() as tx:
         code_key = keys_of(tx.connection, [code])[code] if code else None
-        began = {"at": tx.at, "started": tx.at, "heartbeat": tx.at}
-        row = {**values, **began, "code": code_key, "actor": actor}
+        times = {"at": tx.at, "started": tx.at, "heartbeat": tx.at}
+        row = {**values, **times, "code": code_key, "actor": actor}
         key: int = tx.connection.execute(insert(run).returning(run.c.key), row).scalar_one()
         insert_operations(tx.connection, tx.cursor, key, operations)
         _emit(tx, "jeyn.run.started", values["id"], values["pipeline"], actor)
@@ -106,7 +105,7 @@ def finish_run(
                 state=state,
                 ended=tx.at,
                 heartbeat=tx.at,
-                seconds=seconds,
+                started=func.coalesce(began(tx.at, seconds), run.c.started),
                 error=None if error is None else json.dumps(error),
             )
             .returning(run.c.id, run.c.pipeline)
@@ -160,13 +159,9 @@ def durations(database: Database, pipeline: str) -> dict[str, float]:
         .where(operation.c.run.in_(recent), operation.c.state == "succeeded", operation.c.started.is_not(None))
         .group_by(operation.c.name)
     )
-    columns = (operation.c.name, operation.c.seconds, operation.c.started, operation.c.ended)
-    query = select(*columns).where(operation.c.key.in_(newest))
+    query = select(operation.c.name, operation.c.started, operation.c.ended).where(operation.c.key.in_(newest))
     with database.read() as connection:
-        return {
-            name: (ended - started) / 1e6 if seconds is None else seconds
-            for name, seconds, started, ended in connection.execute(query)
-        }
+        return {name: (ended - started) / 1e6 for name, started, ended in connection.execute(query)}
 
 
 def _emit(tx: Transaction, kind: str, id: str, pipeline: str, actor: str) -> None:

@@ -259,7 +259,6 @@ run = Table(
     Column("error", Text),
     Column("cancel_requested", Boolean, nullable=False, server_default=false()),
     Column("resumed_from", Big),
-    Column("seconds", Float),  # by a clock that nobody sets
     UniqueConstraint("id", name="run_id"),
 )
 
@@ -280,7 +279,6 @@ operation = Table(
     Column("ended", Big),
     Column("error", Text),
     Column("effects", Text),
-    Column("seconds", Float),  # of its last attempt, by a clock that nobody sets
     UniqueConstraint("run", "name", name="operation_name"),
     Index("operation_function", "function"),
 )

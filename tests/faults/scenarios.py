@@ -16,6 +16,7 @@ from jeyn.stores.catalog.database import Database
 from jeyn.stores.catalog.migrate import REVISIONS, current_revision, upgrade
 from jeyn.stores.catalog.tables import APPEND_ONLY
 from jeyn.stores.payloads import FilePayloads
+from tests.faults.killing import clean
 from tests.faults.killing import jeyn as command
 from tests.stores.conftest import execute
 from tests.stores.digits import DIGITS, READER, rows
@@ -47,8 +48,15 @@ class Places:
     def workspace(self) -> Workspace:
         return jeyn.open(home=self.home, catalog=self.catalog, data=self.folder / "data")
 
+    @property
+    def database(self) -> Database:
+        return self.workspace.database
+
     def prepare(self, round: int) -> None:
         self.round = round
+
+    def look(self, *, repair: bool) -> None:
+        clean(self.workspace, repair=repair)
 
     def after_kill(self) -> None:
         """Nothing else."""
@@ -68,6 +76,8 @@ class Save(Places):
     def check(self) -> None:
         numbers = [claimed.number for claimed in self.workspace.reader.claims("checkpoint:digit-reader")]
         assert len(numbers) == AT_ONCE * (self.round + 1)
+        epochs = [claimed.number for claimed in self.workspace.reader.claims(f"batch:{DIGITS.record().id[7:]}")]
+        assert sorted(map(int, epochs)) == list(range(1, len(numbers) + 1))
         latest = self.workspace.model_store.get_checkpoint("digit-reader@latest")
         assert latest == self.workspace.model_store.get_checkpoint("digit-reader@blessed")
         assert latest.load()["weights"][0] == AT_ONCE * (self.round + 1) - 1
@@ -156,18 +166,17 @@ class Upgrade:
         self.home = self.folder / str(round)
         self.home.mkdir(parents=True)
         self.catalog = self.new_catalog(self.home)
-        self.old = Database(self.catalog)
-        upgrade(self.old, "0001")
-        fill(self.old)
+        self.database = Database(self.catalog)
+        upgrade(self.database, "0001")
+        fill(self.database)
         FilePayloads(self.home / "payloads").put(DIGEST, b"old bytes")
         self.before = self.rows()
 
-    @property
-    def workspace(self) -> Workspace:
-        return jeyn.open(home=self.home, catalog=self.catalog, data=self.folder / "data")
+    def look(self, *, repair: bool) -> None:
+        """Opening it would upgrade it."""
 
     def rows(self) -> dict[str, list[tuple[object, ...]]]:
-        return {table: sorted(map(tuple, execute(self.old, f"SELECT * FROM {table}"))) for table in APPEND_ONLY}
+        return {table: sorted(map(tuple, execute(self.database, f"SELECT * FROM {table}"))) for table in APPEND_ONLY}
 
     def work(self) -> None:
         command(self.home, self.catalog, "db", "upgrade")
@@ -177,10 +186,11 @@ class Upgrade:
 
     def check(self) -> None:
         assert self.rows() == self.before
-        with self.old.read() as connection:
+        with self.database.read() as connection:
             assert current_revision(connection) == REVISIONS[-1]
-        with self.workspace as workspace:
+        with jeyn.open(home=self.home, catalog=self.catalog, data=self.folder / "data") as workspace:
             assert workspace.dataset_store.get_batch("digits@good/latest").id == BATCH.id
+            clean(workspace, repair=False)
 
 
 def digest_of(data: bytes) -> str:

@@ -428,7 +428,7 @@ class LocalEngine:
             error=error,
             log=log,
             operation_state="failed" if over else None,
-            seconds=seconds,
+            seconds=time.monotonic() - task.first_begun,
         )
         self._failed(task, error, seconds)
 

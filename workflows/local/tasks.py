@@ -36,6 +36,7 @@ class Task:
     recorded: bool = True
     not_before: float = 0.0
     reason: str = ""
+    first_begun: float = 0.0  # of its attempts, by a monotonic clock
 
     @property
     def attempts(self) -> int:
@@ -61,6 +62,8 @@ class Task:
     def begin(self, pid: int) -> None:
         """The next attempt, in that process; whoever needs it in the catalog records it there."""
         self.attempt += 1
+        if self.attempt == 1:
+            self.first_begun = time.monotonic()
         # Drawn by the system: the user's seed of `random` would give every run the same.
         self.attempt_key = secrets.randbits(62)
         now = time.time_ns() // 1000
@@ -82,6 +85,7 @@ class Task:
             cache=self.cache,
             last=self.last,
             offered=self.offered,
+            before=time.monotonic() - self.first_begun if self.first_begun else None,
             in_turn=self.item is not None,
             mapped=list(self.operation.mapped) if self.item is not None else [],
             begun=None if self.begun is None else vars(self.begun),

@@ -19,8 +19,6 @@ def upgrade() -> None:
         sa.Column("boot", sa.String(80), nullable=False),
         sa.Column("uptime", Big, nullable=False),
     )
-    op.add_column("operation", sa.Column("seconds", sa.Float()))
-    op.add_column("run", sa.Column("seconds", sa.Float()))
     op.create_table(
         "clock_shift",
         sa.Column("key", Big, primary_key=True),
