@@ -90,12 +90,11 @@ def _clock_is_right(context: click.Context, _: click.Parameter, said: bool) -> N
         context.obj.clock_is_right = True
 
 
-# Told by the help of the whole command line, and taken in both places.
+# Of the whole command line too: who is refused adds it at the end.
 CLOCK = click.Option(
     ["--clock-is-right"],
     is_flag=True,
     expose_value=False,
-    hidden=True,
     callback=_clock_is_right,
     help="Date commits by this clock, whatever speaks against it.",
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -161,6 +162,7 @@ class Upgrade:
 
     def __init__(self, folder: Path, new_catalog: NewCatalog) -> None:
         self.folder, self.new_catalog = folder, new_catalog
+        self.undisturbed: Counter[str] = Counter()
 
     def prepare(self, round: int) -> None:
         self.home = self.folder / str(round)
@@ -190,7 +192,9 @@ class Upgrade:
             assert current_revision(connection) == REVISIONS[-1]
         with jeyn.open(home=self.home, catalog=self.catalog, data=self.folder / "data") as workspace:
             assert workspace.dataset_store.get_batch("digits@good/latest").id == BATCH.id
-            clean(workspace, repair=False)
+            found = workspace.fsck().counts  # its rows are made up, and `fsck` says so
+        self.undisturbed = self.undisturbed or found
+        assert found == self.undisturbed
 
 
 def digest_of(data: bytes) -> str:
