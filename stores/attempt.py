@@ -63,8 +63,7 @@ class Attempt(Workspace):
         self._outside = outside
         self.fence = (operation, attempt)
         self.begun: NewAttempt | None = None
-        self.before: float | None = 0.0
-        self._since = time.monotonic()
+        self.since: float | None = None
         self.staged = Staged(Reader(outside.database))
         self.__dict__["reader"] = StagedReader(self.staged)
         self.seed = 0
@@ -91,8 +90,8 @@ class Attempt(Workspace):
 
     @property
     def seconds(self) -> float | None:
-        """Since the first attempt of the operation began, which was `before` this one; None where that is unknown."""
-        return None if self.before is None else self.before + time.monotonic() - self._since
+        """Since the first attempt of the operation began; None where nobody here has measured that."""
+        return None if self.since is None else time.monotonic() - self.since
 
     # The end.
 

@@ -72,7 +72,7 @@ class Job:
     """One attempt: what to call, with what, under which rows of the catalog.
 
     `last`: nothing is tried after it. `offered`: arguments that the function gets if it has such parameters.
-    `before`: seconds since the first attempt began; None where nobody has measured them.
+    `since`: when the first attempt began, by the machine's monotonic clock; None where that was elsewhere.
     `begun`: the attempt, where it may not be in the catalog yet (a `NewAttempt`).
     `mapped`: the inputs that are one of many here, which a failure names.
     `in_turn`: what claims a number waits for its turn before it commits (SEMANTICS 2).
@@ -91,7 +91,7 @@ class Job:
     cache: bool = True
     last: bool = True
     offered: dict[str, Any] = field(default_factory=dict)
-    before: float | None = 0.0
+    since: float | None = None
     in_turn: bool = False
     mapped: list[str] = field(default_factory=list)
     begun: dict[str, Any] | None = None
@@ -119,7 +119,7 @@ def execute(
         attempt.seed = job.seed
         attempt.begun = NewAttempt(**job.begun) if job.begun else None
         attempt.look_through = _refuse
-        attempt.before = job.before
+        attempt.since = job.since
         if report is not None:
             attempt.report_progress = _masking(report)
         try:

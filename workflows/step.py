@@ -220,8 +220,8 @@ class Step:
             return self._failed(exc)
         task.attempt_key = runs.start_attempt(task.row, task.attempt, socket.gethostname(), os.getpid())
         tried = task.attempt - 1 if self.tried is None else self.tried
-        before_it = None if task.attempt > 1 else 0.0  # another pod's attempts
-        job = replace(task.job(), last=tried >= self.operation.options.retries, before=before_it)
+        since = time.monotonic() if task.attempt == 1 else None  # earlier ones were in other pods
+        job = replace(task.job(), last=tried >= self.operation.options.retries, since=since)
         with self._timed(job, heart) as timer:
 
             def in_turn() -> bool:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, delete, func, insert, literal_column, null, select, text, update
+from sqlalchemy import bindparam, case, delete, func, insert, literal_column, null, select, text, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from jeyn.stores.catalog.cache import insert_entry
@@ -16,6 +16,17 @@ from jeyn.stores.catalog.logs import insert_chunk
 from jeyn.stores.catalog.prepared import Prepared
 from jeyn.stores.catalog.tables import attempt, held_work, lease, operation, operation_artefact, run
 
+SAME_SECONDS = 0.05
+_TIME = operation.c.started.type
+
+
+def measured(recorded: ColumnElement[int]) -> ColumnElement[int]:
+    """When something began: as `recorded`, unless a monotonic clock says otherwise (the parameter "measured")."""
+    found: ColumnElement[int] = bindparam("measured", type_=_TIME)
+    differs = func.abs(recorded - found) > literal_column(str(int(SAME_SECONDS * 10**6)))
+    return func.coalesce(case((differs, found), else_=recorded), found)
+
+
 _SUCCEEDED: ColumnElement[str] = literal_column("'succeeded'")
 _CLOSE_OPERATION = Prepared(
     update(operation)
@@ -23,11 +34,7 @@ _CLOSE_OPERATION = Prepared(
     .values(
         committed_by=bindparam("by"),
         state=_SUCCEEDED,
-        started=func.coalesce(
-            bindparam("measured", type_=operation.c.started.type),
-            operation.c.started,
-            bindparam("begun", type_=operation.c.started.type),
-        ),
+        started=measured(func.coalesce(operation.c.started, bindparam("begun", type_=operation.c.started.type))),
         ended=bindparam("now"),
         cache_key=bindparam("digest"),
         effects=bindparam("effects_json"),

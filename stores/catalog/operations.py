@@ -18,7 +18,7 @@ from jeyn.errors import NotFound
 from jeyn.stores.catalog.changes import Ends, NewAttempt
 from jeyn.stores.catalog.closure import chunks
 from jeyn.stores.catalog.database import Database
-from jeyn.stores.catalog.fence import INSERT_ENDS, began
+from jeyn.stores.catalog.fence import INSERT_ENDS, began, measured
 from jeyn.stores.catalog.logs import insert_chunk
 from jeyn.stores.catalog.prepared import DriverCursor, Prepared
 from jeyn.stores.catalog.tables import artefact, attempt, operation, operation_artefact, run
@@ -199,7 +199,7 @@ _FAIL = (
     .where(*_UNCOMMITTED)
     .values(
         **_END,
-        started=func.coalesce(bindparam("measured", type_=operation.c.started.type), operation.c.started),
+        started=measured(operation.c.started),
     )
 )
 _FAIL_ATTEMPT = (

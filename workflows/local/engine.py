@@ -428,7 +428,7 @@ class LocalEngine:
             error=error,
             log=log,
             operation_state="failed" if over else None,
-            seconds=time.monotonic() - task.first_begun,
+            seconds=task.seconds,
         )
         self._failed(task, error, seconds)
 

@@ -36,7 +36,7 @@ class Task:
     recorded: bool = True
     not_before: float = 0.0
     reason: str = ""
-    first_begun: float = 0.0  # of its attempts, by a monotonic clock
+    first_begun: float | None = None  # of its attempts, by a monotonic clock
 
     @property
     def attempts(self) -> int:
@@ -47,6 +47,11 @@ class Task:
     def last(self) -> bool:
         """Whether nothing is tried after the present attempt."""
         return self.attempt >= self.attempts
+
+    @property
+    def seconds(self) -> float | None:
+        """Since the first of them began."""
+        return None if self.first_begun is None else time.monotonic() - self.first_begun
 
     @property
     def wait(self) -> float:
@@ -85,7 +90,7 @@ class Task:
             cache=self.cache,
             last=self.last,
             offered=self.offered,
-            before=time.monotonic() - self.first_begun if self.first_begun else None,
+            since=self.first_begun,
             in_turn=self.item is not None,
             mapped=list(self.operation.mapped) if self.item is not None else [],
             begun=None if self.begun is None else vars(self.begun),
