@@ -62,8 +62,6 @@ RENEW_SECONDS = 600.0  # a lease lasts an hour
 _forking = threading.local()  # the signals that this thread held back before it forked
 
 Report = Callable[[int, int | None, str], None]
-
-
 _SHOWN = 120  # characters of an input that a failure names
 
 
@@ -111,8 +109,7 @@ def execute(
 ) -> dict[str, Any]:
     """Run one attempt to its commit; the answer is what the engine needs to know. Only the user's code may print.
 
-    `turn` waits until what claims a number may commit; False where it is to be held. `state` is that of a process
-    which runs others too.
+    `turn` waits until claims may be committed; False: hold them. `state` is that of a process which runs others too.
     """
     spool, state = heart.spool, state or ProcessState()
     with workspace.attempt(job.operation_key, job.attempt_key) as attempt:
