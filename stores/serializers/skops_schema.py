@@ -50,6 +50,13 @@ _BY_NAME = {"FunctionNode", "TypeNode", "JsonNode"}
 # Functions of scikit-learn's own that rely on checked arguments may only stand where scikit-learn keeps them.
 _PRIVATE_PLACES = {"_kmeans_single"}
 _LARGEST_POOL = 64
+# Compiled code takes its state by place, and looks for none that is missing.
+_DISTANCES = ("Euclidean", "Manhattan", "Chebyshev", "Minkowski", "Haversine")
+_STATES = {
+    "sklearn.neighbors._kd_tree.KDTree": 13,
+    "sklearn.neighbors._ball_tree.BallTree": 13,
+    **{f"sklearn.metrics._dist_metrics.{name}Distance64": 3 for name in _DISTANCES},
+}
 
 _Node = dict[str, Any]
 
@@ -130,21 +137,38 @@ def _check_content(node: _Node, members: Mapping[str, bytes]) -> None:
                 _require(name.endswith(".npy"), "has a sparse part that is no array")
                 check_header(data)
         case "TreeNode":
-            _check_tree(node["__reduce__"]["args"], members)
+            _check_tree(node, members)
+        case "ObjectNode" if name_in(node) in _STATES:
+            _require(len(_content(node["content"], "TupleNode")) == _STATES[name_in(node)], "has a state that is short")
+        case "LossNode":
+            _require(not node["content"]["content"], "has a loss with a state")
         case "RandomGeneratorNode":
             pool = json.loads(_content(_content(node["content"]["seed_seq"], "DictNode")["pool_size"], "JsonNode"))
             _require(type(pool) is int and 0 < pool <= _LARGEST_POOL, "has a seed of another size")
 
 
-def _check_tree(args: _Node, members: Mapping[str, bytes]) -> None:
-    """Features, classes of each output, outputs: compiled code reads as many classes as it is told."""
+def _check_tree(node: _Node, members: Mapping[str, bytes]) -> None:
+    """Compiled code reads as many classes as there are said to be outputs, and copies as many values as nodes."""
+    args, state = node["__reduce__"]["args"], _content(node["content"], "DictNode")
     features, classes, outputs = _content(args, "TupleNode")
-    counts = [json.loads(_content(each, "JsonNode")) for each in (features, outputs)]
-    _require((classes["__loader__"], classes["type"]) == ("NdArrayNode", "numpy"), "has a tree of no classes")
-    _require(all(type(count) is int and 0 < count < 2**31 for count in counts), "has a tree of no features or outputs")
-    array = read_array(members[classes["file"]])
-    _require(array.shape == (counts[1],) and array.dtype.kind == "i", "has a tree of other classes than outputs")
-    _require(bool((array > 0).all() and (array < 2**31).all()), "has a tree of no classes")
+    for each in (features, outputs, state["max_depth"], state["node_count"]):
+        count = json.loads(_content(each, "JsonNode"))
+        _require(type(count) is int and 0 <= count < 2**31, "has a tree of no features or outputs")
+    count = json.loads(outputs["content"])
+    found = _array(classes, members)
+    _require(found.shape == (count,) and found.dtype.kind == "i", "has a tree of other classes than outputs")
+    _require(count > 0 and bool((found > 0).all() and (found < 2**31).all()), "has a tree of no classes")
+    nodes, values = _array(state["nodes"], members), _array(state["values"], members)
+    _require(nodes.ndim == 1 and nodes.dtype.names is not None, "has a tree of no nodes")
+    _require(len(nodes) == json.loads(state["node_count"]["content"]), "has a tree of other nodes than it says")
+    _require(values.dtype == "float64", "has a tree of values that are no numbers")
+    _require(values.shape == (len(nodes), count, int(found.max())), "has a tree of other values than nodes")
+
+
+def _array(node: _Node, members: Mapping[str, bytes]) -> Any:
+    fits = (node["__loader__"], name_in(node), node.get("type")) == ("NdArrayNode", "numpy.ndarray", "numpy")
+    _require(fits, "has a tree of what is no array")
+    return read_array(members[node["file"]])
 
 
 def _content(node: _Node, loader: str) -> Any:

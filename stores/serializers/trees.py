@@ -19,6 +19,19 @@ def _check_tree(tree: Any) -> None:
     require(tree.node_count > 0, "nodes")
     _require_children(left[inner], right[inner], inner, tree.node_count)
     require_within(feature[inner], tree.n_features, "features")
+    # The path of a row is written into as many places as the deepest leaf is said to have before it.
+    require(_depth(left, right) <= tree.max_depth, "depth")
+
+
+def _depth(left: Any, right: Any) -> int:
+    import numpy as np
+
+    depth, level = -1, np.zeros(1, np.intp)
+    while level.size:
+        depth += 1
+        children = np.concatenate([left[level], right[level]])
+        level = np.unique(children[children != _LEAF])
+    return depth
 
 
 def _check_tree_model(model: Any) -> None:

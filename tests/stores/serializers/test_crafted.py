@@ -205,6 +205,38 @@ def test_a_tree_is_not_made_of_other_outputs_than_classes(counts: tuple[str, str
         SklearnSerializer().from_bytes(with_schema(SklearnSerializer().to_bytes(made("tree")), change))
 
 
+def _tree_state(schema: Any) -> Any:
+    return next(each for each in nodes(schema) if each["__loader__"] == "TreeNode")["content"]["content"]
+
+
+def _other_values(schema: Any) -> None:
+    state = _tree_state(schema)
+    state["nodes"]["file"] = state["values"]["file"]
+
+
+@pytest.mark.parametrize(
+    ("reason", "change"),
+    [
+        ("no nodes", _other_values),
+        ("other nodes", lambda schema: _tree_state(schema)["node_count"].update(content="1")),
+        ("no array", lambda schema: _tree_state(schema)["values"].update(__class__="float64")),
+        ("outside its depth", lambda schema: _tree_state(schema)["max_depth"].update(content="1")),
+    ],
+)
+def test_a_tree_is_as_large_and_as_deep_as_it_says(reason: str, change: Callable[[Any], None]) -> None:
+    with pytest.raises(Corrupt, match=reason):
+        SklearnSerializer().from_bytes(with_schema(SklearnSerializer().to_bytes(made("tree")), change))
+
+
+@pytest.mark.parametrize("name", ["KDTree", "EuclideanDistance64"])
+def test_a_state_that_is_taken_by_place_has_all_its_places(name: str) -> None:
+    def change(schema: Any) -> None:
+        del next(each for each in nodes(schema) if each["__class__"] == name)["content"]["content"][-1]
+
+    with pytest.raises(Corrupt, match="short"):
+        SklearnSerializer().from_bytes(with_schema(SklearnSerializer().to_bytes(made("kd tree")), change))
+
+
 def test_what_a_small_sparse_part_inflates_to_is_not_read() -> None:
     members = unpack(SklearnSerializer().to_bytes(samples.sparse()))
     name = next(name for name in members if name.endswith(".npz"))
