@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from jeyn.errors import NotAllowed, NotSerializable
-from jeyn.stores.serializers.values import BUNDLE, decode_value, encode_value
+from jeyn.stores.serializers.values import BUNDLE, code_in_bundle, decode_value, encode_value
 
 if TYPE_CHECKING:
     from jeyn.stores.serializers.table import SerializerTable
@@ -37,6 +37,10 @@ class CollectionSerializer:
         if encoded.format != BUNDLE or not isinstance(encoded.data, bytes):
             raise NotSerializable(f"a collection cannot be '{encoded.format}'", hint="save it as what it is")
         return encoded.data
+
+    def code_of(self, model_bytes: bytes) -> list[str]:
+        """What its parts rely on by name, as each says it."""
+        return sorted(set(code_in_bundle(model_bytes, self._table)))
 
     def from_bytes(self, model_bytes: bytes) -> Any:
         return decode_value(BUNDLE, model_bytes, self._table)

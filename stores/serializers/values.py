@@ -11,14 +11,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from jeyn.errors import Corrupt, NewerSchema, NotSerializable, UsageError
 from jeyn.sdk.canonical import canonical, parse
-from jeyn.sdk.serializer import class_name, is_unsafe
+from jeyn.sdk.serializer import ModelSerializer, class_name, is_unsafe
 from jeyn.stores.serializers.archive import pack, unpack
 from jeyn.stores.serializers.decoding import decoding
 from jeyn.stores.serializers.json_values import decode_json, encode_json, is_json_class, is_json_value, unknown_value
@@ -79,8 +79,7 @@ def decode_value(format: str, data: bytes | Path, table: SerializerTable | None 
     Corrupt when the bytes are damaged, NewerSchema when the format is unknown.
     """
     if format.startswith(_SERIALIZER):
-        identifier, _, version = format.removeprefix(_SERIALIZER).rpartition("@")
-        return (table or default_table()).by_id(identifier, version).from_bytes(_content(data))
+        return _serializer(format, table).from_bytes(_content(data))
     if format == "json/1":
         return decode_json(_content(data))
     if format == BUNDLE:
@@ -88,6 +87,24 @@ def decode_value(format: str, data: bytes | Path, table: SerializerTable | None 
     if format not in _DECODERS:
         raise NewerSchema(f"this Jeyn cannot read values in the format '{format}'", hint="upgrade Jeyn")
     return _DECODERS[format](data)
+
+
+def code_in_bundle(data: bytes, table: SerializerTable | None = None) -> Iterator[str]:
+    """The names of functions and classes that the models in a bundle rely on."""
+    with decoding(BUNDLE):
+        members = unpack(data)
+    for name, member in members.items():
+        _, _, format = name.partition("/")
+        if format == BUNDLE:
+            yield from code_in_bundle(member, table)
+        if format.startswith(_SERIALIZER):
+            code_of = getattr(_serializer(format, table), "code_of", None)
+            yield from code_of(member) if code_of else ()
+
+
+def _serializer(format: str, table: SerializerTable | None) -> ModelSerializer:
+    identifier, _, version = format.removeprefix(_SERIALIZER).rpartition("@")
+    return (table or default_table()).by_id(identifier, version)
 
 
 def _encode(value: Any, path: str, table: SerializerTable) -> EncodedValue:

@@ -114,6 +114,21 @@ def test_the_same_model_saved_with_other_code_is_the_same_checkpoint_with_that_c
         assert warned(workspace.model_store.get_checkpoint(first.ref).load)
 
 
+def test_a_collection_of_models_knows_the_code_of_each(project: Path) -> None:
+    from own_code import scaled
+    from sklearn.preprocessing import FunctionTransformer
+
+    with jeyn.open() as workspace:
+        model = {"one": [FunctionTransformer(np.log1p)], "two": ({"inner": FunctionTransformer(scaled)}, 1.5)}
+        made = READER.update_minor(dataset=a_batch(workspace), model=model)
+        saved = workspace.model_store.save_checkpoint(made)
+        assert list(saved.facts["code"]) == ["own_code.scaled"]
+        load = workspace.model_store.get_checkpoint(saved.ref).load
+        assert warned(load) == []
+        edit(project / "own_code.py", "x + 1", "x + 2")
+        assert warned(load)
+
+
 def test_what_is_gone_is_changed_and_what_is_installed_is_left_out(project: Path) -> None:
     assert digests_of(["numpy.clip", "json.dumps", "own_code", "nowhere.at_all"], project) == {}
     then = digests_of(["own_code.scaled"], project)
