@@ -13,7 +13,7 @@ from tests.faults.scenarios import Export, Import, NewCatalog, Save, Sweep, Upgr
 from tests.postgres_server import PostgresServer
 
 SCENARIOS = (Save, Import, Export, Sweep, Upgrade)
-FEW = {"sqlite": 6, "postgresql": 3}
+FEW = {"sqlite": 4, "postgresql": 2}
 MANY = 25
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
@@ -39,7 +39,7 @@ def new_catalog(kind: str, request: pytest.FixtureRequest) -> Iterator[NewCatalo
 def test_kill_9_loses_and_doubles_nothing(
     scenario: Callable[..., Save], kind: str, new_catalog: NewCatalog, home: Path
 ) -> None:
-    kill_many(scenario(home.parent, new_catalog), FEW[kind], seed=20, look_every=3)
+    kill_many(scenario(home.parent, new_catalog), FEW[kind], seed=20, look_every=2)
 
 
 @pytest.mark.long
