@@ -35,6 +35,7 @@ RetainedLine = Annotated[
     str, StringConstraints(pattern=r"^((batch|checkpoint|quarantined)(:[A-Za-z0-9][A-Za-z0-9._-]*)?|value)$")
 ]
 TypeName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$")]
+Duration = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,6}[smhdw]$")]
 Seconds = Annotated[int, Field(ge=1, le=2**31 - 1)]
 
 
@@ -102,6 +103,7 @@ class ProjectFile(_Closed):
     operations: dict[str, OperationDefaults] = {}
     argo: ArgoSettings = ArgoSettings()
     retention: dict[RetainedLine, Kept] = {}
+    store_patience: Duration | None = None  # how long a store that is away is waited for
 
 
 _KNOWN: dict[str, type[_Closed]] = {"operations": OperationDefaults, "argo": ArgoSettings, "retention": Kept}

@@ -35,6 +35,7 @@ class Settings:
     for all; `argo` what it and JEYN_ARGO_SERVER, _NAMESPACE and _IMAGE say (`jeyn.project_file.ArgoSettings`).
     `data_links` are the folders outside the data root that links in it may lead to.
     `clock_is_right`: commits are dated by this machine's clock, whatever speaks against it (JEYN_CLOCK_IS_RIGHT=1).
+    `store_patience` is how many seconds a store that is away is waited for where work would be lost otherwise.
     `retention` is what `jeyn gc` may take besides what nobody can miss (`jeyn.project_file.Kept`).
     """
 
@@ -54,6 +55,7 @@ class Settings:
     retention: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     data_links: tuple[Path, ...] = ()
     clock_is_right: bool = False
+    store_patience: float = 600.0
 
     @classmethod
     def load(
@@ -97,6 +99,7 @@ class Settings:
             retention=project.get("retention", {}),
             data_links=_folders(env.get("JEYN_DATA_LINKS"), project.get("data_links", ()), root),
             clock_is_right=env.get("JEYN_CLOCK_IS_RIGHT", "") not in ("", "0"),
+            store_patience=_patience(env.get("JEYN_STORE_PATIENCE") or project.get("store_patience", "10m")),
         )
 
     @property
@@ -262,6 +265,13 @@ def _folders(from_env: str | None, from_file: Sequence[str], root: Path) -> tupl
     """Folders that start at the project root; several in the environment stand as in PATH."""
     names = from_env.split(os.pathsep) if from_env else from_file
     return tuple((root / Path(name).expanduser()).resolve() for name in names if name)
+
+
+def _patience(text: str) -> float:
+    try:
+        return duration(text).total_seconds()
+    except UsageError as exc:
+        raise UsageError(f"store_patience: {exc.message}", hint=exc.hint) from exc
 
 
 def _location(given: str | os.PathLike[str] | None, from_env: str | None, from_file: Any, root: Path) -> str:

@@ -55,6 +55,7 @@ class Workspace:
     """Everything that one home holds. Cheap to make: nothing is opened before it is used. Safe in threads and forks."""
 
     is_attempt = False
+    is_running = False  # whether operations run here: then a catalog that is away at the beginning is waited for too
     seed = SEED  # for random generators, 32 bits; an operation that runs has one of its own
 
     def __init__(self, settings: Settings) -> None:
@@ -88,14 +89,21 @@ class Workspace:
     def at(self, settings: Settings) -> Workspace:
         """The same catalog and payloads, with what else `settings` say; what is open is shared and closed once."""
         twin = Workspace(settings)
-        twin.__dict__.update({name: self.__dict__[name] for name in ("database", "payloads") if name in self.__dict__})
+        same = ("database", "payloads", "is_running")
+        twin.__dict__.update({name: self.__dict__[name] for name in same if name in self.__dict__})
         return twin
 
     # What it is made of, each opened when first used.
 
     @cached_property
     def database(self) -> Database:
-        database = Database(self.settings.catalog, clock_is_right=self.settings.clock_is_right)
+        settings, waits = self.settings, self.is_running
+        database = Database(
+            settings.catalog,
+            patience=settings.store_patience,
+            waits=waits,
+            clock_is_right=settings.clock_is_right,
+        )
         ensure_current(database)
         return database
 

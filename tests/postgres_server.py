@@ -18,9 +18,12 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TypeVar
 
+T = TypeVar("T")
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
 # Everyone's tests need only so many connections; 32 processes save at once in one of them.
@@ -56,13 +59,18 @@ def server_user() -> str | None:
 class PostgresServer:
     """A running server; `new_database()` gives the URL of an empty database of its own."""
 
+    process: _Process
+
     def __init__(self, folder: Path, address: str = "", port: int = PORT) -> None:
         import psycopg
 
         self.folder, self.address, self.port = folder, address, port
         self.password = secrets.token_hex(8)
         self._numbers = itertools.count(1)
-        self._admin = psycopg.connect(host=str(folder), port=port, user="postgres", dbname="postgres", autocommit=True)
+        self._connect = partial(
+            psycopg.connect, host=str(folder), port=port, user="postgres", dbname="postgres", autocommit=True
+        )
+        self._admin = self._connect()
         if address:
             self._admin.execute(f"ALTER USER postgres PASSWORD '{self.password}'")
 
@@ -86,12 +94,28 @@ class PostgresServer:
         finally:
             self._admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
+    def restart(self, how: signal.Signals = signal.SIGINT, away: float = 0.0) -> None:
+        """End it, wait so many seconds, and start it again; returns when it answers."""
+        self.stop(how)
+        time.sleep(away)
+        self.start()
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        self._admin.close()
+        self.process.stop(how)
+
+    def start(self) -> None:
+        self.process.start()
+        self._admin = _connect(self.process.process, self._connect, self.folder)
+
     def close(self) -> None:
         self._admin.close()
 
 
 @contextmanager
-def running_postgres(address: str = "", network: str = "") -> Iterator[PostgresServer]:
+def running_postgres(
+    address: str = "", network: str = "", settings: Mapping[str, str] | None = None
+) -> Iterator[PostgresServer]:
     """Starts a server in a new folder; stops it and removes the folder at the end. Raises PostgresMissing.
 
     With an `address` it listens there too, on a free port, and takes connections from `network`.
@@ -109,12 +133,16 @@ def running_postgres(address: str = "", network: str = "") -> Iterator[PostgresS
         if network:
             with (folder / "data" / "pg_hba.conf").open("a") as rules:
                 rules.write(f"host all all {network} scram-sha-256\n")
-        with _server_process(programs, folder, user, {"listen_addresses": address, "port": str(port)}) as process:
-            server = _connect(process, lambda: PostgresServer(folder, address, port), folder)
+        process = _Process(programs, folder, user, {"listen_addresses": address, "port": str(port), **(settings or {})})
+        try:
+            server = _connect(process.process, lambda: PostgresServer(folder, address, port), folder)
+            server.process = process
             try:
                 yield server
             finally:
                 server.close()
+        finally:
+            process.stop()
     finally:
         shutil.rmtree(folder)
 
@@ -131,23 +159,29 @@ def _make_cluster(programs: Path, folder: Path, user: str | None) -> None:
     subprocess.run(command, check=True, capture_output=True, cwd=folder, **_as_user(user))
 
 
-@contextmanager
-def _server_process(
-    programs: Path, folder: Path, user: str | None, settings: Mapping[str, str]
-) -> Iterator[subprocess.Popen[bytes]]:
-    command = [str(programs / "postgres"), "-D", str(folder / "data"), "-k", str(folder)]
-    for name, value in {**SETTINGS, **settings}.items():
-        command += ["-c", f"{name}={value}"]
-    if shutil.which("setpriv"):
-        # So that a test session that is killed leaves no server behind.
-        command = ["setpriv", "--pdeathsig", "INT", *command]
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, **_as_user(user))
-        try:
-            yield process
-        finally:
-            process.send_signal(signal.SIGINT)
-            process.wait(STOP_SECONDS)
+class _Process:
+    """The server's process, which may be ended and started again on the same folder."""
+
+    def __init__(self, programs: Path, folder: Path, user: str | None, settings: Mapping[str, str]) -> None:
+        self.folder, self.user = folder, user
+        self.command = [str(programs / "postgres"), "-D", str(folder / "data"), "-k", str(folder)]
+        for name, value in {**SETTINGS, **settings}.items():
+            self.command += ["-c", f"{name}={value}"]
+        if shutil.which("setpriv"):
+            # So that a test session that is killed leaves no server behind.
+            self.command = ["setpriv", "--pdeathsig", "INT", *self.command]
+        self.start()
+
+    def start(self) -> None:
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                self.command, stdout=log, stderr=log, cwd=self.folder, **_as_user(self.user)
+            )
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """SIGINT ends its sessions, SIGQUIT is as good as a crash."""
+        self.process.send_signal(how)
+        self.process.wait(STOP_SECONDS)
 
 
 def _free_port(address: str) -> int:
@@ -157,7 +191,7 @@ def _free_port(address: str) -> int:
     return port
 
 
-def _connect(process: subprocess.Popen[bytes], connect: Callable[[], PostgresServer], folder: Path) -> PostgresServer:
+def _connect(process: subprocess.Popen[bytes], connect: Callable[[], T], folder: Path) -> T:
     import psycopg
 
     deadline = time.monotonic() + START_SECONDS

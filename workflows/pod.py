@@ -236,6 +236,7 @@ class Pod:
 def open_project(places: Settings, plan: str, code: str) -> tuple[Plan, Workspace]:
     """The plan, and a workspace on the code package, which is unpacked and becomes what is imported from."""
     workspace = Workspace(places)
+    workspace.is_running = True
     try:
         found = kept_plan(workspace, plan)
         digest, package = code_payload(workspace, code)

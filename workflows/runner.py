@@ -479,7 +479,9 @@ def prepare(setup: Mapping[str, Any]) -> tuple[Workspace, Spool]:
     remember()
     spool = Spool(spool_path(settings.home, setup["run"], os.getpid()), _own(setup["output"]))
     spool.redirect()
-    return Workspace(settings), spool
+    workspace = Workspace(settings)
+    workspace.is_running = True
+    return workspace, spool
 
 
 def _own(descriptor: int) -> int:

@@ -12,6 +12,7 @@ from sqlalchemy import bindparam, insert, select
 from jeyn.stores.catalog.changes import CacheKey, Observation
 from jeyn.stores.catalog.closure import chunks
 from jeyn.stores.catalog.database import Database, Transaction
+from jeyn.stores.catalog.patience import patient
 from jeyn.stores.catalog.prepared import Prepared
 from jeyn.stores.catalog.reader import is_marked
 from jeyn.stores.catalog.tables import artefact, artefact_payload, cache_entry, operation, run
@@ -75,6 +76,7 @@ class Kept:
     digests: tuple[str, ...]
 
 
+@patient
 def kept(database: Database, ids: Collection[str]) -> list[Kept]:
     """What artefacts are kept as, those that exist; at most 500 of them at once go into one query."""
     found: dict[str, Kept] = {}
@@ -111,6 +113,7 @@ def entries(database: Database, cache_key: str) -> list[CacheEntry]:
     return _entries(database.ask(_BY_KEY, digest=cache_key))
 
 
+@patient
 def last_entry(database: Database, function: str, before: int | None = None) -> CacheEntry | None:
     """The entry of a function's newest operation that has one; of those that were made `before` an operation."""
     with database.read() as connection:

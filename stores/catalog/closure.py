@@ -13,6 +13,7 @@ from sqlalchemy import CTE, BindParameter, Connection, Select, bindparam, func, 
 
 from jeyn.errors import UsageError
 from jeyn.stores.catalog.database import Database
+from jeyn.stores.catalog.patience import patient
 from jeyn.stores.catalog.tables import artefact, edge
 
 Direction = Literal["up", "down"]
@@ -45,6 +46,7 @@ def downstream(
     return walk(database, "down", [key], depth, types, rel_types)
 
 
+@patient
 def walk(
     database: Database,
     direction: Direction,
@@ -67,6 +69,7 @@ def walk(
         return sorted(connection.execute(query, {"roots": list(roots)}).scalars())
 
 
+@patient
 def closure_ids(
     database: Database, direction: Direction, key: int, types: Sequence[str] = (), rel_types: Sequence[int] = ()
 ) -> list[str]:
@@ -101,6 +104,7 @@ def reached(
     return base.union(step(select(far).join(base, near == base.c.key)))
 
 
+@patient
 def edges_among(database: Database, keys: Iterable[int]) -> list[tuple[int, int, int]]:
     """(parent, child, type) of every edge between these artefacts, sorted."""
     wanted = set(keys)
@@ -113,6 +117,7 @@ def edges_among(database: Database, keys: Iterable[int]) -> list[tuple[int, int,
     return sorted(found)
 
 
+@patient
 def edges_from(database: Database, keys: Iterable[int]) -> list[tuple[int, int, int]]:
     """(parent, child, type) of every edge that leaves these artefacts, sorted."""
     query = select(edge.c.parent, edge.c.child, edge.c.type).where(edge.c.parent.in_(bindparam("keys", expanding=True)))

@@ -31,6 +31,7 @@ from jeyn.stores.catalog.changes import (
 )
 from jeyn.stores.catalog.database import Database, Transaction
 from jeyn.stores.catalog.fence import close_operation
+from jeyn.stores.catalog.patience import patient
 from jeyn.stores.catalog.prepared import Prepared
 from jeyn.stores.catalog.superseded import consequences, held
 from jeyn.stores.catalog.tables import (
@@ -117,6 +118,7 @@ _INSERT_METRIC = Prepared(insert(metric), *metric.c.keys())
 _INSERT_EVENT = Prepared(insert(event), *event.c.keys())
 
 
+@patient
 def commit(database: Database, changes: Sequence[Change], actor: str) -> list[Outcome]:
     """Apply `changes` in order in one durable transaction; the outcomes are those of the artefacts, in order.
 

@@ -35,6 +35,7 @@ from jeyn.errors import (
 )
 from jeyn.stores.catalog.clock import Clock
 from jeyn.stores.catalog.filesystem import refuse_network
+from jeyn.stores.catalog.patience import CROWD, OUTCOME, STORE_PATIENCE, Wait, is_away, is_crowded, patient
 from jeyn.stores.catalog.prepared import DriverCursor, Prepared
 from jeyn.stores.catalog.triggers import REFUSAL
 from jeyn.stores.catalog.writer_queue import WriterQueue
@@ -53,6 +54,7 @@ class Transaction:
     cursor: DriverCursor
     seq: int
     at: int
+    xid: int | None = None  # what a server calls it
 
     def roll_back(self) -> None:
         """Undo everything, the tick included."""
@@ -60,10 +62,17 @@ class Transaction:
 
 
 class Database:
-    """One catalog database by URL. Thread-safe; connections are opened lazily and dropped when a process forks."""
+    """One catalog database by URL. Thread-safe; connections are opened lazily and dropped when a process forks.
 
-    def __init__(self, url: str, *, clock_is_right: bool = False) -> None:
+    A server that was there and goes away is waited for, `patience` seconds; with `waits` also the first time.
+    """
+
+    def __init__(
+        self, url: str, *, patience: float = STORE_PATIENCE, waits: bool = False, clock_is_right: bool = False
+    ) -> None:
         self.url = _parse(url)
+        self.patience, self.waited = patience, 0.0
+        self.has_met = waits
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         if self.is_sqlite and self.path:
             refuse_network(self.path.parent)
@@ -116,9 +125,10 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A read transaction: everything in it sees the same commit."""
-        with translated(self), self._reading.connect() as connection, connection.begin():
+        with translated(self), self._connected(self._reading) as connection, connection.begin():
             yield connection
 
+    @patient
     def ask(self, question: Prepared, **values: Any) -> Sequence[Any]:
         """The rows of one query by itself: what an engine asks for every operation costs little more than SQLite."""
         if not self.is_sqlite:
@@ -143,28 +153,31 @@ class Database:
 
         Raises `Invalid` where this machine's clock cannot be right.
         """
-        with translated(self), self._in_turn(), self._writer(self._engine, self._kept) as connection:
+        with translated(self), self._in_turn(), self._writer(self._engine, self._kept) as (connection, ends):
             cursor = DriverCursor(connection)
             try:
                 now = self.clock.read(cursor)
-                ((seq, at),) = cursor.all(_TICK[self.dialect], now=now.at)
-                self.clock.check(now, at)
-                yield Transaction(connection, cursor, seq, at)
+                (ticked,) = cursor.all(_TICK[self.dialect], now=now.at)
+                tx = Transaction(connection, cursor, *ticked)
+                self.clock.check(now, tx.at)
+                ends.append(tx)
+                yield tx
             finally:
                 cursor.close()
 
     @contextmanager
     def write_soft(self) -> Iterator[Connection]:
         """A write transaction that a power cut may undo, without a tick: for leases only."""
-        with translated(self), self._in_turn(), self._writer(self._soft, self._kept_soft) as connection:
+        with translated(self), self._in_turn(), self._writer(self._soft, self._kept_soft) as (connection, ends):
             if not self.is_sqlite:
-                connection.execute(text("SET LOCAL synchronous_commit TO OFF"))
+                xid = connection.execute(_SOFT).one()[1]
+                ends.append(Transaction(connection, DriverCursor(connection), 0, 0, xid))
             yield connection
 
     @contextmanager
     def exclusive(self) -> Iterator[Connection]:
         """A plain connection in a write transaction, for migrations."""
-        with translated(self), self._in_turn(), self._engine.connect() as connection, connection.begin():
+        with translated(self), self._in_turn(), self._connected(self._engine) as connection, connection.begin():
             yield connection
 
     def dispose(self, close: bool = True) -> None:
@@ -195,31 +208,86 @@ class Database:
                 self._queue.give_back(place)
 
     @contextmanager
-    def _writer(self, engine: Engine, kept: list[Connection]) -> Iterator[Connection]:
-        """A connection in a write transaction, which is committed at the end."""
+    def _connected(self, engine: Engine) -> Iterator[Connection]:
+        connection = self._connect(engine)
+        try:
+            yield connection
+        finally:
+            _let_go(connection)
+
+    def _connect(self, engine: Engine) -> Connection:
+        """A connection; a server that is away, or has no room, is waited for."""
+        if self.is_sqlite:
+            return engine.connect()
+        wait = Wait(self)
+        while True:
+            try:
+                connection = engine.connect()
+            except DBAPIError as exc:
+                is_waited_for = is_away(exc) if self.has_met else is_crowded(exc)
+                if not is_waited_for or not wait.again():
+                    raise
+            else:
+                self.has_met = True
+                return connection
+
+    def _commit(self, connection: Connection, ends: list[Transaction]) -> None:
+        try:
+            _end(connection, "commit")
+        except Exception as exc:
+            if self.is_sqlite or not ends or not is_away(exc):
+                raise
+            connection.invalidate()
+            if not self._was_committed(ends[0]):
+                raise
+
+    def _was_committed(self, tx: Transaction) -> bool:
+        """Whether a commit took place whose answer was lost; in doubt it is an error that nobody tries again."""
+        wait = Wait(self)
+        try:
+            while True:
+                with self._connected(self._engine) as connection, connection.begin():
+                    status, is_own = connection.execute(OUTCOME, {"xid": tx.xid, "seq": tx.seq, "at": tx.at}).one()
+                if status != "in progress" or not wait.again():
+                    return bool(status == "committed" and is_own)
+        except DBAPIError as exc:
+            if not is_away(exc):  # a server that lost the transaction with its memory does not know its number
+                return False
+            raise Unreachable(
+                f'the catalog "{self.shown}" went away within a commit: nobody knows whether that took place',
+                hint="see whether it is there before doing it again",
+            ) from None
+
+    @contextmanager
+    def _writer(self, engine: Engine, kept: list[Connection]) -> Iterator[tuple[Connection, list[Transaction]]]:
+        """A connection in a write transaction, which is committed at the end; what is to be known of it then."""
+        ends: list[Transaction] = []
         try:
             connection = kept.pop()
         except IndexError:
-            connection = engine.connect()
+            connection = self._connect(engine)
         try:
             if self.is_sqlite:
                 # The driver's own: what SQLAlchemy notes about a transaction costs as much as a small commit.
                 _driver(connection).execute("BEGIN IMMEDIATE")
             else:
                 connection.begin()
-            yield connection
-            _end(connection, "commit")
-        except BaseException:
+            yield connection, ends
+            self._commit(connection, ends)
+        except BaseException as exc:
             try:
-                _end(connection, "rollback")
+                if not self.is_sqlite and is_away(exc):
+                    connection.invalidate()
+                else:
+                    _end(connection, "rollback")
             finally:
-                connection.close()
+                _let_go(connection)
             raise
         if self.is_sqlite and not kept:
             kept.append(connection)
             self._last = kept
         else:
-            connection.close()
+            _let_go(connection)
 
     def _create(self, synchronous: str) -> Engine:
         options: dict[str, Any] = {"pool_pre_ping": not self.is_sqlite}
@@ -238,6 +306,8 @@ class Database:
             ) from exc
         if self.is_sqlite:
             _tune_sqlite(engine, synchronous)
+        else:
+            event.listen(engine, "connect", _look_at_crowd)
         return engine
 
 
@@ -246,9 +316,13 @@ _TICK = {
         text("UPDATE catalog_clock SET seq = seq + 1, at = max(:now, at + 1) WHERE id = 1 RETURNING seq, at")
     ),
     "postgresql": Prepared(
-        text("UPDATE catalog_clock SET seq = seq + 1, at = greatest(:now, at + 1) WHERE id = 1 RETURNING seq, at")
+        text(
+            "UPDATE catalog_clock SET seq = seq + 1, at = greatest(:now, at + 1) WHERE id = 1"
+            " RETURNING seq, at, txid_current()"
+        )
     ),
 }
+_SOFT = text("SELECT set_config('synchronous_commit', 'off', true), txid_current()")
 
 
 def _parse(url: str) -> URL:
@@ -287,6 +361,21 @@ def _tune_sqlite(engine: Engine, synchronous: str) -> None:
         if driver.in_transaction:  # of `write`, which began it without SQLAlchemy
             return
         driver.execute("BEGIN" if connection.get_execution_options().get("jeyn_read") else "BEGIN IMMEDIATE")
+
+
+def _look_at_crowd(connection: Any, record: Any) -> None:
+    cursor = connection.cursor()
+    cursor.execute(CROWD)
+    record.info["is_crowded"] = bool(cursor.fetchone()[0])
+    cursor.close()
+    connection.rollback()
+
+
+def _let_go(connection: Connection) -> None:
+    """Back to the pool; where there is little room on the server, others have it."""
+    if not connection.invalidated and connection.connection.info.get("is_crowded"):
+        connection.detach()
+    connection.close()
 
 
 def _driver(connection: Connection) -> Any:
@@ -344,7 +433,7 @@ def _translate(exc: BaseException, database: Database) -> JeynError:
         return Corrupt(f'"{where}" is damaged or no catalog ({said})', hint="restore it, or set JEYN_HOME elsewhere")
     if "does not exist" in low and "database" in low:
         return NotFound(f'the catalog database "{where}" does not exist', hint="create it, then try again")
-    if type(exc).__name__ in ("OperationalError", "InterfaceError", "AdminShutdown"):
+    if type(exc).__name__ in ("OperationalError", "InterfaceError") or is_away(exc):
         return Unreachable(f'the catalog "{where}" cannot be reached ({said.strip()})', hint="check JEYN_CATALOG")
     return Invalid(f'the catalog "{where}" refused a statement ({said.strip()})', hint="see what jeyn fsck finds")
 

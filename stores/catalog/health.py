@@ -12,6 +12,7 @@ from jeyn.sdk.artefact import PayloadRef
 from jeyn.stores.catalog.database import Database
 from jeyn.stores.catalog.leases import Condemnation, end_condemnations, stale_condemnations
 from jeyn.stores.catalog.migrate import lost_triggers
+from jeyn.stores.catalog.patience import patient
 from jeyn.stores.catalog.reader import is_marked
 from jeyn.stores.catalog.tables import APPEND_ONLY, artefact, artefact_payload, edge, metadata
 from jeyn.stores.catalog.triggers import protect
@@ -125,12 +126,14 @@ def dangling(database: Database) -> Iterator[Dangling]:
                 yield from _dangling(database, table, column)
 
 
+@patient
 def triggers(database: Database) -> list[str]:
     """The names of the triggers that are lost."""
     with database.read() as connection:
         return lost_triggers(connection, database.dialect)
 
 
+@patient
 def restore_triggers(database: Database) -> None:
     """Create the triggers that are lost, or put them on again."""
     with database.exclusive() as connection:
@@ -143,6 +146,7 @@ def restore_triggers(database: Database) -> None:
                     connection.execute(text(statement))
 
 
+@patient
 def add_edge(database: Database, child: int, parent: int, type: int) -> None:
     """Put back an edge that the child's document names."""
     same = and_(edge.c.child == child, edge.c.parent == parent, edge.c.type == type)
@@ -151,6 +155,7 @@ def add_edge(database: Database, child: int, parent: int, type: int) -> None:
             tx.connection.execute(insert(edge), {"child": child, "parent": parent, "type": type})
 
 
+@patient
 def add_payload(database: Database, key: int, payload: PayloadRef, external: bool) -> None:
     """Put back the row of a payload that the artefact's document names."""
     same = and_(artefact_payload.c.artefact == key, artefact_payload.c.name == payload.name)
@@ -197,6 +202,7 @@ def _dangling(database: Database, table: Table, column: Column[Any]) -> Iterator
             yield Dangling(_POINTERS.get(table.name, "dangling_row"), table.name, f"{shown} → {column.name} {row[-1]}")
 
 
+@patient
 def _read(database: Database, query: Any, **parameters: Any) -> Sequence[Any]:
     with database.read() as connection:
         return connection.execute(query, parameters).all()

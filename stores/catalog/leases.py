@@ -20,6 +20,7 @@ from sqlalchemy import ColumnElement, CompoundSelect, Connection, bindparam, del
 from jeyn.errors import Busy
 from jeyn.stores.catalog.closure import chunks
 from jeyn.stores.catalog.database import Database
+from jeyn.stores.catalog.patience import patient
 from jeyn.stores.catalog.prepared import DriverCursor, Prepared
 from jeyn.stores.catalog.process import Process, this_process
 from jeyn.stores.catalog.reader import is_marked
@@ -154,6 +155,7 @@ class Leases:
         self._until = until
         return True
 
+    @patient
     def release(self) -> None:
         """Give all back, once references protect the bytes or nobody wants them."""
         if self._held:
@@ -165,6 +167,7 @@ class Leases:
         """What was held is given back already: a commit did so itself."""
         self._held.clear()
 
+    @patient
     def _try(self, digests: Sequence[str], outlived: Callable[[list[Condemnation]], set[str]] = _none) -> Sequence[Any]:
         """Take them all, or none: then the condemnations that are in the way."""
         if not digests:
@@ -185,6 +188,7 @@ class Leases:
         return ()
 
 
+@patient
 def condemn(database: Database, digests: Sequence[str], sweeper: str) -> list[str]:
     """Condemn those digests that nothing refers to and nobody leases; what is returned may be deleted now."""
     with database.exclusive() as connection:
@@ -221,6 +225,7 @@ def stale_condemnations(connection: Connection) -> list[Condemnation]:
     return [each for each in found if each.is_over(now)]
 
 
+@patient
 def absolve(database: Database, digests: Sequence[str], sweeper: str) -> None:
     """The bytes are deleted: whoever waits may upload them again."""
     with database.write_soft() as connection:

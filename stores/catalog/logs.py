@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import bindparam, func, insert, or_, select, text
 
 from jeyn.stores.catalog.database import Database
+from jeyn.stores.catalog.patience import patient
 from jeyn.stores.catalog.prepared import DriverCursor, Prepared
 from jeyn.stores.catalog.tables import attempt, log_chunk, operation
 
@@ -43,6 +44,7 @@ def insert_chunk(cursor: DriverCursor, attempt_key: int, written: str, at: int) 
     cursor.run(_INSERT, [{"attempt": attempt_key, "at": at, "text": storable(written)}])
 
 
+@patient
 def append_log(database: Database, attempt_key: int, written: str) -> None:
     """Add to an attempt's log; a power cut may undo it."""
     with database.write_soft() as connection:
@@ -51,6 +53,7 @@ def append_log(database: Database, attempt_key: int, written: str) -> None:
         insert_chunk(DriverCursor(connection), attempt_key, written, time.time_ns() // 1000)
 
 
+@patient
 def read_log(database: Database, run_key: int, name: str | None, after: int) -> list[LogChunk]:
     """What a run's operations wrote beyond the key `after`, or one of them with its items; 10,000 pieces at most."""
     query = _OF_RUN
@@ -64,6 +67,7 @@ def read_log(database: Database, run_key: int, name: str | None, after: int) -> 
     return [LogChunk(*row) for row in found]
 
 
+@patient
 def logged_bytes(database: Database, attempt_key: int) -> int:
     """How many bytes of an attempt's output are kept, as UTF-8."""
     with database.read() as connection:

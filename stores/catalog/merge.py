@@ -18,6 +18,7 @@ from jeyn.stores.catalog.closure import CHUNK
 from jeyn.stores.catalog.commit import PayloadsCondemned, comparable
 from jeyn.stores.catalog.database import Database, Transaction
 from jeyn.stores.catalog.entries import TRAVELLING, Entry, EntryAlias, EntryClaim, EntryMark, EntryMember
+from jeyn.stores.catalog.patience import patient
 from jeyn.stores.catalog.reader import is_marked
 from jeyn.stores.catalog.tables import (
     alias_move,
@@ -92,6 +93,7 @@ class Standing:
     buried: frozenset[str]
 
 
+@patient
 def standing(database: Database, ids: Sequence[str]) -> Standing:
     with database.read() as connection:
         found = [row for part in _chunks(ids) for row in connection.execute(_KEYS, {"ids": [id[7:] for id in part]})]
@@ -99,6 +101,7 @@ def standing(database: Database, ids: Sequence[str]) -> Standing:
     return Standing(present, frozenset(f"sha256:{row.id}" for row in found if row.buried))
 
 
+@patient
 def check_conflicts(database: Database, entries: Entries) -> None:
     """Raise `VersionTaken` when a merge would have to."""
     with database.read() as connection:
@@ -107,6 +110,7 @@ def check_conflicts(database: Database, entries: Entries) -> None:
         raise _taken(found)
 
 
+@patient
 def merge(
     database: Database,
     entries: Entries,

@@ -9,9 +9,11 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 
 from jeyn.errors import Busy, Corrupt, NewerSchema, NotAllowed
 from jeyn.stores.catalog.database import Database
+from jeyn.stores.catalog.patience import is_away, patient
 from jeyn.stores.catalog.tables import APPEND_ONLY
 from jeyn.stores.catalog.triggers import trigger_names
 
@@ -25,6 +27,7 @@ _HAS_REVISION = {
 _POSTGRES_LOCK = 0x6A65796E  # "jeyn"
 
 
+@patient
 def ensure_current(database: Database) -> None:
     """Create the schema, or upgrade it with its data; quick when there is nothing to do.
 
@@ -34,7 +37,10 @@ def ensure_current(database: Database) -> None:
     with database.read() as connection:
         if _is_current(connection, database):
             return
-    with _locked(database):
+    if database.path is None:
+        _upgrade_server(database)
+        return
+    with _locked(database, database.path):
         upgrade(database, REVISIONS[-1])
 
 
@@ -45,10 +51,13 @@ def upgrade(database: Database, revision: str) -> None:
     if found is not None and database.path and found != revision:
         _back_up(database.path, found)
     with database.exclusive() as connection:
-        found = current_revision(connection)
-        if found != revision:
-            _run(connection, revision)
-            check_triggers(connection, database.dialect)
+        _bring_to(connection, revision, database)
+
+
+def _bring_to(connection: Connection, revision: str, database: Database) -> None:
+    if current_revision(connection) != revision:
+        _run(connection, revision)
+        check_triggers(connection, database.dialect)
 
 
 def current_revision(connection: Connection) -> str | None:
@@ -119,28 +128,28 @@ def _back_up(path: Path, revision: str) -> None:
 
 
 @contextmanager
-def _locked(database: Database) -> Iterator[None]:
-    if database.path is None:
-        with _postgres_lock(database):
-            yield
-        return
+def _locked(database: Database, path: Path) -> Iterator[None]:
     try:
-        lock = database.path.with_name(f"{database.path.name}.lock").open("w")
+        lock = path.with_name(f"{path.name}.lock").open("w")
     except OSError as exc:
         raise NotAllowed(
-            f'the home "{database.path.parent}" cannot be written ({exc.strerror})', hint="set JEYN_HOME elsewhere"
+            f'the home "{path.parent}" cannot be written ({exc.strerror})', hint="set JEYN_HOME elsewhere"
         ) from exc
     with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
-@contextmanager
-def _postgres_lock(database: Database) -> Iterator[None]:
-    with database.read() as connection:
+@patient
+def _upgrade_server(database: Database) -> None:
+    """Lock and steps in one transaction: where there are few connections, who waits takes none from who works."""
+    with database.exclusive() as connection:
         connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'"))
         try:
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _POSTGRES_LOCK})
-        except Exception as exc:
+        except DBAPIError as exc:
+            if is_away(exc):
+                raise
             raise Busy("another process is upgrading the catalog", hint="try again in a minute") from exc
-        yield
+        connection.execute(text("SET LOCAL lock_timeout = 0"))
+        _bring_to(connection, REVISIONS[-1], database)

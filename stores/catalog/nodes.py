@@ -14,6 +14,7 @@ from jeyn.sdk.plan import RETURN
 from jeyn.sdk.version import Version
 from jeyn.stores.catalog.closure import chunks
 from jeyn.stores.catalog.database import Database
+from jeyn.stores.catalog.patience import patient
 from jeyn.stores.catalog.provenance import Maker, makers
 from jeyn.stores.catalog.tables import artefact, artefact_payload, claim, small_payload
 
@@ -72,6 +73,7 @@ _CONTENTS = (
 )
 
 
+@patient
 def nodes(database: Database, keys: Sequence[int]) -> dict[int, Node]:
     """The nodes with these keys, in the order given."""
     found: dict[int, Node] = {}

@@ -20,6 +20,7 @@ from jeyn.stores.catalog.closure import chunks
 from jeyn.stores.catalog.database import Database
 from jeyn.stores.catalog.fence import INSERT_ENDS, began, measured
 from jeyn.stores.catalog.logs import insert_chunk
+from jeyn.stores.catalog.patience import patient
 from jeyn.stores.catalog.prepared import DriverCursor, Prepared
 from jeyn.stores.catalog.tables import artefact, attempt, operation, operation_artefact, run
 
@@ -245,12 +246,14 @@ def _values(new: NewOperation) -> dict[str, Any]:
     return {name: getattr(new, name) for name in names}
 
 
+@patient
 def add_operations(database: Database, run_key: int, new: Sequence[NewOperation]) -> list[OperationRow]:
     """The items of a mapped operation."""
     with database.write_soft() as connection:
         return insert_operations(connection, DriverCursor(connection), run_key, new)
 
 
+@patient
 def start_attempt(database: Database, operation_key: int, number: int, host: str, pid: int) -> int:
     """The key of an attempt that begins now; its operation is running."""
     now = time.time_ns() // 1000
@@ -263,6 +266,7 @@ def start_attempt(database: Database, operation_key: int, number: int, host: str
     return int(key)
 
 
+@patient
 def record_attempts(database: Database, begun: Sequence[NewAttempt]) -> None:
     """See to it that attempts which began are in the catalog; those that are, or that have ended, stay as they are."""
     if begun:
@@ -276,6 +280,7 @@ def insert_begun(cursor: DriverCursor, begun: Sequence[NewAttempt]) -> None:
     cursor.run(_HAS_BEGUN, [{"which": each.operation, "now": each.at} for each in begun])
 
 
+@patient
 def fail_attempt(
     database: Database,
     attempt_key: int,
@@ -298,6 +303,7 @@ def fail_attempt(
             insert_chunk(tx.cursor, attempt_key, log, tx.at)
 
 
+@patient
 def settle(database: Database, rows: Sequence[Settled]) -> None:
     """End operations without an attempt, all in one transaction. Raises `NotFound` for an output that is not there."""
     if not rows:
@@ -361,6 +367,7 @@ def last_effects(database: Database, function: str) -> tuple[str, ...]:
     return tuple(json.loads(found[0][0])) if found and found[0][0] else ()
 
 
+@patient
 def operations_of(
     database: Database, run_key: int, positions: Sequence[int] | None = None, names: Sequence[str] = ()
 ) -> list[OperationRow]:
@@ -377,6 +384,7 @@ def open_items(database: Database, run_key: int, position: int, before: int) -> 
     return dict(database.ask(_OPEN_ITEMS, of=run_key, place=position, before=before))
 
 
+@patient
 def attempts_of(database: Database, operation_keys: Sequence[int]) -> list[AttemptRow]:
     """The tries of operations, first to last, one operation after the other."""
     found: list[AttemptRow] = []
@@ -387,6 +395,7 @@ def attempts_of(database: Database, operation_keys: Sequence[int]) -> list[Attem
     return found
 
 
+@patient
 def ends_of(database: Database, operation_keys: Sequence[int], direction: str) -> dict[int, list[tuple[str, int, str]]]:
     """What went into operations ("in") or came out ("out"): (name, position, id) by operation."""
     found: dict[int, list[tuple[str, int, str]]] = {key: [] for key in operation_keys}
@@ -404,6 +413,7 @@ def _end_rows(database: Database, keys: Sequence[int], direction: str) -> Iterat
             yield from connection.execute(_ENDS, {"direction": direction, "keys": list(some)})
 
 
+@patient
 def produced_by(database: Database, id: str) -> tuple[str, str] | None:
     """The run and the operation that an artefact first came out of."""
     with database.read() as connection:

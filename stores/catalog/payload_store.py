@@ -13,6 +13,7 @@ from sqlalchemy import func, insert, select
 
 from jeyn.errors import Invalid
 from jeyn.stores.catalog.database import Database
+from jeyn.stores.catalog.patience import patient
 from jeyn.stores.catalog.prepared import Prepared
 from jeyn.stores.catalog.reader import is_marked
 from jeyn.stores.catalog.small import LIMIT_OF_CODE
@@ -133,16 +134,19 @@ def _strange(database: Database, files: PayloadStore) -> str:
     return f'the payload store "{files.url}" {whose}, and this catalog refers to none of them'
 
 
+@patient
 def _sample(database: Database) -> list[str]:
     with database.read() as connection:
         return list(dict.fromkeys(connection.execute(_REFERENCED).scalars()))
 
 
+@patient
 def _record(database: Database, store: Known, actor: str) -> None:
     with database.write() as tx:
         tx.connection.execute(insert(payload_store), _row(store, actor, tx.seq, tx.at))
 
 
+@patient
 def _record_first(database: Database, store: Known, actor: str) -> Known:
     """Write it down, unless somebody was quicker. It is no step of history: what comes first is a save."""
     with database.exclusive() as connection:

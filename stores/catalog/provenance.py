@@ -11,6 +11,7 @@ from sqlalchemy import BindParameter, Connection, bindparam, select
 
 from jeyn.stores.catalog.closure import chunks
 from jeyn.stores.catalog.database import Database
+from jeyn.stores.catalog.patience import patient
 from jeyn.stores.catalog.tables import artefact, event, operation, operation_artefact, run
 
 
@@ -75,6 +76,7 @@ def makers(connection: Connection, seqs: Collection[int]) -> dict[int, Maker]:
     }
 
 
+@patient
 def operations_of(database: Database, keys: Sequence[int]) -> list[OperationTrace]:
     """The operations that one of these artefacts went into or came out of, oldest first (SEMANTICS 7)."""
     with database.read() as connection:

@@ -17,6 +17,7 @@ from jeyn.sdk.relationship import RelationshipType
 from jeyn.stores.catalog import superseded
 from jeyn.stores.catalog.closure import chunks
 from jeyn.stores.catalog.database import Database
+from jeyn.stores.catalog.patience import patient
 from jeyn.stores.catalog.prepared import Prepared
 from jeyn.stores.catalog.superseded import Held
 from jeyn.stores.catalog.tables import (
@@ -188,6 +189,7 @@ class Reader:
             found |= {r.key: _row(r) for r in self._all(_BY_KEYS, keys=list(keys[start : start + 500]))}
         return [found[key] for key in keys if key in found]
 
+    @patient
     def rows_by_id(self, ids: Collection[str]) -> list[ArtefactRow]:
         """Several artefacts by their whole ids, those that exist."""
         with self.database.read() as connection:
@@ -268,6 +270,7 @@ class Reader:
         query = select(mark.c.artefact, mark.c.value).where(mark.c.key.in_(newest), mark.c.present)
         return [(key, value) for key, value in self._all(query)]
 
+    @patient
     def buried(self, ids: Collection[str]) -> set[str]:
         """Those of the artefacts whose payloads were swept, and not restored since."""
         with self.database.read() as connection:
@@ -282,6 +285,7 @@ class Reader:
         query = select(artefact.c.key).where(artefact.c.id == id[7:], is_marked(artefact.c.key, "tombstone"))
         return bool(self._all(query))
 
+    @patient
     def held(self, formula: str) -> list[Held]:
         """All files of a formula's batches, by epoch, each with the batch that has replaced it, if one has."""
         with self.database.read() as connection:
@@ -303,6 +307,7 @@ class Reader:
         )
         return {f"sha256:{id}" for (id,) in self._all(query)}
 
+    @patient
     def supersedes(self, id: str) -> list[tuple[str, str]]:
         """(path, id of the batch whose file it was) for all that a batch replaces."""
         with self.database.read() as connection:
@@ -340,6 +345,7 @@ class Reader:
         )
         return [key for (key,) in self._all(query)]
 
+    @patient
     def seq_at(self, at: int) -> int:
         """The last commit at or before a time (µs, UTC); 0 before the first."""
         # Times rise with the commits (SEMANTICS 11), so halving finds it, and no save pays for an index of times.
@@ -364,6 +370,7 @@ class Reader:
             Event(r.seq, r.position, r.kind, r.subject, json.loads(r.data), r.actor, r.at) for r in self._all(query)
         ]
 
+    @patient
     def _all(self, query: Select[Any], **parameters: Any) -> Sequence[Any]:
         with self.database.read() as connection:
             return connection.execute(query, parameters).all()

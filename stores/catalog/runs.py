@@ -13,6 +13,7 @@ from sqlalchemy import Select, func, insert, select, update
 from jeyn.stores.catalog.database import Database, Transaction
 from jeyn.stores.catalog.fence import began
 from jeyn.stores.catalog.operations import NewOperation, insert_operations, keys_of
+from jeyn.stores.catalog.patience import patient
 from jeyn.stores.catalog.tables import artefact, event, operation, run
 
 
@@ -70,6 +71,7 @@ _EVENTS = {"succeeded": "jeyn.run.finished", "failed": "jeyn.run.failed", "cance
 RECENT_RUNS = 20
 
 
+@patient
 def create_run(
     database: Database,
     values: Mapping[str, Any],
@@ -88,6 +90,7 @@ def create_run(
     return key
 
 
+@patient
 def finish_run(
     database: Database,
     key: int,
@@ -123,16 +126,19 @@ def ask_to_cancel(database: Database, key: int) -> None:
     _set(database, key, cancel_requested=True)
 
 
+@patient
 def _set(database: Database, key: int, **values: Any) -> None:
     with database.write_soft() as connection:
         connection.execute(update(run).where(run.c.key == key).values(**values))
 
 
+@patient
 def cancel_requested(database: Database, key: int) -> bool:
     with database.read() as connection:
         return bool(connection.execute(select(run.c.cancel_requested).where(run.c.key == key)).scalar_one())
 
 
+@patient
 def run_ids(database: Database, prefix: str = "", limit: int = 10) -> list[str]:
     """The ids that begin so, newest first."""
     begins = func.substr(run.c.id, 1, len(prefix)) == prefix
@@ -151,6 +157,7 @@ def runs(
     return _read(database, _RUN.where(*conditions).order_by(run.c.key.desc()).limit(limit))
 
 
+@patient
 def durations(database: Database, pipeline: str) -> dict[str, float]:
     """Seconds that the newest success of each operation took, over the last runs of a pipeline."""
     recent = select(run.c.key).where(run.c.pipeline == pipeline).order_by(run.c.key.desc()).limit(RECENT_RUNS)
@@ -169,6 +176,7 @@ def _emit(tx: Transaction, kind: str, id: str, pipeline: str, actor: str) -> Non
     tx.connection.execute(insert(event), row | {"data": json.dumps({"pipeline": pipeline})})
 
 
+@patient
 def _read(database: Database, query: Select[Any]) -> list[RunRow]:
     with database.read() as connection:
         found = connection.execute(query).mappings().all()

@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, and_, exists, func, or_, select
 
 from jeyn.sdk.relationship import RelationshipType
 from jeyn.stores.catalog.database import Database
+from jeyn.stores.catalog.patience import patient
 from jeyn.stores.catalog.tables import artefact, edge, metric
 
 Condition = ColumnElement[bool]
@@ -52,6 +53,7 @@ def is_scored_on(batch: int) -> Condition:
     return or_(artefact.c.key.in_(on), artefact.c.key.in_(subjects))
 
 
+@patient
 def batches_of(database: Database, evaluations: Collection[int]) -> dict[int, int]:
     """evaluation -> batch, of those that were made on one."""
     query = select(edge.c.child, edge.c.parent).where(

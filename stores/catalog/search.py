@@ -37,6 +37,7 @@ from jeyn.sdk.version_range import Comparator, VersionRange
 from jeyn.stores.catalog import scores
 from jeyn.stores.catalog.closure import Direction, reached
 from jeyn.stores.catalog.database import Database
+from jeyn.stores.catalog.patience import patient
 from jeyn.stores.catalog.reader import is_marked
 from jeyn.stores.catalog.tables import alias_move, artefact, claim, edge, mark
 
@@ -93,6 +94,7 @@ class Match:
     source: int | None = None
 
 
+@patient
 def find(database: Database, query: Query, limit: int, after: tuple[Any, int] | None = None) -> list[Match]:
     """The first `limit` matches beyond a (sort value, key)."""
     statement = _statement(query, database, limit, after)
@@ -101,6 +103,7 @@ def find(database: Database, query: Query, limit: int, after: tuple[Any, int] | 
     return [Match(row.key, row.sort, row.facts, row.source) for row in rows]
 
 
+@patient
 def is_small(database: Database, direction: Direction, roots: Sequence[int], enough: int = _ENOUGH) -> bool:
     """Whether the closure has no more than `enough` nodes; the walk stops there."""
     some = select(reached(direction).c.key).limit(enough + 1).subquery()
@@ -109,6 +112,7 @@ def is_small(database: Database, direction: Direction, roots: Sequence[int], eno
     return count <= enough
 
 
+@patient
 def leads_to(database: Database, key: int, direction: Direction, roots: Sequence[int]) -> bool:
     """Whether a walk from `key` in this direction meets one of `roots`; it stops as soon as it does.
 
@@ -138,6 +142,7 @@ _GUIDED: Mapping[Direction, str] = {
 _NEAREST_FIRST: Mapping[Direction, str] = {"up": "ORDER BY 1", "down": "ORDER BY 1 DESC"}
 
 
+@patient
 def formula_keys(database: Database, kinds: Sequence[str]) -> list[int]:
     """The keys of all formulas of these kinds, in the order of saving."""
     kind = _text(artefact.c.document, ("body", "recipe", "kind"), database.dialect)
@@ -146,6 +151,7 @@ def formula_keys(database: Database, kinds: Sequence[str]) -> list[int]:
         return list(connection.execute(query.order_by(artefact.c.key)).scalars())
 
 
+@patient
 def matching(database: Database, kind: str, name: str, selector: Selector | None, epoch: int | None) -> list[int]:
     """The keys of all artefacts that a reference with a range may mean; for batches all epochs, or the one given."""
     owned = "checkpoint" if kind == "checkpoint" else "formula"
@@ -168,6 +174,7 @@ def matching(database: Database, kind: str, name: str, selector: Selector | None
         return sorted(set(connection.execute(query).scalars()))
 
 
+@patient
 def in_range(database: Database, versions: VersionRange) -> Condition:
     """`VersionRange.contains` over the claim table."""
     release = and_(claim.c.prerelease == "", *(_bound(comparator) for comparator in versions.comparators))

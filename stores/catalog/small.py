@@ -18,6 +18,7 @@ from sqlalchemy import bindparam, delete, func, select, text
 from jeyn.stores.catalog.closure import chunks
 from jeyn.stores.catalog.database import Database, Transaction
 from jeyn.stores.catalog.leases import lock, taken
+from jeyn.stores.catalog.patience import patient
 from jeyn.stores.catalog.prepared import Prepared
 from jeyn.stores.catalog.tables import small_payload
 from jeyn.stores.payloads import reader
@@ -54,6 +55,7 @@ def store(tx: Transaction, digest: str, data: bytes) -> bool:
     return bool(tx.cursor.all(_STORE, digest=digest, data=data, at=tx.at))
 
 
+@patient
 def remove(database: Database, digests: Sequence[str]) -> list[str]:
     """Delete those that nothing refers to and nobody leases, and say which; no commit comes in between."""
     with database.write() as tx:
@@ -102,6 +104,7 @@ class SmallPayloads:
     def exists(self, digest: str) -> bool:
         return bool(self.database.ask(_SIZE, which=check_digest(digest)))
 
+    @patient
     def among(self, digests: Collection[str]) -> set[str]:
         """Those of the digests that are here."""
         with self.database.read() as connection:
@@ -117,6 +120,7 @@ class SmallPayloads:
             yield from page
             after = page[-1].digest
 
+    @patient
     def delete(self, digest: str) -> None:
         """Remove the payload, whoever needs it; no error when it is not there."""
         with self.database.write() as tx:
@@ -129,6 +133,7 @@ class SmallPayloads:
             return bytes(data)
         raise missing(digest, self.url)
 
+    @patient
     def _page(self, after: str) -> Sequence[StoredPayload]:
         with self.database.read() as connection:
             rows = connection.execute(_PAGE, {"after": after}).all()

@@ -16,6 +16,7 @@ from sqlalchemy.sql.elements import ColumnElement as Condition
 from jeyn.stores.catalog.closure import chunks
 from jeyn.stores.catalog.database import Database, Transaction
 from jeyn.stores.catalog.leases import leased_digests
+from jeyn.stores.catalog.patience import patient
 from jeyn.stores.catalog.reader import is_marked
 from jeyn.stores.catalog.retention import Rule, expired
 from jeyn.stores.catalog.tables import alias_move, artefact, artefact_payload, edge, event, mark
@@ -76,12 +77,14 @@ class Wanted:
     buried: frozenset[str]
 
 
+@patient
 def taken_by(database: Database, wish: Wish) -> dict[int, str]:
     """The keys of the artefacts that would be buried, each with the reason."""
     with database.read() as connection:
         return _taken(connection, wish)
 
 
+@patient
 def bury(database: Database, wish: Wish, actor: str) -> dict[int, str]:
     """Put a tombstone on all that goes; found again in the same transaction, so no alias moves meanwhile."""
     with database.write() as tx:
@@ -97,6 +100,7 @@ def bury(database: Database, wish: Wish, actor: str) -> dict[int, str]:
     return found
 
 
+@patient
 def wanted(database: Database, digests: Sequence[str], dying: Collection[int] = ()) -> Wanted:
     """Who wants these bytes, once the artefacts `dying` are buried. A lease wants them too."""
     needed: set[str] = set()
@@ -108,6 +112,7 @@ def wanted(database: Database, digests: Sequence[str], dying: Collection[int] = 
     return Wanted(frozenset(needed), frozenset(buried - needed))
 
 
+@patient
 def own_payloads(database: Database, keys: Iterable[int]) -> dict[int, dict[str, int]]:
     """The bare digests and sizes of what each artefact has in the payload store."""
     found: dict[int, dict[str, int]] = {}
@@ -118,6 +123,7 @@ def own_payloads(database: Database, keys: Iterable[int]) -> dict[int, dict[str,
     return found
 
 
+@patient
 def lost(database: Database) -> dict[str, list[str]]:
     """The ids of what was given up as lost, each with its bare digests."""
     found: dict[str, list[str]] = {}
@@ -127,6 +133,7 @@ def lost(database: Database) -> dict[str, list[str]]:
     return found
 
 
+@patient
 def needed_by(database: Database, key: int) -> list[tuple[str, int]]:
     """Why an artefact may not go: (alias or "pin", the key of what has it), for all that came from it."""
     with database.read() as connection:

@@ -69,6 +69,7 @@ class LocalEngine:
         self.stops = 0
         self.was_cancelled = False
         self.leaving = False
+        self._waited = workspace.database.waited
         self._beaten = self._asked = self._looked = time.monotonic()
 
     def stop(self) -> None:
@@ -314,6 +315,9 @@ class LocalEngine:
         """What is not urgent: printed lines, timeouts, a heartbeat, whether someone cancelled the run."""
         for worker, task in self.pool.running.items():
             self._print(worker, task)
+        waited = self.workspace.database.waited
+        self.pool.give_time(waited - self._waited)  # whose job is done may be waiting for the catalog as well
+        self._waited = waited
         for worker in self.pool.overdue():
             self._time_out(worker)
         for worker in self.pool.dead():

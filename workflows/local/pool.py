@@ -73,6 +73,12 @@ class Pool:
                 others.remove(worker)
         worker.kill()
 
+    def give_time(self, seconds: float) -> None:
+        """So much more for the jobs that run."""
+        for worker in self.running if seconds > 0 else ():
+            if worker.deadline is not None:
+                worker.deadline += seconds
+
     def overdue(self) -> list[Worker]:
         """Those whose job has had its time."""
         now = time.monotonic()
