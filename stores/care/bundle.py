@@ -83,7 +83,9 @@ def export_bundle(workspace: Workspace, ref: str | Artefact, path: str | os.Path
             with workspace.database.read() as connection:
                 digests = payload_digests(connection, closure_keys(connection, root.key))
             # Leased, so that no sweep takes what is about to be read.
-            for chunk in chunks(sorted(digest for digest, external in digests.items() if not external)):
+            stored = sorted(digest for digest, external in digests.items() if not external)
+            # A home that may not be written is not swept from here; what its owner sweeps meanwhile is told as missing.
+            for chunk in chunks([] if workspace.database.is_read_only else stored):
                 leases.leases.take(chunk)
             fetched = _fetch_external(workspace, root.key, folder)
             with (folder / "records").open("w+b") as records:

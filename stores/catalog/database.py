@@ -19,6 +19,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.pool import NullPool
 
 from jeyn.address import shown, without_secrets
 from jeyn.errors import (
@@ -37,6 +38,7 @@ from jeyn.stores.catalog.clock import Clock
 from jeyn.stores.catalog.filesystem import refuse_network
 from jeyn.stores.catalog.patience import CROWD, OUTCOME, STORE_PATIENCE, Wait, is_away, is_crowded, patient
 from jeyn.stores.catalog.prepared import DriverCursor, Prepared
+from jeyn.stores.catalog.read_only import ReadOnlyCatalog, is_read_only, refusal
 from jeyn.stores.catalog.triggers import REFUSAL
 from jeyn.stores.catalog.writer_queue import WriterQueue
 
@@ -77,6 +79,7 @@ class Database:
         if self.is_sqlite and self.path:
             refuse_network(self.path.parent)
         self.clock = Clock(self.dialect, clock_is_right)
+        self.is_read_only = self.path is not None and is_read_only(self.path)
         self._queue = WriterQueue(self.path, BUSY_SECONDS) if self.path else None
         self._engine = self._create(synchronous="FULL")
         # The same connections, with what is different for reading: an option set on each costs more than BEGIN.
@@ -144,7 +147,10 @@ class Database:
             except BaseException:
                 asked.close()
                 raise
-            kept.append(asked)
+            if self.is_read_only:
+                asked.close()
+            else:
+                kept.append(asked)
             return found
 
     @contextmanager
@@ -200,6 +206,8 @@ class Database:
 
     @contextmanager
     def _in_turn(self) -> Iterator[None]:
+        if self.is_read_only and self.path:
+            raise refusal(self.path)
         place = self._queue.take() if self._queue else None
         try:
             yield
@@ -295,6 +303,8 @@ class Database:
             options["connect_args"] = {"timeout": BUSY_SECONDS, "check_same_thread": False}
             # Every use of a connection is one transaction that ends by itself: there is nothing to roll back.
             options["pool_reset_on_return"] = None
+            if self.is_read_only and self.path:
+                options |= {"creator": ReadOnlyCatalog(self.path).connect, "poolclass": NullPool}
         elif self.url.drivername == "postgresql+psycopg":
             options["use_native_hstore"] = False  # no column is one, and each new connection would ask for its type
         try:
@@ -305,7 +315,7 @@ class Database:
                 hint='pip install "jeyn[postgres]" and use postgresql+psycopg://…',
             ) from exc
         if self.is_sqlite:
-            _tune_sqlite(engine, synchronous)
+            _tune_sqlite(engine, synchronous, self.is_read_only)
         else:
             event.listen(engine, "connect", _look_at_crowd)
         return engine
@@ -342,11 +352,13 @@ def _parse(url: str) -> URL:
     return parsed
 
 
-def _tune_sqlite(engine: Engine, synchronous: str) -> None:
+def _tune_sqlite(engine: Engine, synchronous: str, is_read_only: bool) -> None:
     @event.listens_for(engine, "connect")
     def _connect(connection: sqlite3.Connection, _record: object) -> None:
         # SQLAlchemy emits BEGIN itself; the driver's own guessing would start transactions late.
         connection.isolation_level = None
+        if is_read_only:
+            return
         # A save touches a dozen pages, and each goes to the log whole: smaller ones make a commit a sixth quicker.
         connection.execute("PRAGMA page_size=2048")
         _use_wal(connection)
@@ -360,7 +372,8 @@ def _tune_sqlite(engine: Engine, synchronous: str) -> None:
         driver = _driver(connection)
         if driver.in_transaction:  # of `write`, which began it without SQLAlchemy
             return
-        driver.execute("BEGIN" if connection.get_execution_options().get("jeyn_read") else "BEGIN IMMEDIATE")
+        is_reading = is_read_only or connection.get_execution_options().get("jeyn_read")
+        driver.execute("BEGIN" if is_reading else "BEGIN IMMEDIATE")
 
 
 def _look_at_crowd(connection: Any, record: Any) -> None:

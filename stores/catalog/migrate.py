@@ -37,6 +37,11 @@ def ensure_current(database: Database) -> None:
     with database.read() as connection:
         if _is_current(connection, database):
             return
+        if database.is_read_only:
+            raise NotAllowed(
+                f'the catalog "{database.shown}" is at revision {current_revision(connection)} and read-only here',
+                hint="its owner upgrades it: jeyn db upgrade; or copy the home to a folder that you may write",
+            )
     if database.path is None:
         _upgrade_server(database)
         return

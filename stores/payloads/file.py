@@ -125,6 +125,8 @@ class FilePayloads:
 
     def staging(self) -> Path:
         folder = self.root / "staging"
+        if self.root.is_dir() and not os.access(folder if folder.is_dir() else self.root, os.W_OK | os.X_OK):
+            return staging.private_folder()  # what is read needs room too
         with os_errors(f"make '{folder}'"):
             folder.mkdir(parents=True, exist_ok=True)
         return folder
