@@ -103,6 +103,7 @@ class ProjectFile(_Closed):
     operations: dict[str, OperationDefaults] = {}
     argo: ArgoSettings = ArgoSettings()
     retention: dict[RetainedLine, Kept] = {}
+    shared: Literal["group"] | None = None  # what is in the home is the group's too
     store_patience: Duration | None = None  # how long a store that is away is waited for
 
 

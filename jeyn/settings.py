@@ -36,6 +36,7 @@ class Settings:
     `data_links` are the folders outside the data root that links in it may lead to.
     `clock_is_right`: commits are dated by this machine's clock, whatever speaks against it (JEYN_CLOCK_IS_RIGHT=1).
     `store_patience` is how many seconds a store that is away is waited for where work would be lost otherwise.
+    `shared` is "group" where the home is the group's, else "": what Jeyn writes there is its user's alone.
     `retention` is what `jeyn gc` may take besides what nobody can miss (`jeyn.project_file.Kept`).
     """
 
@@ -56,6 +57,7 @@ class Settings:
     data_links: tuple[Path, ...] = ()
     clock_is_right: bool = False
     store_patience: float = 600.0
+    shared: str = ""
 
     @classmethod
     def load(
@@ -99,6 +101,7 @@ class Settings:
             retention=project.get("retention", {}),
             data_links=_folders(env.get("JEYN_DATA_LINKS"), project.get("data_links", ()), root),
             clock_is_right=env.get("JEYN_CLOCK_IS_RIGHT", "") not in ("", "0"),
+            shared=_shared(env.get("JEYN_SHARED") or project.get("shared", "")),
             store_patience=_patience(env.get("JEYN_STORE_PATIENCE") or project.get("store_patience", "10m")),
         )
 
@@ -265,6 +268,12 @@ def _folders(from_env: str | None, from_file: Sequence[str], root: Path) -> tupl
     """Folders that start at the project root; several in the environment stand as in PATH."""
     names = from_env.split(os.pathsep) if from_env else from_file
     return tuple((root / Path(name).expanduser()).resolve() for name in names if name)
+
+
+def _shared(text: str) -> str:
+    if text not in ("", "group"):
+        raise UsageError(f'shared is "{text}"', hint="shared: group, or leave it out")
+    return text
 
 
 def _patience(text: str) -> float:

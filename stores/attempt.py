@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from jeyn.errors import Busy, NotAllowed, NotFound, Unsaved, UsageError
 from jeyn.sdk.canonical import canonical
+from jeyn.stores.access import make_folder
 from jeyn.stores.catalog.changes import (
     LEVELS,
     ORDER,
@@ -81,7 +82,7 @@ class Attempt(Workspace):
         """A folder for files, gone when the attempt ends; a path in it that is returned is kept as an artefact."""
         folder = self.settings.home / "scratch" / self.leases.holder
         try:
-            folder.mkdir(parents=True)
+            make_folder(folder)
         except OSError as exc:
             raise NotAllowed(
                 f'the scratch folder "{folder}" cannot be made ({exc.strerror})', hint="check who owns JEYN_HOME"

@@ -15,6 +15,7 @@ from jeyn.sdk.checkpoint import ModelCheckpoint
 from jeyn.sdk.datasets.batch import DatasetBatch, GenericBatch, UnionBatch
 from jeyn.sdk.datasets.selection import Selection, anchored
 from jeyn.sdk.value import Value
+from jeyn.stores.access import writing
 from jeyn.stores.batches.uniform import Uniform
 from jeyn.stores.catalog.cache import kept
 from jeyn.stores.payloads import hash_file
@@ -267,7 +268,7 @@ def _from_source(workspace: Workspace, artefact: Artefact, payload: PayloadRef) 
     version = artefact.facts["referenced"][payload.digest]
     with _scratch(workspace) as folder:
         path = folder / "payload"
-        with workspace.data_root.open(payload.name, version=version) as source, path.open("wb") as target:
+        with workspace.data_root.open(payload.name, version=version) as source, writing(path) as target:
             while chunk := source.read(1 << 20):
                 with os_errors(f'copying "{payload.name}"'):
                     target.write(chunk)

@@ -25,6 +25,7 @@ from jeyn.sdk.checkpoint import ModelCheckpoint, VersionRequest
 from jeyn.sdk.use_case import MlUseCase
 from jeyn.sdk.value import Value
 from jeyn.sdk.version import Version
+from jeyn.stores.access import make_folder, writing
 from jeyn.stores.catalog.changes import NewArtefact
 from jeyn.stores.payloads import is_far
 
@@ -174,12 +175,11 @@ def _batch(workspace: Workspace, ref: str) -> Any:
 
 def _keep(workspace: Workspace, data: bytes, about: Mapping[str, Any]) -> Path:
     folder = workspace.settings.home / FOLDER
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folder(folder)
     stem = f"{about['name']}-{datetime.now(UTC):%y%m%d-%H%M%S}-{secrets.token_hex(2)}"
     path = folder / f"{stem}.pickle"
     for place, content in ((path.with_suffix(".json"), json.dumps(about, indent=1).encode()), (path, data)):
-        descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as stream:
+        with writing(place, os.O_EXCL) as stream:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())

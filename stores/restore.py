@@ -16,6 +16,7 @@ from jeyn.errors import JeynError, NotFound, PayloadMissing
 from jeyn.sdk.artefact import Artefact, PayloadRef
 from jeyn.sdk.datasets import StreamingFormula
 from jeyn.sdk.datasets.batch import DatasetBatch
+from jeyn.stores.access import writing
 from jeyn.stores.catalog.changes import Mark
 from jeyn.stores.catalog.commit import commit
 from jeyn.stores.catalog.reader import ArtefactRow, owner_of
@@ -103,7 +104,7 @@ def _keep_file(writer: Workspace, file: SourceFile, payload: PayloadRef) -> bool
             # Hashed as it is put, so that a file that is being written is not taken for what it was.
             return _put(writer, payload, path, move=False)
         with _scratch(writer) as copy:
-            with writer.data_root.open(file.path, version=file.version) as source, copy.open("wb") as target:
+            with writer.data_root.open(file.path, version=file.version) as source, writing(copy) as target:
                 while chunk := source.read(_STEP):
                     with os_errors(f'copying "{file.path}"'):
                         target.write(chunk)

@@ -11,6 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
+from jeyn.stores.access import make_folder, see_to_file
+
 # What is written soon after it was hashed may keep its size and times (a coarse clock), so such a digest is not kept.
 RACY_NS = 2_000_000_000
 
@@ -83,7 +85,8 @@ class StatCache:
             return self._connection
         # SQLite must not be used across a fork: the child lets go of the parent's connection without closing it.
         self._kept_for_parent, self._connection = self._connection, None
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(self.path.parent)
+        see_to_file(self.path)
         connection = sqlite3.connect(self.path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         try:
             connection.execute("PRAGMA journal_mode=WAL")

@@ -17,6 +17,7 @@ from jeyn.sdk.canonical import sha256_of
 from jeyn.sdk.recorder import refuse_stores
 from jeyn.sdk.reference import Alias, Reference, valid_alias
 from jeyn.settings import Settings
+from jeyn.stores.access import share
 from jeyn.stores.binding import bind
 from jeyn.stores.catalog.changes import AliasMove, Change, Mark, Outcome
 from jeyn.stores.catalog.commit import MembersTaken, PayloadsCondemned, commit
@@ -97,6 +98,8 @@ class Workspace:
 
     @cached_property
     def database(self) -> Database:
+        if self.settings.shared:
+            share(self.settings.home)
         settings, waits = self.settings, self.is_running
         database = Database(
             settings.catalog,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from jeyn.errors import Conflict, UsageError
 from jeyn.sdk.plan import Plan
 from jeyn.settings import Settings, project_root
+from jeyn.stores.access import make_folder, writing
 from jeyn.stores.catalog.operations import OperationRow
 from jeyn.stores.code import code_payload
 from jeyn.stores.current import context
@@ -344,9 +345,10 @@ def _setup(workspace: Workspace, planned: Planned, row: RunRow, code: Path) -> d
     paths = [str(code)]
     if planned.extra:
         folder = settings.home / NOTEBOOKS
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         for name, text in planned.extra.items():
-            (folder / name).write_text(text, encoding="utf-8")
+            with writing(folder / name) as file:
+                file.write(text.encode())
         paths.append(str(folder))
     return {
         "settings": _as_json(settings),

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jeyn.regular import read_bytes
+from jeyn.stores.access import create, make_folder
 from jeyn.workflows.mask import masked
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class Spool:
     """The output of this process, attempt after attempt; `file` is what others read too."""
 
     def __init__(self, path: Path, file: int | None = None) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         self.path = path
         self._file = output_file() if file is None else file
         self._taken = self._written = 0
@@ -102,8 +103,7 @@ class Spool:
             if not data:
                 return
             if self._on_disk is None:
-                flags = os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
-                self._on_disk = os.open(self.path, flags, 0o600)
+                self._on_disk = create(self.path, os.O_APPEND | os.O_TRUNC | os.O_NOFOLLOW)
             self._written += len(data)
             left = as_text(data, ends_early=last).encode()
             while left:

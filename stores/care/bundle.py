@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal
 
 from jeyn.errors import JeynError, UsageError
 from jeyn.sdk.artefact import Artefact
+from jeyn.stores.access import create, make_folder, writing
 from jeyn.stores.care.bundle_file import (
     FORMAT,
     PAYLOADS,
@@ -88,7 +89,7 @@ def export_bundle(workspace: Workspace, ref: str | Artefact, path: str | os.Path
             for chunk in chunks([] if workspace.database.is_read_only else stored):
                 leases.leases.take(chunk)
             fetched = _fetch_external(workspace, root.key, folder)
-            with (folder / "records").open("w+b") as records:
+            with os.fdopen(create(folder / "records"), "w+b") as records:
                 return _write(workspace, root.id, path, records, fetched, leases)
     finally:
         leases.leases.release()
@@ -225,9 +226,9 @@ def _named(path: Path) -> Iterator[Any]:
     """A file that gets its name when it is complete and durable."""
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     with os_errors(f"write '{path}'"):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         try:
-            with partial.open("xb") as file:
+            with writing(partial, os.O_EXCL) as file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
@@ -238,7 +239,7 @@ def _named(path: Path) -> Iterator[Any]:
 
 
 def _copy(source: Path, target: Path) -> Path:
-    with os_errors(f"copy '{source}'"), source.open("rb") as read, target.open("wb") as written:
+    with os_errors(f"copy '{source}'"), source.open("rb") as read, writing(target) as written:
         while chunk := read.read(1 << 20):
             written.write(chunk)
     return target
@@ -273,7 +274,7 @@ def _put_payloads(writer: Workspace, bundle: BundleReader, ids: Sequence[str]) -
 def _put(writer: Workspace, bundle: BundleReader, digest: str) -> None:
     path = writer.payloads.staging() / f"import-{writer.leases.holder}"
     try:
-        with os_errors(f"write '{path}'"), path.open("wb") as file:
+        with os_errors(f"write '{path}'"), writing(path) as file:
             for chunk in bundle.chunks(digest):
                 file.write(chunk)
         hashed = hash_file(path)

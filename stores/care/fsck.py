@@ -15,6 +15,7 @@ from jeyn.errors import Corrupt, JeynError, PayloadMissing
 from jeyn.sdk.artefact import PayloadRef, Record, id_of_document
 from jeyn.sdk.canonical import parse
 from jeyn.sdk.relationship import RelationshipType
+from jeyn.stores.access import make_folder, writing
 from jeyn.stores.care.gc import CHUNK, Place, Take, places
 from jeyn.stores.catalog import health, sweep
 from jeyn.stores.catalog.changes import Mark
@@ -373,7 +374,7 @@ class _Check:
     def _keep_evidence(self, place: Place, digest: str) -> None:
         folder = self.workspace.settings.home / "corrupt"
         with os_errors(f"keep the corrupt payload '{digest}' in '{folder}'"):
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
             _write(folder / digest, _raw(place, digest))
 
 
@@ -403,7 +404,7 @@ def _raw(place: Place, digest: str) -> Iterator[bytes]:
 
 
 def _write(path: Path, parts: Iterator[bytes]) -> None:
-    with path.open("wb") as file:
+    with writing(path) as file:
         for part in parts:
             file.write(part)
         file.flush()

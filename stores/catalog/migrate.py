@@ -12,6 +12,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from jeyn.errors import Busy, Corrupt, NewerSchema, NotAllowed
+from jeyn.stores.access import make_folder, see_to_file, writing
 from jeyn.stores.catalog.database import Database
 from jeyn.stores.catalog.patience import is_away, patient
 from jeyn.stores.catalog.tables import APPEND_ONLY
@@ -115,7 +116,8 @@ def _run(connection: Connection, revision: str) -> None:
 def _make_folder(database: Database) -> None:
     if database.path:
         try:
-            database.path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(database.path.parent)
+            see_to_file(database.path)
         except OSError as exc:
             raise NotAllowed(
                 f'the home "{database.path.parent}" cannot be made ({exc.strerror})', hint="set JEYN_HOME elsewhere"
@@ -127,6 +129,7 @@ def _back_up(path: Path, revision: str) -> None:
 
     copy = path.with_name(f"{path.name}.before-{revision}")
     partial = copy.with_suffix(".partial")
+    see_to_file(partial)
     with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(partial)) as target:
         source.backup(target)
     shutil.move(partial, copy)
@@ -135,7 +138,7 @@ def _back_up(path: Path, revision: str) -> None:
 @contextmanager
 def _locked(database: Database, path: Path) -> Iterator[None]:
     try:
-        lock = path.with_name(f"{path.name}.lock").open("w")
+        lock = writing(path.with_name(f"{path.name}.lock"))
     except OSError as exc:
         raise NotAllowed(
             f'the home "{path.parent}" cannot be written ({exc.strerror})', hint="set JEYN_HOME elsewhere"

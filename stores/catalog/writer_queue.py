@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from jeyn.errors import Busy
+from jeyn.stores.access import create
 
 NEXT, TURN = ".next", ".turn"  # behind the catalog's name: whoever is next holds the first until the second is free
 Place = tuple[int, int]  # descriptors of both
@@ -60,7 +61,7 @@ class WriterQueue:
     def _opened(self) -> Place:
         found = []
         for end in (NEXT, TURN):
-            descriptor = os.open(f"{self.catalog}{end}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            descriptor = create(self.catalog.with_name(f"{self.catalog.name}{end}"), 0)
             self._open.add(descriptor)
             found.append(descriptor)
         return found[0], found[1]

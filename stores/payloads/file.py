@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from jeyn.errors import NotFound
+from jeyn.stores.access import make_folder, writing
 from jeyn.stores.payloads import reader, staging
 from jeyn.stores.payloads.failures import os_errors
 from jeyn.stores.payloads.protocol import (
@@ -115,8 +116,8 @@ class FilePayloads:
         with os_errors(f"write the identity of '{self.url}'"):
             self._make(self.root)
             aside = self.staging() / f"{IDENTITY}-{os.getpid()}-{secrets.token_hex(8)}"
-            with aside.open("w", encoding="utf-8") as file:
-                file.write(f"{identity}\n")
+            with writing(aside) as file:
+                file.write(f"{identity}\n".encode())
                 file.flush()
                 os.fsync(file.fileno())
             give_name(aside, self.root / IDENTITY)
@@ -128,7 +129,7 @@ class FilePayloads:
         if self.root.is_dir() and not os.access(folder if folder.is_dir() else self.root, os.W_OK | os.X_OK):
             return staging.private_folder()  # what is read needs room too
         with os_errors(f"make '{folder}'"):
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
         return folder
 
     def sweep_staging(self, older_than_s: float) -> int:
@@ -170,7 +171,7 @@ class FilePayloads:
     def _aside(self, digest: str, source: Source, move: bool) -> Path:
         folder = self.staging()
         if move and isinstance(source, HashedFile) and _lies_in(source.path, folder):
-            return seal_moved(source)
+            return seal_moved(source, folder)
         return write_aside(folder, digest, source)
 
     def _make_shards(self) -> None:
@@ -181,7 +182,7 @@ class FilePayloads:
         there = set(os.listdir(self._payloads))  # noqa: PTH208 - only the names
         for name in _SHARDS:
             if name not in there:
-                (self._payloads / name).mkdir(exist_ok=True)
+                make_folder(self._payloads / name)
         sync_folder(self._payloads)
         self._has_shards = True
 
@@ -192,7 +193,7 @@ class FilePayloads:
         if folder != self.root:
             self._make(folder.parent)
         absent = [path for path in (folder, *folder.parents) if not path.exists()]
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         for path in absent or [folder]:
             # The folder above the root may belong to somebody else, who made the root durable then.
             with suppress(PermissionError):

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from jeyn.errors import Corrupt
+from jeyn.stores.access import create, make_folder
 from jeyn.stores.payloads.failures import os_errors
 from jeyn.stores.payloads.source import CHUNK
 from jeyn.stores.payloads.writing import sync_folder, write_all
@@ -97,9 +98,9 @@ def fetch(store: PayloadStore, digest: str, path: Path) -> None:
     """Write a verified copy of a payload to `path`: a temporary file beside it, fsync, rename."""
     partial = path.with_name(f".{secrets.token_hex(8)}.part")
     with store.open(digest) as reader, os_errors(f"write '{path}'"):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         try:
-            with partial.open("xb", buffering=0) as file:
+            with io.FileIO(create(partial), "w") as file:
                 _copy(reader, file)
                 os.fsync(file.fileno())
             partial.replace(path)

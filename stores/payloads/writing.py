@@ -8,6 +8,7 @@ import os
 import secrets
 from pathlib import Path
 
+from jeyn.stores.access import create, file_mode
 from jeyn.stores.payloads.source import (
     CHUNK,
     FileStat,
@@ -23,7 +24,7 @@ from jeyn.stores.payloads.source import (
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 # Between two kinds of file system, or on some network mounts, the kernel does not copy by itself.
 _NO_COPY_RANGE = {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EPERM}
-_READ_ONLY = 0o444
+_WRITING = 0o222
 _STEP = 128 << 20
 
 
@@ -31,20 +32,20 @@ def write_aside(folder: Path, digest: str, source: Source) -> Path:
     """A durable, read-only file in `folder` with the bytes of `source`; nothing is left there on an error."""
     path = folder / f"put-{os.getpid()}-{secrets.token_hex(8)}"
     try:
-        with io.FileIO(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w") as file:
+        with io.FileIO(create(path), "w") as file:
             _fill(file, digest, source)
-            _seal(file.fileno())
+            _seal(file.fileno(), folder)
     except BaseException:
         path.unlink(missing_ok=True)
         raise
     return path
 
 
-def seal_moved(source: HashedFile) -> Path:
-    """Make a file that is about to be renamed durable and read-only, unless it changed since it was hashed."""
+def seal_moved(source: HashedFile, folder: Path) -> Path:
+    """Make a file durable and read-only, as its new folder has it, unless it changed since it was hashed."""
     with opened(source.path) as file:
         check_unchanged(source, file)
-        _seal(file.fileno())
+        _seal(file.fileno(), folder)
     return source.path
 
 
@@ -80,8 +81,8 @@ def _copy_unchanged(source: HashedFile, target: io.FileIO) -> None:
             raise changed(source.path)
 
 
-def _seal(descriptor: int) -> None:
-    os.fchmod(descriptor, _READ_ONLY)
+def _seal(descriptor: int, folder: Path) -> None:
+    os.fchmod(descriptor, file_mode(folder) & ~_WRITING)
     os.fsync(descriptor)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import os
 import re
 import shutil
 import tarfile
@@ -18,6 +19,7 @@ from typing import NamedTuple
 from jeyn.errors import Corrupt, NotAllowed, UsageError
 from jeyn.sdk.canonical import sha256_of
 from jeyn.settings import need_own
+from jeyn.stores.access import is_shared, make_folder, writing
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 # Beyond the largest package with its headers; a small gzip can hold any number of zeros.
@@ -72,11 +74,13 @@ def unpack_code(package: bytes | Path, digest: str, into: Path) -> Path:
         raise Corrupt(
             f'the code package is not "{digest}" but "{sha256_of(data)}"', hint="fetch it again, or run jeyn fsck"
         )
-    into.mkdir(parents=True, exist_ok=True)
+    make_folder(into)
     need_own(into, target.name)
     if target.is_dir() and _is_unpacked(data, target):
         return target
     folder = Path(tempfile.mkdtemp(prefix=f".{digest[7:19]}-", dir=into))
+    if is_shared(into):
+        folder.chmod(0o2770)
     try:
         _extract(data, folder)
         _settle(folder, target)
@@ -111,7 +115,7 @@ def _extract(data: bytes, folder: Path) -> None:
         for member in members:
             if member.issym():
                 place = _inside(folder, member.name)
-                place.parent.mkdir(parents=True, exist_ok=True)
+                make_folder(place.parent)
                 place.symlink_to(member.linkname)
         for member in members:
             _inside(folder, member.name)
@@ -123,10 +127,11 @@ def _write(archive: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> N
     place, file = _inside(folder, member.name), archive.extractfile(member) if member.isreg() else None
     if file is None:
         raise _unsafe(f'"{member.name}" is no file')
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with place.open("xb") as out:
+    make_folder(place.parent)
+    with writing(place, os.O_EXCL) as out:
         shutil.copyfileobj(file, out)
-    place.chmod(0o755 if member.mode & 0o100 else 0o644)
+        mode = os.fstat(out.fileno()).st_mode & 0o777
+        os.fchmod(out.fileno(), mode | (mode & 0o440) >> 2 if member.mode & 0o100 else mode)
 
 
 def _is_unpacked(data: bytes, target: Path) -> bool:
@@ -166,7 +171,6 @@ def _unsafe(why: str) -> NotAllowed:
 
 def _settle(folder: Path, target: Path) -> None:
     """Put the folder in place of whatever is there: what was changed, or what a quicker process unpacked."""
-    folder.chmod(0o755)
     aside = folder.with_name(f"{folder.name}-old")
     try:
         with suppress(FileNotFoundError):
