@@ -17,6 +17,7 @@ from jeyn.sdk.canonical import sha256_of
 from jeyn.sdk.recorder import refuse_stores
 from jeyn.sdk.reference import Alias, Reference, valid_alias
 from jeyn.settings import Settings
+from jeyn.stores import reserve
 from jeyn.stores.access import share
 from jeyn.stores.binding import bind
 from jeyn.stores.catalog.changes import AliasMove, Change, Mark, Outcome
@@ -107,7 +108,8 @@ class Workspace:
             waits=waits,
             clock_is_right=settings.clock_is_right,
         )
-        ensure_current(database)
+        if ensure_current(database):
+            reserve.keep(self.settings.home)
         return database
 
     @cached_property

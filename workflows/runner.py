@@ -432,7 +432,8 @@ class Worker:
             answer = execute(self.workspace, job, heart, report, self._await_turn, self.code, self.state)
         except Exception as exc:
             # Before the attempt began, or where its end could not be written: the engine writes it.
-            traceback.print_exc()
+            with suppress(OSError):  # its disk may be full
+                traceback.print_exc()
             answer = {"lost": error_of(exc, self.workspace.settings.root, job.operation)}
         _signal.signal(signal.SIGTERM, _signal.SIG_DFL)
         self.job = None

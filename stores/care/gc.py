@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from jeyn.errors import NotAllowed, UsageError
 from jeyn.sdk.artefact import Artefact
+from jeyn.stores import reserve
 from jeyn.stores.catalog import sweep
 from jeyn.stores.catalog.leases import CONDEMNED_SECONDS, absolve, condemn
 from jeyn.stores.catalog.nodes import Node, nodes
@@ -120,11 +121,24 @@ def collect(
     same content again restores it. Raises `NotFound` for a reference that means nothing, `NotAllowed` for one that an
     alias or a pin needs, `UsageError` for one without bytes.
     """
-    grace = _grace(grace)
-    if yes:
-        workspace.payloads.settle()
-    else:
+    if not yes:
         workspace.payloads.check()
+        return _collect(workspace, refs, keep, keep_runs, retention, _grace(grace), yes=False)
+    with reserve.used(workspace.settings.home):
+        workspace.payloads.settle()
+        return _collect(workspace, refs, keep, keep_runs, retention, _grace(grace), yes=True)
+
+
+def _collect(
+    workspace: Workspace,
+    refs: Sequence[str | Artefact],
+    keep: Sequence[str | Artefact] | str | Artefact,
+    keep_runs: int | timedelta | None,
+    retention: Retention | None,
+    grace: timedelta,
+    *,
+    yes: bool,
+) -> Sweep:
     before = datetime.now(UTC) - grace
     named = _named(workspace, refs)
     if retention is None:

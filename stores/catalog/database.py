@@ -13,6 +13,7 @@ import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -38,9 +39,10 @@ from jeyn.stores.catalog.clock import Clock
 from jeyn.stores.catalog.filesystem import refuse_network
 from jeyn.stores.catalog.patience import CROWD, OUTCOME, STORE_PATIENCE, Wait, is_away, is_crowded, patient
 from jeyn.stores.catalog.prepared import DriverCursor, Prepared
-from jeyn.stores.catalog.read_only import ReadOnlyCatalog, is_read_only, refusal
+from jeyn.stores.catalog.read_only import ReadOnlyCatalog, ReadOnlyConnection, is_read_only, refusal
 from jeyn.stores.catalog.triggers import REFUSAL
 from jeyn.stores.catalog.writer_queue import WriterQueue
+from jeyn.stores.reserve import is_full
 
 BUSY_SECONDS = 120
 _open: weakref.WeakSet[Database] = weakref.WeakSet()
@@ -305,6 +307,8 @@ class Database:
             options["pool_reset_on_return"] = None
             if self.is_read_only and self.path:
                 options |= {"creator": ReadOnlyCatalog(self.path).connect, "poolclass": NullPool}
+            elif self.path and is_full(self.path.parent):
+                options["creator"] = partial(_open_on_full_disk, self.path)
         elif self.url.drivername == "postgresql+psycopg":
             options["use_native_hstore"] = False  # no column is one, and each new connection would ask for its type
         try:
@@ -352,12 +356,23 @@ def _parse(url: str) -> URL:
     return parsed
 
 
+def _open_on_full_disk(path: Path) -> sqlite3.Connection:
+    """To read, where there is no room for the files that SQLite wants beside the catalog."""
+    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, check_same_thread=False)
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.OperationalError:
+        connection.close()
+        return ReadOnlyCatalog(path).connect()
+    return connection
+
+
 def _tune_sqlite(engine: Engine, synchronous: str, is_read_only: bool) -> None:
     @event.listens_for(engine, "connect")
     def _connect(connection: sqlite3.Connection, _record: object) -> None:
         # SQLAlchemy emits BEGIN itself; the driver's own guessing would start transactions late.
         connection.isolation_level = None
-        if is_read_only:
+        if isinstance(connection, ReadOnlyConnection):
             return
         # A save touches a dozen pages, and each goes to the log whole: smaller ones make a commit a sixth quicker.
         connection.execute("PRAGMA page_size=2048")
@@ -436,8 +451,21 @@ def _translate(exc: BaseException, database: Database) -> JeynError:
         return Busy(
             f'the catalog "{where}" was locked for {BUSY_SECONDS} s', hint="try again when whoever holds it is done"
         )
-    if "disk is full" in low or "no space" in low or "disk i/o error" in low:
-        return NoSpace(f'the disk of the catalog "{where}" is full ({said})', hint="free space; nothing was lost")
+    is_disk = "disk i/o error" in low or "readonly" in low or "unable to open" in low
+    # A quota, or a limit of the process, is no full disk to SQLite.
+    is_refused = getattr(exc, "sqlite_errorname", "") in ("SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE")
+    if (
+        "disk is full" in low
+        or "no space" in low
+        or is_refused
+        or (is_disk and database.path and is_full(database.path.parent))
+    ):
+        return NoSpace(
+            f'no space is left on the disk of the catalog "{where}" ({said})',
+            hint="free some, as jeyn gc --yes does; nothing that was saved is lost",
+        )
+    if "disk i/o error" in low:
+        return Unreachable(f'the disk of the catalog "{where}" fails ({said})', hint="check the disk and its log")
     if "readonly" in low or "read-only" in low or "permission denied" in low:
         return NotAllowed(f'the catalog "{where}" cannot be written ({said})', hint="check who owns JEYN_HOME")
     if "unable to open" in low:

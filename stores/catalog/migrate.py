@@ -29,15 +29,15 @@ _POSTGRES_LOCK = 0x6A65796E  # "jeyn"
 
 
 @patient
-def ensure_current(database: Database) -> None:
-    """Create the schema, or upgrade it with its data; quick when there is nothing to do.
+def ensure_current(database: Database) -> bool:
+    """Create the schema, or upgrade it with its data; quick, and False, when there is nothing to do.
 
     Raises `NewerSchema` for a catalog that a newer Jeyn has upgraded.
     """
     _make_folder(database)
     with database.read() as connection:
         if _is_current(connection, database):
-            return
+            return False
         if database.is_read_only:
             raise NotAllowed(
                 f'the catalog "{database.shown}" is at revision {current_revision(connection)} and read-only here',
@@ -45,9 +45,10 @@ def ensure_current(database: Database) -> None:
             )
     if database.path is None:
         _upgrade_server(database)
-        return
+        return True
     with _locked(database, database.path):
         upgrade(database, REVISIONS[-1])
+    return True
 
 
 def upgrade(database: Database, revision: str) -> None:

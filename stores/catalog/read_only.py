@@ -19,6 +19,10 @@ from jeyn.errors import NotAllowed
 Stamp = tuple[tuple[int, int], ...]
 
 
+class ReadOnlyConnection(sqlite3.Connection):
+    """One that is told nothing but questions."""
+
+
 def is_read_only(path: Path) -> bool:
     """Whether a catalog is there, and this process may not write it."""
     return path.exists() and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK | os.X_OK))
@@ -56,15 +60,26 @@ class ReadOnlyCatalog:
     def _of_copy(self) -> sqlite3.Connection:
         stamp = tuple(_stamp(each) for each in (self.path, _beside(self.path, "-wal")))
         if self._copy is None or stamp != self._copied:
-            self._copy, self._copied = tempfile.TemporaryDirectory(prefix="jeyn-catalog-"), stamp
-            for end in ("", "-wal"):
-                with suppress(FileNotFoundError):
-                    shutil.copyfile(_beside(self.path, end), Path(self._copy.name, f"catalog.db{end}"))
-        return sqlite3.connect(Path(self._copy.name, "catalog.db"), check_same_thread=False)
+            try:
+                self._copy = _copied_aside(self.path)
+            except OSError as exc:
+                raise sqlite3.OperationalError(f"unable to open a copy of the database ({exc.strerror})") from exc
+            self._copied = stamp
+        return sqlite3.connect(Path(self._copy.name, "catalog.db"), check_same_thread=False, factory=ReadOnlyConnection)
+
+
+def _copied_aside(path: Path) -> tempfile.TemporaryDirectory[str]:
+    copy = tempfile.TemporaryDirectory(prefix="jeyn-catalog-")
+    for end in ("", "-wal"):
+        with suppress(FileNotFoundError):
+            shutil.copyfile(_beside(path, end), Path(copy.name, f"catalog.db{end}"))
+    return copy
 
 
 def _opened(path: Path, how: str) -> sqlite3.Connection | None:
-    connection = sqlite3.connect(f"file:{quote(str(path))}?{how}", uri=True, check_same_thread=False)
+    connection = sqlite3.connect(
+        f"file:{quote(str(path))}?{how}", uri=True, check_same_thread=False, factory=ReadOnlyConnection
+    )
     try:
         connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     except sqlite3.OperationalError:

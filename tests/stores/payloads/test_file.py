@@ -37,7 +37,7 @@ def test_the_layout(root: Path) -> None:
     assert files_below(root) == [f"sha256/{DIGEST[:2]}/{DIGEST}"]
     path = store.local_path(DIGEST)
     assert path is not None and path.read_bytes() == DATA
-    assert path.stat().st_mode & 0o777 == 0o444
+    assert path.stat().st_mode & 0o777 == 0o400
     assert store.url == root.as_uri()
 
 
@@ -57,7 +57,7 @@ def test_a_staged_file_is_moved_not_copied(root: Path) -> None:
     assert store.put(DIGEST, hash_file(staged), move=True)
     path = store.local_path(DIGEST)
     assert path is not None and path.stat().st_ino == inode
-    assert path.stat().st_mode & 0o777 == 0o444
+    assert path.stat().st_mode & 0o777 == 0o400
     assert files_below(root) == [f"sha256/{DIGEST[:2]}/{DIGEST}"]
 
 
