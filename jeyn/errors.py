@@ -32,7 +32,8 @@
     │   └── CodeChanged               a plan or run was made with other code
     ├── Unreachable               7   a store cannot be used now; trying again may help (OSError)
     │   ├── Busy                      another process held a lock for too long
-    │   └── NoSpace                   the disk is full
+    │   ├── NoSpace                   the disk is full
+    │   └── NoMemory                  there is too little memory, which says nothing of what was read (MemoryError)
     ├── NotAllowed                8   permission denied, or unsafe (PermissionError)
     └── Interrupted             130   the user stopped it
 
@@ -195,6 +196,10 @@ class Busy(Unreachable):
 
 
 class NoSpace(Unreachable):
+    pass
+
+
+class NoMemory(Unreachable, MemoryError):
     pass
 
 

@@ -17,16 +17,14 @@ from jeyn.sdk.canonical import sha256_of
 from jeyn.sdk.recorder import refuse_stores
 from jeyn.sdk.reference import Alias, Reference, valid_alias
 from jeyn.settings import Settings
-from jeyn.stores import reserve
-from jeyn.stores.access import share
 from jeyn.stores.binding import bind
 from jeyn.stores.catalog.changes import AliasMove, Change, Mark, Outcome
 from jeyn.stores.catalog.commit import MembersTaken, PayloadsCondemned, commit
 from jeyn.stores.catalog.database import Database
 from jeyn.stores.catalog.leases import Leases
-from jeyn.stores.catalog.migrate import ensure_current
 from jeyn.stores.catalog.reader import ArtefactRow, Event, Marked, Moved, Reader, owner_of
 from jeyn.stores.catalog.small import SmallPayloads
+from jeyn.stores.home import open_catalog
 from jeyn.stores.payloads import HashedFile, hash_file, is_far, open_payloads
 from jeyn.stores.payloads.layered import LayeredPayloads
 from jeyn.stores.plain_call import SEED, scratch_until_exit
@@ -99,18 +97,7 @@ class Workspace:
 
     @cached_property
     def database(self) -> Database:
-        if self.settings.shared:
-            share(self.settings.home)
-        settings, waits = self.settings, self.is_running
-        database = Database(
-            settings.catalog,
-            patience=settings.store_patience,
-            waits=waits,
-            clock_is_right=settings.clock_is_right,
-        )
-        if ensure_current(database):
-            reserve.keep(self.settings.home)
-        return database
+        return open_catalog(self.settings, waits=self.is_running)
 
     @cached_property
     def payloads(self) -> LayeredPayloads:

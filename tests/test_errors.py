@@ -45,6 +45,7 @@ EXIT_CODES = {
     "Unreachable": 7,
     "Busy": 7,
     "NoSpace": 7,
+    "NoMemory": 7,
     "NotAllowed": 8,
     "Interrupted": 130,
 }

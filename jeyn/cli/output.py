@@ -29,7 +29,7 @@ from typing import Any, Protocol
 import click
 
 from jeyn.cli.streams import lasting_streams, silence
-from jeyn.errors import Interrupted, JeynError, NotAllowed, NotFound, Unreachable, UsageError
+from jeyn.errors import Interrupted, JeynError, NoMemory, NotAllowed, NotFound, Unreachable, UsageError
 from jeyn.printable import REPLACEMENT, printable
 
 SCHEMA = "jeyn/v1"
@@ -221,6 +221,8 @@ def _translated(exc: Exception) -> JeynError:
         return Interrupted("interrupted", hint="what was saved stays; run it again to go on")
     if isinstance(exc, click.ClickException):
         return UsageError(" ".join(exc.format_message().split()), hint=_help_hint(exc))
+    if isinstance(exc, MemoryError):
+        return NoMemory("there is too little memory", hint="give it more, or less to do at once")
     if isinstance(exc, OSError) and exc.strerror:
         return _about_the_system(exc)
     return JeynError(

@@ -74,6 +74,8 @@ def read_column(values: Any, feature: Feature) -> Any:
         array = pa.array(
             _without_na(values) if feature.dtype.is_float else values, from_pandas=not feature.dtype.is_float
         )
+    except MemoryError:
+        raise
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as exc:
         return Unreadable(str(exc).partition("\n")[0])
     return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array

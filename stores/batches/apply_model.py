@@ -28,7 +28,7 @@ def apply_model(formula: ModelFormula, checkpoint: ModelCheckpoint, source: Data
         rows = pa.Table.from_batches([piece])
         try:
             made = as_table(predict(model, rows), formula.output_catalog)
-        except (Incompatible, DataInvalid, UsageError):
+        except (Incompatible, DataInvalid, UsageError, MemoryError):
             raise
         except Exception as exc:
             raise OperationFailed(

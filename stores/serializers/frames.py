@@ -24,7 +24,7 @@ def pandas_bytes(frame: Any) -> tuple[str, bytes]:
     try:
         table = _pandas_table(frame)
         exact = _same_pandas(_pandas_frame(table), frame)
-    except NotSerializable:
+    except (NotSerializable, MemoryError):  # Arrow's own lack of memory is an ArrowException too
         raise
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as exc:
         raise _inexact("pandas data frame", _pandas_dtypes(frame)) from exc
@@ -59,6 +59,8 @@ def polars_bytes(frame: Any) -> tuple[str, bytes]:
         table = frame.to_arrow()
         restored = polars.from_arrow(table)
         exact = restored.schema == frame.schema and restored.equals(frame)
+    except MemoryError:
+        raise
     except (pa.ArrowException, polars.exceptions.PolarsError, TypeError, ValueError, OverflowError) as exc:
         raise _inexact("polars data frame", str(dict(frame.schema))) from exc
     if not exact:

@@ -63,7 +63,7 @@ class SklearnSerializer:
                 check_importable(thing)
         try:
             archive = skops.dumps(stood_in(model_object))
-        except (NotAllowed, NotSerializable):
+        except (NotAllowed, NotSerializable, MemoryError):
             raise
         except Exception as exc:
             raise NotSerializable(

@@ -13,7 +13,7 @@ from typing import Any
 
 from jeyn.errors import Corrupt, Incompatible, NotAllowed, NotFound, NotSerializable
 from jeyn.sdk.serializer import class_name, class_names
-from jeyn.stores.serializers.decoding import decoding
+from jeyn.stores.serializers.decoding import decoding, is_out_of_memory, no_memory
 from jeyn.stores.serializers.extras import need
 from jeyn.stores.serializers.json_values import decode_json, encode_json
 from jeyn.stores.serializers.named import check_module
@@ -152,6 +152,8 @@ def _check_rebuilds(cls: type, arguments: dict[str, Any], state: dict[str, Any])
         inspect.signature(cls).bind(**arguments)
         blank = _blank_state(cls, arguments)
     except Exception as exc:
+        if is_out_of_memory(exc):
+            raise no_memory(f"build '{class_name(cls)}'") from exc
         raise NotSerializable(f"'{class_name(cls)}' cannot be built from {arguments!r}: {exc}", hint=hint) from exc
     if {name: _shape(tensor) for name, tensor in blank.items()} != {n: _shape(t) for n, t in state.items()}:
         raise NotSerializable(
@@ -195,6 +197,8 @@ def _build(cls: Any, arguments: dict[str, Any]) -> Any:
     try:
         return cls(**arguments)
     except Exception as exc:
+        if is_out_of_memory(exc):
+            raise no_memory(f"build '{class_name(cls)}'") from exc
         raise Incompatible(
             f"'{class_name(cls)}' cannot be built from {arguments!r} any more: {type(exc).__name__}: {exc}",
             hint="install the version of its package that saved it",
@@ -231,6 +235,8 @@ def _to_safetensors(tensors: dict[str, Any], about: dict[str, Any]) -> bytes:
     plain = {name: _plain(tensors[name]) for name in stored.values()}
     try:
         return bytes(safetensors.save(plain, metadata={_KEY: json.dumps({**about, "names": list(names.items())})}))
+    except MemoryError:
+        raise
     except Exception as exc:
         raise NotSerializable(
             f"safetensors cannot store these tensors: {exc}", hint="convert them to dense ones"

@@ -34,6 +34,8 @@ class UnsafePickleSerializer:
     def to_bytes(self, model_object: Any) -> bytes:
         try:
             data = pickle.dumps(model_object, protocol=5)
+        except MemoryError:
+            raise
         except Exception as exc:
             raise NotSerializable(
                 f"a '{class_name(type(model_object))}' cannot be pickled: {exc}", hint="register a serializer for it"

@@ -14,7 +14,7 @@ from typing import BinaryIO, NamedTuple, TypeAlias, cast
 
 import pyarrow as pa
 
-from jeyn.errors import DataInvalid, JeynError, UsageError
+from jeyn.errors import DataInvalid, JeynError, NoMemory, UsageError
 from jeyn.sdk.catalog import DataCatalog
 from jeyn.sdk.datasets.selection import RowFilter
 from jeyn.sdk.datasets.source_options import PLAIN, SourceOptions
@@ -217,6 +217,10 @@ def _errors(name: str) -> Iterator[None]:
     except OSError as exc:
         # Arrow says of broken files too that they are OSErrors; those of the system have a number.
         raise translated(exc, f'read "{name}"') if exc.errno else _unreadable(name, exc) from exc
+    except MemoryError as exc:
+        raise NoMemory(
+            f'there is too little memory to read "{name}"', hint="give it more, or split the file into smaller ones"
+        ) from exc
     except (pa.ArrowException, EOFError, KeyError, ValueError, zlib.error) as exc:
         raise _unreadable(name, exc) from exc
 

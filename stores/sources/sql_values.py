@@ -58,6 +58,8 @@ def as_column(
         values = [None if value is None else convert((at, value)) for at, value in enumerate(values)]
     try:
         return pa.array(values, wanted)
+    except MemoryError:
+        raise
     except _NOT_HELD as exc:
         at = next((at for at, value in enumerate(values) if not _holds(wanted, value)), 0)
         told = f'column "{name}" holds {_shown(values[at])}, which is no {type_only(feature)}{where(at)}: {exc}'
