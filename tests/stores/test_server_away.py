@@ -175,7 +175,7 @@ def test_rule_38_a_log_whose_answer_is_lost_is_kept_once(
         proxy.armed, proxy.every = when, 3
         for n in range(8):
             workspace.runs.append_log(attempt.key, f"and {n}\n")
-        assert proxy.broken >= 2
+        assert proxy.broken >= 1
         proxy.armed = ""
         log = "".join(chunk.text for chunk in workspace.runs.log(key))
         assert [line for line in log.splitlines() if line.startswith("and")] == [f"and {n}" for n in range(8)]
