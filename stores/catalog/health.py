@@ -78,6 +78,7 @@ class Dangling:
     row: str
 
 
+@patient
 def condemnations(database: Database, *, end: bool) -> list[Condemnation]:
     """Those whose sweep is gone; taken away with `end`."""
     if not end:

@@ -35,6 +35,7 @@ from jeyn.stores.catalog.database import Database
 from jeyn.stores.catalog.leases import HELD_SECONDS
 from jeyn.stores.catalog.logs import insert_chunk
 from jeyn.stores.catalog.operations import insert_begun
+from jeyn.stores.catalog.patience import patient
 from jeyn.stores.catalog.tables import attempt, held_work, lease, operation
 from jeyn.stores.veto import checkpoint_veto, formula_veto
 
@@ -80,6 +81,7 @@ def holder_of(operation_key: int) -> str:
     return f"held-{operation_key}"
 
 
+@patient
 def hold(database: Database, fence: Fence, changes: Sequence[Change]) -> None:
     """Keep what an attempt would commit, its end in `fence` included; durable when this returns.
 
@@ -107,6 +109,7 @@ def hold(database: Database, fence: Fence, changes: Sequence[Change]) -> None:
             insert_chunk(tx.cursor, fence.attempt, fence.log, tx.at)
 
 
+@patient
 def held_by(database: Database, operation_key: int) -> HeldWork | None:
     """The work that an operation holds."""
     with database.read() as connection:

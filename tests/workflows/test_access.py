@@ -22,7 +22,13 @@ def look(home: str) -> list[str]:
     os.umask({umask})
     print("seen", flush=True)
     time.sleep(0.2)
-    return [f"{{stat.S_IMODE(path.stat().st_mode):o}} {{path}}" for path in (Path(home), *Path(home).rglob("*"))]
+    found = []
+    for path in (Path(home), *Path(home).rglob("*")):
+        try:
+            found.append(f"{{stat.S_IMODE(path.stat().st_mode):o}} {{path}}")
+        except FileNotFoundError:
+            pass  # another operation's file is written beside it
+    return found
 
 
 @operation(cache=False)
