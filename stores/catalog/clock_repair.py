@@ -15,6 +15,7 @@ from jeyn.errors import Invalid
 from jeyn.stores.catalog.clock import DAY, Moment, doubt_by_kernel, refusal, told
 from jeyn.stores.catalog.database import Database
 from jeyn.stores.catalog.leases import HELD_SECONDS, LEASE_SECONDS
+from jeyn.stores.catalog.patience import patient
 from jeyn.stores.catalog.tables import APPEND_ONLY, clock, clock_reading, clock_shift, event, lease, metadata
 from jeyn.stores.catalog.triggers import protect, trigger_names
 
@@ -46,12 +47,14 @@ class Future:
         return f"{self.count} commits, from {self.first_seq} on, are dated {told(self.first)} to {told(self.last)}"
 
 
+@patient
 def find_future(database: Database) -> Future | None:
     """What is dated more than a day from now."""
     with database.read() as connection:
         return _find(connection, Moment.now().at)
 
 
+@patient
 def shift_future(database: Database, actor: str) -> Future | None:
     """Move it back, the newest commit to now, none before the last one that is right. Raises `Invalid` where it is
     rather this machine's clock that lies."""
