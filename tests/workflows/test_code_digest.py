@@ -262,3 +262,39 @@ def test_it_is_quick(project: Path) -> None:
     for _ in range(200):
         code_of(project)
     assert time.perf_counter() - began < 1.0
+
+
+CHECKED = """
+import typing
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lib.shapes import SIZE
+if not typing.TYPE_CHECKING:
+    from lib.late import value
+else:
+    value = 0
+
+
+def train(x: "SIZE") -> "SIZE":
+    if TYPE_CHECKING:
+        import lib.models
+    return value
+
+
+class Unused:
+    if typing.TYPE_CHECKING:
+        import lib.models
+"""
+
+
+def test_rule_18_what_only_type_checkers_import_is_no_code(project: Path, write: Any) -> None:
+    write("pipeline.py", CHECKED)
+    before = code_of(project)
+    assert {"pipeline.py:train", "lib/late.py"} <= set(before.parts)
+    assert not {"pipeline.py", "lib/shapes.py", "lib/models.py"} & set(before.parts)
+    edit(project / "lib/shapes.py", "SIZE = 4", "SIZE = 5")
+    edit(project / "lib/models.py", "size = SIZE", "size = SIZE + 1")
+    assert code_of(project).digest == before.digest
+    edit(project / "lib/late.py", "value = 1", "value = 2")
+    assert code_of(project).digest != before.digest

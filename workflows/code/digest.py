@@ -205,7 +205,7 @@ class _Trace:
                 continue
             found = place.source.touching(name)
             if not found:
-                if name not in _GIVEN or place.source.statements.unclear:
+                if name not in _GIVEN | place.source.statements.types or place.source.statements.unclear:
                     self.add_whole(place)
                 continue
             self._add_effects(place)

@@ -11,7 +11,7 @@ import symtable
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from jeyn.workflows.code.harmless import Harmless
 from jeyn.workflows.code.known import READ_NO_DOCSTRING
@@ -112,17 +112,22 @@ class Statements:
     unclear: bool
     mutated: frozenset[str]  # globals that functions change
     doc: str = ""
+    types: frozenset[str] = frozenset()  # names that only type checkers see
 
     @classmethod
     def read(cls, source: str | bytes) -> Statements:
         """Raises `SyntaxError`."""
         tree = ast.parse(source)
         names = _jeyn_names(tree)
+        running = _Running()
+        tree = running.visit(tree)
         statements = [_normalised(node, names) for node in _flat(tree.body) if not _is_docstring(node)]
         body = [each.node for each in statements]
         nodes = [node for statement in body for node in ast.walk(statement)]
         doc = ast.get_docstring(tree, clean=False) or ""
-        return cls(tuple(statements), any(map(_is_unclear, nodes)), frozenset(_mutated(body)), doc)
+        return cls(
+            tuple(statements), any(map(_is_unclear, nodes)), frozenset(_mutated(body)), doc, frozenset(running.types)
+        )
 
     @cached_property
     def touching(self) -> dict[str, list[Statement]]:
@@ -198,16 +203,41 @@ def _quoted_names(node: ast.stmt) -> set[str]:
 
 
 def _flat(body: list[ast.stmt]) -> Iterator[ast.stmt]:
-    """The statements that importing runs; those under `if TYPE_CHECKING:` stand for themselves."""
+    """The statements that importing runs."""
     for node in body:
-        if not isinstance(node, ast.If):
-            yield node
-        elif not node.orelse and "TYPE_CHECKING" in ast.unparse(node.test):
-            yield from _flat(node.body)
-        elif (is_main := _is_main(node.test)) is None:
+        if not isinstance(node, ast.If) or (is_main := _is_main(node.test)) is None:
             yield node
         else:  # a module that a worker imports is never the main one
             yield from _flat(node.orelse if is_main else node.body)
+
+
+class _Running(ast.NodeTransformer):
+    """Leaves out what only type checkers see, and keeps the names that this binds."""
+
+    def __init__(self) -> None:
+        self.types: set[str] = set()
+
+    def visit_If(self, node: ast.If) -> Any:
+        self.generic_visit(node)
+        if (is_checked := _is_for_types(node.test)) is None:
+            return node
+        if is_checked:
+            for each in node.body:
+                self.types |= _symbols(each).binds
+        return (node.orelse if is_checked else node.body) or ast.copy_location(ast.Pass(), node)
+
+
+def _is_for_types(test: ast.expr) -> bool | None:
+    """Whether a condition holds only for type checkers, or only when running; None for any other."""
+    match test:
+        case ast.UnaryOp(op=ast.Not(), operand=inner):
+            found = _is_for_types(inner)
+            return None if found is None else not found
+        case ast.BoolOp(op=ast.And(), values=values) if any(_is_for_types(each) for each in values):
+            return True
+        case ast.Name(id="TYPE_CHECKING") | ast.Attribute(attr="TYPE_CHECKING"):
+            return True
+    return None
 
 
 def _is_main(test: ast.expr) -> bool | None:
