@@ -24,7 +24,7 @@ class _Opened:
         self.is_watching = False
         self.read: dict[str, dict[int, set[str]]] = {}
         self.codes: dict[str, CodeType] = {}
-        self.written: set[str] = set()
+        self.written: dict[str, dict[int, set[str]]] = {}
         self.count = 0
 
     def __call__(self, event: str, arguments: "tuple[Any, ...]") -> None:
@@ -34,7 +34,8 @@ class _Opened:
             return
         frame = sys._getframe(1)
         file = frame.f_code.co_filename
-        if file.startswith("<frozen importlib") or file.endswith(_READERS_OF_CODE):
+        is_import = file.startswith("<frozen importlib") and os.fsdecode(arguments[0]).endswith((".py", ".pyc"))
+        if is_import or file.endswith(_READERS_OF_CODE):
             return
         while frame is not None:
             file = frame.f_code.co_filename
@@ -49,14 +50,13 @@ class _Opened:
         file = code.co_filename
         if file[:1] != "<" and not is_installed(file) and not is_of_jeyn(file):
             self.read.pop(file, None)
+            self.written.pop(file, None)
             self.codes[file] = code
 
     def note(self, file: str, line: int, path: str, flags: "Any") -> None:
         path = os.path.abspath(path)
-        if isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR):
-            self.written.add(path)
-        else:
-            self.read.setdefault(file, {}).setdefault(line, set()).add(path)
+        writes = isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR)
+        (self.written if writes else self.read).setdefault(file, {}).setdefault(line, set()).add(path)
         self.count += 1
 
 
@@ -80,9 +80,9 @@ def code_of(file: str) -> "CodeType | None":
     return _opened.codes.get(file)
 
 
-def is_written(path: str) -> bool:
-    """Whether importing a module of the user's opened a file for writing."""
-    return path in _opened.written
+def written_by(file: str) -> dict[int, set[str]]:
+    """What it opened for writing, by the line that did."""
+    return {line: set(paths) for line, paths in _opened.written.get(file, {}).items()}
 
 
 def watch_program(command: "list[str]") -> None:

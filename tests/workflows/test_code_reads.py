@@ -158,3 +158,112 @@ def test_rule_36_a_file_that_is_another_for_the_worker_is_not_what_the_cache_giv
     assert list(held.others) == ["p.json (read at import)"]
     gone = HeldValues({".env (read at import)": "sha256:"}, run, project.folder)
     assert gone.others == {".env (read at import)": "missing"}
+
+
+HYDRA = "import importlib\ndef make(c):\n    m, _, n = c['target'].rpartition('.')\n    return getattr(importlib.import_module(m), n)()\n"
+# Each: what stands before the operation, what it gives, the project's other files, and one edit of them.
+ANYHOW: dict[str, tuple[str, str, dict[str, str], dict[str, str]]] = {
+    "a property": (
+        "class C:\n    def __init__(s, p): s.p = p\n    @property\n    def a(s): return Path(s.p).read_text()\nc = C('a.txt')\nX = c.a",
+        "X",
+        {"a.txt": "1"},
+        {"a.txt": "2"},
+    ),
+    "a cache that is warm": (
+        "import functools\n@functools.cache\ndef cfg(): return Path('a' + '.txt').read_text()\ncfg()",
+        "cfg()",
+        {"a.txt": "1"},
+        {"a.txt": "2"},
+    ),
+    "data of a package": (
+        "import pkgutil\nos.environ['TOLD'] = pkgutil.get_data('lib', 'd' + '.txt').decode()",
+        "os.environ['TOLD']",
+        {"lib/__init__.py": "", "lib/d.txt": "1"},
+        {"lib/d.txt": "2"},
+    ),
+    "a template": (
+        "import jinja2\nT = jinja2.Environment(loader=jinja2.FileSystemLoader('t')).get_template('a' + '.txt')",
+        "T.render()",
+        {"t/a.txt": "1"},
+        {"t/a.txt": "2"},
+    ),
+    "an iterator": ("I = (x for x in Path('a' + '.txt').read_text())", "next(I)", {"a.txt": "1"}, {"a.txt": "2"}),
+    "compiled code": (
+        "C = compile(Path('a' + '.txt').read_text(), 'x', 'eval')",
+        "eval(C)",
+        {"a.txt": "1"},
+        {"a.txt": "2"},
+    ),
+    "an object in a library": (
+        "import logging\nclass F(logging.Filter):\n    def __init__(s, w): s.w = w\nL = logging.getLogger('q')\nL.addFilter(F(Path('a' + '.txt').read_text()))",
+        "L.filters[0].w",
+        {"a.txt": "1"},
+        {"a.txt": "2"},
+    ),
+    "one file more in a folder": (
+        "for each in sorted(Path('conf').glob('*.txt')):\n    os.environ[each.stem] = each.read_text()",
+        "os.environ.get('b', '')",
+        {"conf/a.txt": "1"},
+        {"conf/b.txt": "2"},
+    ),
+    "a class that a text names": (
+        "from make import make\nCFG = {'target': 'impl.models.A'}",
+        "make(CFG).x",
+        {"make.py": HYDRA, "impl/__init__.py": "", "impl/models.py": "class A: x = '1'\n"},
+        {"impl/models.py": "class A: x = '2'\n"},
+    ),
+    "a class that a file names": (
+        "from make import make\nCFG = json.loads(Path('c.json').read_text())",
+        "make(CFG).x",
+        {
+            "make.py": HYDRA,
+            "impl/__init__.py": "",
+            "impl/models.py": "class A: x = '1'\n",
+            "c.json": '{"target": "impl.models.A"}',
+        },
+        {"impl/models.py": "class A: x = '2'\n"},
+    ),
+    "a module by a table of names": (
+        "import lib",
+        "lib.f()",
+        {
+            "lib/__init__.py": "_M = {'f': '.impl'}\ndef __getattr__(n):\n    import importlib\n    return getattr(importlib.import_module(_M[n], __name__), n)\n",
+            "lib/impl.py": "def f(): return '1'\n",
+        },
+        {"lib/impl.py": "def f(): return '2'\n"},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ANYHOW)
+def test_rule_36_wherever_what_was_read_is_kept(project: Project, name: str) -> None:
+    head, give, files, edit = ANYHOW[name]
+    project.write(FLOW.format(head=head, give=f"return {give}"))
+    for path, text in files.items():
+        project.write(text, path)
+
+    def digest() -> str:
+        before = dict(os.environ)
+        try:
+            with project.imported():
+                return function_code(sys.modules["pipeline"].one, root=project.folder).digest
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+
+    first = digest()
+    assert digest() == first
+    for path, text in edit.items():
+        project.write(text, path)
+    assert digest() != first
+
+
+def test_rule_36_a_class_that_a_file_names_runs_though_workers_cannot_see_it_in_the_text(project: Project) -> None:
+    head, give, files, edit = ANYHOW["a class that a file names"]
+    project.write(FLOW.format(head=head, give=f"return {give}"))
+    for path, text in files.items():
+        project.write(text, path)
+    assert run(project) == {"one": "succeeded"} and run(project) == {"one": "cached"}
+    for path, text in edit.items():
+        project.write(text, path)
+    assert run(project) == {"one": "succeeded"} and project.last().outputs["return"] == "2"

@@ -26,9 +26,11 @@ from jeyn.workflows.code.statements import EVERY, Import, Statement
 from jeyn.workflows.code.values import (
     changed_digest,
     is_drawn,
+    is_plain,
     modules_in,
     names_with_values,
     part_name,
+    texts_in,
     value_digest,
 )
 
@@ -62,8 +64,10 @@ def function_code(
         trace.add_function(_file_of(function), function.__module__, top)
     for each in uses:
         trace.add_declared(each)
+    trace.add_named()
     if values:
         trace.add_values(function)
+        trace.add_named()
         trace.add_reads()
     return trace.result()
 
@@ -91,7 +95,8 @@ class _Place:
         self.names: set[str] = set()
         self.is_whole = False
         self.has_effects = False  # they are among the parts, or nothing
-        self.untold: set[str] = set()  # those of its names whose value no digest tells
+        self.texts: set[str] = set()  # in values of its names, which may be names of modules
+        self.untold: set[str] = set()  # those of its names whose value may hold more than a digest tells
 
 
 class _Trace:
@@ -171,13 +176,29 @@ class _Trace:
                 self._add_values_of(place, own)
             self._walk()
 
+    def add_named(self) -> None:
+        """Modules of the project that texts name, such as `"models.Net"` in a configuration, if any is imported so."""
+        before = -1
+        while before < len(self._places) and any(each.source.statements.imports_by_name for each in self._all()):
+            before = len(self._places)
+            for place in self._all():
+                statements = place.source.statements
+                found = (each for name in place.names for each in statements.touching.get(name, ()))
+                for statement in statements.body if place.is_whole else set(found):
+                    self._add_texts(place, statement.texts)
+                self._add_texts(place, place.texts)
+            self._walk()
+
+    def _all(self) -> list[_Place]:
+        return list(self._places.values())
+
     def add_reads(self) -> None:
         """The files that importing opened, where no value tells what was in them."""
         for place in self._places.values():
             if place.path is not None and (place.is_whole or place.has_effects):
                 statements = place.source.statements
                 untold = [each for name in place.untold for each in statements.touching.get(name, ())]
-                self.parts.update(files_read(place.path, {*statements.effects, *untold}, self.root))
+                self.parts.update(files_read(place.path, {*statements.effects, *untold}, statements.body, self.root))
 
     def _add_values_of(self, place: _Place, own: Mapping[str, Any]) -> None:
         touching = place.source.statements.touching
@@ -192,8 +213,10 @@ class _Trace:
                     self._add_import(None, module)
             else:
                 digest = changed_digest(space[name], touching.get(name, []), self.root)
-            if digest is None and name in names:
+            if name in names and not is_plain(space[name]):
                 place.untold.add(name)
+            elif name in names:
+                place.texts |= texts_in(space[name])
             part = part_name(place.label, name, touching) if digest else ""
             if digest and not is_drawn(space[name], part, touching.get(name, [])):
                 self.parts[part] = digest
@@ -258,20 +281,21 @@ class _Trace:
             for path in sorted(inside.glob("*.py")) if inside.is_dir() else ():
                 self._add_import(place, module if path.stem == "__init__" else f"{module}.{path.stem}")
 
-    def _add_named(self, place: _Place, statement: Statement) -> None:
-        """Modules of the project whose names stand in a file that imports by name; of `"plugins." + x` all of them."""
-        for text in sorted(statement.texts if place.source.statements.imports_by_name else ()):
-            module = text.rstrip(".")
-            if module != text:
+    def _add_texts(self, place: _Place, texts: Iterable[str]) -> None:
+        """Modules of the project by names in its text; of `"plugins." + x` all of that package."""
+        for text in sorted(texts):
+            module = text.strip(".")
+            within = self._absolute(place, Import(module, None, 1, ""))
+            if text.endswith("."):
                 self._add_package(place, module)
-            elif self._local(module, module.partition(".")[0])[0]:
-                self._add_import(place, module)
+            for each in dict.fromkeys((module, within)):
+                if not text.endswith(".") and self._local(each, each.partition(".")[0])[0]:
+                    self._add_import(place, each)
 
     def _add_files(self, place: _Place, statements: Iterable[Statement]) -> None:
         """What is imported or run by its name: `runpy.run_path("x.py")`, `exec(open("x.py").read())`."""
         statements = list(statements)
         for statement in statements:
-            self._add_named(place, statement)
             self.versions.update(versions_named(statement.words) if place.source.reads_metadata else {})
         for text in (each for statement in statements for each in statement.files):
             for base in (self.root, place.path.parent if place.path else self.root):

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
-from jeyn.opened import is_written, opened_by
+from jeyn.opened import opened_by, written_by
 from jeyn.workflows.code.local import is_environment
 from jeyn.workflows.code.statements import Statement
 
@@ -36,16 +36,19 @@ def is_read(part: str) -> bool:
     return part.endswith(READ)
 
 
-def files_read(file: Path, statements: Iterable[Statement], root: Path) -> Iterator[tuple[str, str]]:
-    """(part, digest) of the files that these statements of a module read when it was imported."""
-    at = opened_by(str(file))
+def files_read(
+    file: Path, statements: Iterable[Statement], body: Iterable[Statement], root: Path
+) -> Iterator[tuple[str, str]]:
+    """(part, digest) of the files that statements of a module read when it was imported, and its body did not write."""
+    at, wrote = opened_by(str(file)), written_by(str(file))
     found: set[str] = set()
+    own = {path for each in body if wrote for line in _lines(each.node) for path in wrote.get(line, ())}
     for statement in statements:
         if not isinstance(statement.node, ast.Import | ast.ImportFrom):
             for line in _lines(statement.node) if at else ():
                 found |= at.get(line, set())
             found |= _named(statement.node, file, root)
-    for path in sorted(found):
+    for path in sorted(found - own):
         if _counts(path, root) and (digest := digest_of(path)):
             yield Path(os.path.relpath(path, root)).as_posix() + READ, digest
 
@@ -96,9 +99,9 @@ def _is_name(text: str) -> bool:
 
 
 def _counts(path: str, root: Path) -> bool:
-    """Not what the system, Python and libraries have for themselves, nor what this import wrote."""
+    """Not what the system, Python and libraries have for themselves."""
     place = Path(path)
-    if is_written(path) or any(is_environment(each) for each in place.parents):
+    if any(is_environment(each) for each in place.parents):
         return False
     if place.is_relative_to(root):
         return not set(_HIDDEN) & set(place.relative_to(root).parts)

@@ -22,8 +22,10 @@ _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _GROWING = ("add", "append", "extend", "insert", "register", "setdefault", "update")
 _SHRINKING = ("clear", "discard", "pop", "popitem", "remove", "reverse", "sort")
 _MUTATORS = frozenset([*_GROWING, *_SHRINKING])
-_BY_NAME = frozenset(["import_module", "__import__", "run_module", "reload", "import_from_string", "find_spec"])
-_DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*\.?")
+_BY_NAME = frozenset(
+    ["import_module", "__import__", "run_module", "reload", "import_from_string", "find_spec", "attach", "LazyLoader"]
+)
+DOTTED = re.compile(r"\.*[^\W\d]\w*(\.[^\W\d]\w*)*\.?")
 _NAMES = (ast.alias, ast.Name, ast.Attribute)
 _DYNAMIC = frozenset(["exec", "eval", "globals", "vars", "__import__"])
 
@@ -95,7 +97,7 @@ class Statement:
     def texts(self) -> frozenset[str]:
         """The texts in it that may be names of modules."""
         texts = (each.value for each in ast.walk(self.node) if isinstance(each, ast.Constant))
-        return frozenset(each for each in texts if isinstance(each, str) and _DOTTED.fullmatch(each))
+        return frozenset(each for each in texts if isinstance(each, str) and DOTTED.fullmatch(each))
 
     @cached_property
     def files(self) -> tuple[str, ...]:

@@ -46,4 +46,5 @@ class Unchanged:
             now = function_code(found, root=self.root, uses=getattr(found, "uses", ()), values=False).parts
         except JeynError:
             return [reference]
-        return sorted(name for name in {**before, **now} if before.get(name) != now.get(name))
+        # What only the plan has it found by values, such as the name of a module in a configuration.
+        return sorted(name for name in now if before.get(name) != now[name])

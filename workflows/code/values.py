@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any
 
 from jeyn.workflows.code.known import DECORATORS, HOLDERS, MAKERS, READ_NO_DOCSTRING
 from jeyn.workflows.code.reads import digest_now, is_read
+from jeyn.workflows.code.statements import DOTTED
 from jeyn.workflows.generators import is_generator
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def names_with_values(
 def changed_digest(value: Any, statements: list[Statement], root: Path) -> str | None:
     """What plain data is worth that others changed after its own text made it, None for what is as it was made."""
     node = statements[0].node if len(statements) == 1 else None
-    if not isinstance(node, ast.Assign | ast.AnnAssign) or node.value is None or not _is_plain(value):
+    if not isinstance(node, ast.Assign | ast.AnnAssign) or node.value is None or not is_plain(value):
         return None
     try:
         made = ast.literal_eval(node.value)
@@ -90,6 +91,14 @@ def modules_in(value: Any) -> list[str]:
     """The modules that a value is or holds, by their names."""
     inside = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else [value]
     return [each.__name__ for each in inside if isinstance(each, types.ModuleType)]
+
+
+def texts_in(value: Any) -> set[str]:
+    """The texts in plain data that may be names of modules."""
+    if isinstance(value, str):
+        return {value} if len(value) < 200 and DOTTED.fullmatch(value) else set()
+    inside = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple | set) else ()
+    return {text for each in inside for text in texts_in(each)}
 
 
 def is_drawn(value: Any, part: str, makers: Iterable[Statement]) -> bool:
@@ -349,12 +358,12 @@ def _is_data(value: Any) -> bool:
     return _holds(value) or (_is_own(kind) and _state(value) is not None)
 
 
-def _is_plain(value: Any, depth: int = 20) -> bool:
+def is_plain(value: Any, depth: int = 20) -> bool:
     """Whether it is such data as a JSON or YAML file holds; a registry of functions is told by their text."""
     if isinstance(value, Mapping):
-        return depth > 0 and all(_is_plain(each, depth - 1) for each in value.values())
+        return depth > 0 and all(is_plain(each, depth - 1) for each in value.values())
     if isinstance(value, list | tuple | set | frozenset):
-        return depth > 0 and all(_is_plain(each, depth - 1) for each in value)
+        return depth > 0 and all(is_plain(each, depth - 1) for each in value)
     return isinstance(value, (*_SIMPLE, *_EXACT, PurePath))
 
 
@@ -453,6 +462,9 @@ def _says_all(node: ast.AST, imported: frozenset[str]) -> bool:
     makers = {name.id for each in calls for name in [getattr(each, "value", each)] if isinstance(name, ast.Name)}
     if isinstance(node, ast.AnnAssign):  # what it is said to be is no value
         node = node.value or ast.Constant(None)
+    called = {id(each) for each in calls}
+    if any(isinstance(each, ast.Attribute | ast.Subscript) and id(each) not in called for each in ast.walk(node)):
+        return False  # an object may compute what it is asked for
     read = {each.id for each in ast.walk(node) if isinstance(each, ast.Name)} - makers
     return not any(each in imported or each.startswith("__") for each in read)
 
