@@ -47,7 +47,7 @@ def files_read(
         if not isinstance(statement.node, ast.Import | ast.ImportFrom):
             for line in _lines(statement.node) if at else ():
                 found |= at.get(line, set())
-            found |= _named(statement.node, file, root)
+            found |= _named(statement, file, root)
     for path in sorted(found - own):
         if _counts(path, root) and (digest := digest_of(path)):
             yield Path(os.path.relpath(path, root)).as_posix() + READ, digest
@@ -83,12 +83,16 @@ def _lines(node: ast.stmt) -> range:
     return range(first, (node.end_lineno or node.lineno) + 1)
 
 
-def _named(node: ast.stmt, file: Path, root: Path) -> set[str]:
+def _named(statement: Statement, file: Path, root: Path) -> set[str]:
     """Files of the project that the text names: who reads them may be no Python, or may have begun before Jeyn."""
-    text = ast.unparse(node)
+    text = statement.source
     if not _LOADS.search(text) or _WRITES.search(text):
         return set()
-    texts = [each.value for each in ast.walk(node) if isinstance(each, ast.Constant) and isinstance(each.value, str)]
+    texts = [
+        each.value
+        for each in ast.walk(statement.node)
+        if isinstance(each, ast.Constant) and isinstance(each.value, str)
+    ]
     texts += [".env"] if _DOTENV in text else []
     places = [os.path.abspath(base / each) for each in texts if _is_name(each) for base in (root, file.parent)]  # noqa: PTH100
     return {each for each in places if os.path.isfile(each) and Path(each).is_relative_to(root)}  # noqa: PTH113

@@ -88,6 +88,11 @@ class Statement:
         return tuple(each for node in ast.walk(self.node) for each in _imports(node))
 
     @cached_property
+    def source(self) -> str:
+        """As a person may have written it."""
+        return ast.unparse(self.node)
+
+    @cached_property
     def words(self) -> frozenset[str]:
         """The texts in it that are one word."""
         texts = (each.value for each in ast.walk(self.node) if isinstance(each, ast.Constant))
