@@ -18,6 +18,7 @@ from jeyn.errors import NotAllowed, UsageError
 from jeyn.sdk.artefact import Artefact
 from jeyn.stores import reserve
 from jeyn.stores.catalog import sweep
+from jeyn.stores.catalog.held_work import forget_old
 from jeyn.stores.catalog.leases import CONDEMNED_SECONDS, absolve, condemn
 from jeyn.stores.catalog.nodes import Node, nodes
 from jeyn.stores.catalog.retention import Rule
@@ -159,6 +160,7 @@ def _collect(
         ]
         return _report(workspace, dying, would)
     dying = sweep.bury(workspace.database, wish, workspace.settings.actor)
+    forget_old(workspace.database)
     freed: list[StoredPayload] = []
     for place, take in places(workspace):
         for chunk in _unwanted(workspace, place, before, dying, named):

@@ -109,6 +109,13 @@ def hold(database: Database, fence: Fence, changes: Sequence[Change]) -> None:
             insert_chunk(tx.cursor, fence.attempt, fence.log, tx.at)
 
 
+def forget_old(database: Database) -> None:
+    """Let go of what nobody resumed in time: its payloads are leased no more."""
+    too_old = time.time_ns() // 1000 - HELD_SECONDS * 10**6
+    with database.write_soft() as connection:
+        connection.execute(held_work.delete().where(held_work.c.at < too_old))
+
+
 @patient
 def held_by(database: Database, operation_key: int) -> HeldWork | None:
     """The work that an operation holds."""

@@ -329,7 +329,10 @@ def test_rule_02_held_work_outlives_a_sweep_and_runs_again_where_its_bytes_are_g
     assert (states(kept)["train[2]"], sorted(claiming.touched("ran"))) == ("held", ["0", "1", "1", "2", "3"])
     with claiming.workspace.database.write_soft() as connection:
         connection.execute(text("DELETE FROM lease"))
+        connection.execute(text("UPDATE held_work SET at = 1"))
     claiming.workspace.gc(grace="0s", yes=True)
+    with claiming.workspace.database.read() as connection:
+        assert connection.execute(text("SELECT count(*) FROM held_work")).scalar_one() == 0
     (claiming.folder / "mended").touch()
     claiming.resume(kept).check()
     assert claiming.versions() == [("0.1.0", 0.0), ("0.2.0", 1.0), ("0.3.0", 2.0), ("0.4.0", 3.0)]
