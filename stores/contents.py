@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jeyn.errors import PayloadMissing, UsageError
+from jeyn.errors import Corrupt, PayloadMissing, UsageError
 from jeyn.sdk.artefact import Artefact, PayloadRef
 from jeyn.sdk.checkpoint import ModelCheckpoint
 from jeyn.sdk.datasets.batch import DatasetBatch, GenericBatch, UnionBatch
@@ -32,8 +32,18 @@ if TYPE_CHECKING:
 
 
 def load(workspace: Workspace, artefact: Artefact, selection: Selection | None = None) -> Any:
-    """A batch as a table (a generic one as its object), a checkpoint as its model, a value as itself."""
-    found = _content(workspace, artefact, selection)
+    """A batch as a table (a generic one as its object), a checkpoint as its model, a value as itself.
+
+    Raises `Corrupt`, with the artefact, for bytes that its format cannot be read from.
+    """
+    try:
+        found = _content(workspace, artefact, selection)
+    except Corrupt as exc:
+        if artefact.id in exc.refs:
+            raise
+        # Readers of a format know their bytes only.
+        said = f'what "{artefact.ref}" holds cannot be read: {exc.message}'
+        raise Corrupt(said, hint=exc.hint, refs=[*exc.refs, artefact.id]) from exc
     if not isinstance(artefact, Value):
         undo_loss(workspace, artefact)
     return found
@@ -263,8 +273,6 @@ def _stored(stack: ExitStack, workspace: Workspace, digest: str) -> Path:
 
 @contextmanager
 def _from_source(workspace: Workspace, artefact: Artefact, payload: PayloadRef) -> Iterator[Path]:
-    from jeyn.errors import Corrupt
-
     version = artefact.facts["referenced"][payload.digest]
     with _scratch(workspace) as folder:
         path = folder / "payload"

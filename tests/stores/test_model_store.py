@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import pickle
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from jeyn.errors import (
     BumpTooSmall,
     CatalogMismatch,
     Conflict,
+    Corrupt,
     NotAllowed,
     NotFound,
     NotSerializable,
@@ -387,3 +390,43 @@ def test_what_is_staged_has_no_lineage_yet_and_says_so(workspace: Workspace) -> 
             with pytest.raises(Unsaved, match="staged"):
                 ask()
         assert len(attempt.upstream("reader@0.1.0")) == 4
+
+
+HOSTILE = {
+    "an array of objects": ("jeyn.numpy", lambda: _of_objects()),
+    "an array that claims more": ("jeyn.numpy", lambda: _bytes_of(np.zeros(3)).replace(b"(3,)", b"(9,)")),
+    "a text of lightgbm": ("jeyn.lightgbm", lambda: b"tree\nnum_class=-1"),
+    "no archive": ("jeyn.sklearn", lambda: b"PK\x03\x04"),
+    "weights of torch": ("jeyn.torch-state-dict", lambda: b"\xff" * 64),
+    "a pickle for torch": ("jeyn.torch-module", lambda: pickle.dumps({"a": 1})),
+    "a model of onnx": ("jeyn.onnx", lambda: b"\x08" * 50),
+}
+
+
+def _of_objects() -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, np.array([{}], dtype=object), allow_pickle=True)
+    return stream.getvalue()
+
+
+def _bytes_of(array: np.ndarray) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, array)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("what", HOSTILE)
+def test_bytes_that_are_no_model_are_told_with_their_artefact(
+    what: str, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever writes into a catalog writes bytes with their right digest."""
+    id, make = HOSTILE[what]
+    module = {"jeyn.lightgbm": "lightgbm", "jeyn.sklearn": "skops", "jeyn.onnx": "onnx"}.get(id, "numpy")
+    pytest.importorskip("safetensors" if "torch" in id else module, reason="it reads the bytes")
+    serializer = workspace.serializers.by_id(id)
+    monkeypatch.setattr("jeyn.stores.model_store.written", lambda table, model: (serializer, make()))
+    monkeypatch.setattr("jeyn.stores.model_store.code_facts", lambda *given: {})
+    saved = workspace.model_store.save_checkpoint(READER.update_minor(dataset=BATCH, model=1.0))
+    with pytest.raises(Corrupt, match=saved.ref) as caught:
+        workspace.model_store.load(saved.ref)
+    assert caught.value.exit_code == 5 and saved.id in caught.value.refs
