@@ -7,6 +7,9 @@ import warnings
 
 from jeyn.errors import DataLeftOut
 
+# The fact that tells how many files were left out of a batch, as links to them lead out of the data root or nowhere.
+LEFT_OUT = "left_out"
+
 
 def tell(note: str) -> None:
     """Warn, unless the note is empty; in a run the warning is in the operation's log."""

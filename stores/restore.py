@@ -1,7 +1,8 @@
 """Bytes that were swept or lost, brought back by digest from where they still are: SEMANTICS 28 and 31.
 
-Places that may have them: the data root, for the files of a streaming formula, and other payload stores, where some
-are named. What comes back is committed at once, also from inside an attempt: it changes no artefact.
+Places that may have them: the data root, for the files of a streaming formula; the database, for the rows of a SQL
+formula, if they are still the same; and other payload stores, where some are named. What comes back is committed at
+once, also from inside an attempt: it changes no artefact.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from jeyn.errors import JeynError, NotFound, PayloadMissing
 from jeyn.sdk.artefact import Artefact, PayloadRef
-from jeyn.sdk.datasets import StreamingFormula
+from jeyn.sdk.datasets import SqlFormula, StreamingFormula
 from jeyn.sdk.datasets.batch import DatasetBatch
 from jeyn.stores.access import writing
 from jeyn.stores.catalog.changes import Mark
@@ -81,6 +82,8 @@ def _fetch(
     if isinstance(artefact, DatasetBatch) and isinstance(artefact.formula, StreamingFormula):
         pattern = artefact.formula.source
         sources.insert(0, lambda: _from_data(writer, pattern, payload, listed))
+    if isinstance(artefact, DatasetBatch) and isinstance(formula := artefact.formula, SqlFormula):
+        sources.append(lambda: _from_query(writer, artefact, formula, payload))
     return any(source() for source in sources)
 
 
@@ -108,6 +111,19 @@ def _keep_file(writer: Workspace, file: SourceFile, payload: PayloadRef) -> bool
                 while chunk := source.read(_STEP):
                     with os_errors(f'copying "{file.path}"'):
                         target.write(chunk)
+            return _put(writer, payload, copy, move=True)
+    return False
+
+
+def _from_query(writer: Workspace, batch: DatasetBatch, formula: SqlFormula, payload: PayloadRef) -> bool:
+    from jeyn.stores.batches.sql_rows import ask_again, lost_before
+
+    with suppress(JeynError):
+        # From the first one on: which rows are one's own is told by those before.
+        if not all(bring_back(writer, each) for each in lost_before(writer, batch, formula)):
+            return False
+        with _scratch(writer) as copy:
+            ask_again(writer, batch, formula, copy)
             return _put(writer, payload, copy, move=True)
     return False
 
@@ -153,6 +169,8 @@ def _cure(workspace: Workspace, artefact: Artefact, row: ArtefactRow | None) -> 
     way = ways.get(artefact.type, "save the same content again")
     if isinstance(artefact, DatasetBatch) and isinstance(artefact.formula, StreamingFormula):
         way = f'put its files back below the data root "{workspace.settings.data}", from which they are read again'
+    if isinstance(artefact, DatasetBatch) and isinstance(artefact.formula, SqlFormula):
+        way = f'they come back while the query gives the very same rows on the database "{artefact.formula.database}"'
     other = _newest_with_bytes(workspace, artefact, row)
     return f"{way}; or import it from a bundle; jeyn fsck finds what else is gone" + (
         f"; {other} has its bytes" if other else ""

@@ -57,8 +57,22 @@ def _page(found: Hits, rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
         yield columns(scored, (*HEAD, first.metric.upper(), "ON"))
     if found.next:
         yield "… and more"
+    yield from _left_out(found)
     if not found.is_comparable:
         yield "these scores are not of one batch: on:BATCH ranks within one"
+
+
+def _left_out(found: Hits) -> Iterator[str]:
+    """The files that the newest batch of each formula lacks."""
+    from jeyn.stores.left_out import LEFT_OUT
+
+    newest = {hit.name: hit for hit in reversed(list(found)) if hit.type == "dataset_batch"}
+    for hit in newest.values():
+        if count := hit.facts.get(LEFT_OUT):
+            yield (
+                f"{hit.ref}: {count} file{'s' * (count != 1)} left out, behind links that lead out of the data root or "
+                "nowhere; data_links: in jeyn.yaml allows them"
+            )
 
 
 def _label(hit: Hit, known: Mapping[str, Node]) -> str:

@@ -25,16 +25,16 @@ from jeyn.stores.batches.source_files import (
     members,
     still_bad,
 )
+from jeyn.stores.batches.sql_rows import earlier_batches, new_rows_of
 from jeyn.stores.catalog.changes import Holds
 from jeyn.stores.catalog.commit import commit
 from jeyn.stores.catalog.reader import owner_of
 from jeyn.stores.catalog.superseded import Held, consequences, replaced_by
-from jeyn.stores.left_out import tell
+from jeyn.stores.left_out import LEFT_OUT, tell
 from jeyn.stores.restore import bring_back
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    import pyarrow.compute as pc
 
     from jeyn.sdk.checkpoint import ModelCheckpoint
     from jeyn.sdk.datasets.batch import DatasetBatch
@@ -100,7 +100,7 @@ def _not_taken(workspace: Workspace, formula: StreamingFormula, listing: Listing
     paths = {file.path: root.local_path(file.path) for file in listing.fresh.values()}
     said = [left_out_columns(columns_of(paths, formula.options), formula.output_catalog)]
     if formula.on_bad == QUARANTINE_FILE:
-        said.append(still_bad(_earlier_batches(workspace, formula, None), set(map(digest_of, listing.files))))
+        said.append(still_bad(earlier_batches(workspace, formula, None), set(map(digest_of, listing.files))))
     return "; ".join(filter(None, said))
 
 
@@ -198,8 +198,9 @@ def _restore_seen(writer: Workspace, listing: Listing) -> None:
 def _streaming(writer: Workspace, formula: StreamingFormula, after: str | None) -> Draft | None:
     root = writer.data_root
     listing = _listing(writer, formula, after)
+    unfollowed = root.unfollowed(formula.source)
     if listing.files:  # else the error says it
-        tell(str(root.unfollowed(formula.source)))
+        tell(str(unfollowed))
     _restore_seen(writer, listing)
     _take_back(writer, listing)
     fresh, inherited = listing.fresh, listing.inherited
@@ -207,7 +208,8 @@ def _streaming(writer: Workspace, formula: StreamingFormula, after: str | None) 
         _log.warning("%s: %s", formula.name, sentence)
     if not fresh:
         return None
-    draft = Draft(formula, "files", listed=listing.bare)
+    facts = {LEFT_OUT: unfollowed.files} if unfollowed.files else {}
+    draft = Draft(formula, "files", listed=listing.bare, facts=facts)
     if root.is_local:
         paths = [(file.path, root.local_path(file.path)) for file in fresh.values()]
         draft = with_files(writer, [(name, path) for name, path in paths if path], draft)
@@ -220,7 +222,8 @@ def _streaming(writer: Workspace, formula: StreamingFormula, after: str | None) 
 
 def _referenced(fresh: dict[str, SourceFile], draft: Draft) -> Draft:
     payloads = tuple(PayloadRef(file.path, digest_of(member), file.size) for member, file in fresh.items())
-    facts = {"referenced": {digest_of(member): file.version for member, file in fresh.items()}}
+    referenced = {digest_of(member): file.version for member, file in fresh.items()}
+    facts = {**draft.facts, "referenced": referenced}
     return replace(draft, payloads=payloads, facts=facts, external=frozenset(map(digest_of, fresh)))
 
 
@@ -262,46 +265,6 @@ def _sql(writer: Workspace, formula: SqlFormula, after: str | None) -> Draft | N
 
 def _late(found: NewRows) -> str:
     return "" if found.late is None else str(found.late)
-
-
-def new_rows_of(workspace: Workspace, formula: SqlFormula, after: str | None) -> NewRows:
-    """What the database has for the next batch; nothing is read yet."""
-    from jeyn.stores.sources.sql import new_rows
-
-    earlier = _earlier_batches(workspace, formula, after)
-    windows = [batch.record().body["window"] for batch in earlier if batch.record().body.get("window")]
-
-    def rows(keep: pc.Expression | None = None, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
-        wanted = formula.output_catalog.features[formula.watermark]
-        for batch in earlier:
-            # An earlier version of the formula may have had another type of watermark.
-            is_alike = batch.output_catalog.features.get(formula.watermark) == wanted
-            yield from batch.iter_batches(READ_ROWS, columns=columns, filter=keep if is_alike else None)
-
-    return new_rows(
-        workspace.settings.database(formula.database),
-        formula.query,
-        formula.watermark,
-        formula.output_catalog,
-        start=windows[-1]["end"] if windows else None,
-        late=formula.late,
-        earlier=rows,
-    )
-
-
-def _earlier_batches(writer: Workspace, formula: DatasetFormula, after: str | None) -> list[DatasetBatch]:
-    """All batches before the next, first to last; also those that gc swept, for they say where the next one starts."""
-
-    def of(owner: DatasetFormula) -> list[DatasetBatch]:
-        claims = writer.reader.claims(owner_of("batch", owner.id))
-        return [writer.bound(claimed.id) for claimed in claims]
-
-    if after is None:
-        return of(formula)
-    last = writer.find(after, kind="batch")
-    if last.record().body.get("window") is None:
-        raise UsageError(f'"{after}" has no watermark to go on from', hint="after= names a batch of a SQL formula")
-    return [batch for batch in of(last.formula) if batch.epoch <= last.epoch] + of(formula)
 
 
 def _union(writer: Workspace, formula: CompositeFormula) -> tuple[list[DatasetBatch], Draft]:

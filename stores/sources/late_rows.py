@@ -2,113 +2,141 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from jeyn.errors import DataInvalid, PayloadMissing
-from jeyn.stores.sources.sql_values import as_column, comparable, within
+from jeyn.stores.sources.sql_values import as_column, comparable
 
 if TYPE_CHECKING:
     from jeyn.stores.sources.sql import Question
     from jeyn.stores.sources.watermark import Watermark
 
 _CURE = "; they came late: late= of SqlFormula says how far back to look"
-# Of more rows than that below the watermark only the totals are compared: counting must not take longer than reading.
+# So many watermarks are compared at a time; memory does not grow beyond what they take.
 MOST = 1_000_000
 
 
 class Earlier(Protocol):
-    """The rows of the batches so far, first to last: those that a filter chooses, the columns named."""
+    """The rows of the batches so far, first to last: those that a filter chooses, the columns named. Batches that ended
+    before `low` may be left out."""
 
     def __call__(
-        self, keep: pc.Expression | None = None, columns: Sequence[str] | None = None
+        self,
+        keep: pc.Expression | None = None,
+        columns: Sequence[str] | None = None,
+        low: Watermark | None = None,
     ) -> Iterable[pa.RecordBatch]: ...
 
 
 @dataclass(frozen=True)
 class LateRows:
-    """`rows` below the watermark `below` are in no batch, the first of them at `first`.
-
-    Where only totals could be compared (`is_exact` is False), there are at least so many: rows that were deleted or
-    whose watermark moved on hide as many, and `first` is empty.
-    """
+    """`rows` below the watermark `below` are in no batch, the first of them at `first`; or `untold`, which is why
+    nobody can tell."""
 
     rows: int
     below: str
     first: str = ""
-    is_exact: bool = True
+    untold: str = ""
 
     def to_json(self) -> dict[str, object]:
-        return {"rows": self.rows, "below": self.below, "first": self.first, "exact": self.is_exact}
+        told = {"rows": self.rows, "below": self.below, "first": self.first}
+        return {**told, "rows": None, "untold": self.untold} if self.untold else told
 
     def __str__(self) -> str:
-        many = f"{'' if self.is_exact else 'at least '}{self.rows} row{'s' if self.rows > 1 else ''}"
-        first = f', the first at "{self.first}"' if self.first else ""
+        if self.untold:
+            return f'whether rows below the watermark "{self.below}" came late cannot be told: {self.untold}'
+        many = f"{self.rows} row{'s' if self.rows > 1 else ''}"
+        first = f', the first at "{self.first}"'
         return f'{many} below the watermark "{self.below}" {"are" if self.rows > 1 else "is"} in no batch{first}{_CURE}'
 
 
-def late_rows(question: Question, low: Watermark, last: Watermark, earlier: Earlier) -> LateRows | None:
-    """What is below `low`, from where on rows are compared; `last` is where the last batch ended.
+def late_rows(question: Question, low: Watermark, earlier: Earlier) -> LateRows | None:
+    """What is below `low`, from where on rows are compared; None where nothing is late.
 
     For each watermark the number of rows that have it now is compared with that of the rows that all batches hold, so
     that a row that was deleted, or changed and so moved on, hides none but those that came with its very watermark.
-    None where nothing is late, or a batch was swept.
     """
-    total = question.count(low)
-    if not total:
-        return None
+    late = Counted()
     try:
-        if total <= MOST:
-            return _compared(question, low, last, earlier)
-        return _totals(question, total, low, earlier)
-    except PayloadMissing:
-        return None
+        for found in _portions(question, low, late):
+            late.add(found, _held(question, found, earlier))
+    except PayloadMissing as exc:
+        return LateRows(0, str(low), untold=exc.message)
+    return LateRows(late.rows, str(low), late.first) if late.rows else None
 
 
-def _compared(question: Question, low: Watermark, last: Watermark, earlier: Earlier) -> LateRows | None:
-    try:
-        found = [_counted(question, marks, counts) for marks, counts in question.counts(last)]
-    except DataInvalid:  # a row below that would be refused if it were read
-        return _totals(question, question.count(low), low, earlier)
-    held = [_held(question, batch) for batch in earlier(_below(question, low), [question.watermark])]
-    if not found:
-        return None
-    every = pa.concat_tables([*found, *held]).group_by("mark").aggregate([("rows", "sum")])
-    bound = _bound(question, low)
-    late = every.filter(pc.and_(pc.less(every.column("mark"), bound), pc.greater(every.column("rows_sum"), 0)))
-    if not late.num_rows:
-        return None
-    first = pc.min(late.column("mark")).as_py()
-    shown = first.isoformat() if hasattr(first, "isoformat") else str(first)
-    return LateRows(pc.sum(late.column("rows_sum")).as_py(), str(low), shown)
+class Counted:
+    """How many rows are late, and the watermark of the first."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self.first = ""
+
+    def add(self, found: pa.Table, held: list[pa.Table]) -> None:
+        every = _summed([found, *held])
+        late = every.filter(pc.greater(every.column("rows"), 0))
+        if late.num_rows:
+            self.take(pc.min(late.column("mark")).as_py(), pc.sum(late.column("rows")).as_py())
+
+    def take(self, mark: Any, rows: int) -> None:
+        self.rows += rows
+        self.first = self.first or (mark.isoformat() if hasattr(mark, "isoformat") else str(mark))
 
 
-def _totals(question: Question, total: int, low: Watermark, earlier: Earlier) -> LateRows | None:
-    held = sum(batch.num_rows for batch in earlier(_below(question, low), [question.watermark]))
-    return LateRows(total - held, str(low), is_exact=False) if total > held else None
+def _portions(question: Question, low: Watermark, late: Counted) -> Iterator[pa.Table]:
+    """The watermarks below `low` in their order, with how many rows have each. What could not be read if it were not
+    below is in no batch, and late."""
+    pending: list[pa.Table] = []
+    for marks, counts in question.counts(low):
+        pending.append(_counted(question, marks, counts, late))
+        if sum(map(len, pending)) >= MOST:
+            whole, rest = _cut(_summed(pending))
+            pending = [rest]
+            if whole.num_rows:
+                yield whole
+    if pending and sum(map(len, pending)):
+        yield _summed(pending)
 
 
-def _counted(question: Question, marks: Sequence[object], counts: Sequence[int]) -> pa.Table:
-    column = as_column(question.watermark, marks, question.catalog.features[question.watermark])
-    return pa.table({"mark": comparable(column), "rows": pa.array(counts, pa.int64())})
+def _cut(table: pa.Table) -> tuple[pa.Table, pa.Table]:
+    """Before the last watermark: other texts of that very moment may follow."""
+    is_last = pc.equal(table.column("mark"), pc.max(table.column("mark")))
+    return table.filter(pc.invert(is_last)), table.filter(is_last)
 
 
-def _held(question: Question, batch: pa.RecordBatch) -> pa.Table:
-    """The rows that a batch holds, to be taken off."""
-    table = question.catalog.only(question.watermark).conform(pa.Table.from_batches([batch]))
-    counted = pc.value_counts(comparable(table.column(0)))
-    rows = pc.negate(counted.field("counts"))
-    return pa.table({"mark": counted.field("values"), "rows": rows})
-
-
-def _below(question: Question, low: Watermark) -> pc.Expression:
-    return pc.field(question.watermark) < _bound(question, low)
-
-
-def _bound(question: Question, low: Watermark) -> pa.Scalar:
+def _counted(question: Question, marks: Sequence[object], counts: Sequence[int], late: Counted) -> pa.Table:
     feature = question.catalog.features[question.watermark]
-    return comparable(as_column(question.watermark, [within(low.value, feature)], feature))[0]
+    try:
+        column = comparable(as_column(question.watermark, marks, feature))
+    except DataInvalid:
+        if len(marks) == 1:
+            late.take(marks[0], counts[0])
+            return pa.table({"mark": comparable(pa.array([], feature.arrow_type())), "rows": pa.array([], pa.int64())})
+        each = [_counted(question, [mark], [count], late) for mark, count in zip(marks, counts, strict=True)]
+        return pa.concat_tables(each)
+    return pa.table({"mark": column, "rows": pa.array(counts, pa.int64())})
+
+
+def _held(question: Question, found: pa.Table, earlier: Earlier) -> list[pa.Table]:
+    """How many rows of each watermark the batches hold, to be taken off."""
+    name, marks = question.watermark, found.column("mark")
+    ends = pc.min_max(marks)
+    keep = (pc.field(name) >= ends["min"]) & (pc.field(name) <= ends["max"])
+    held: list[pa.Table] = []
+    for batch in earlier(keep, [name]):
+        column = comparable(question.catalog.only(name).conform(pa.Table.from_batches([batch])).column(0))
+        counts = pc.value_counts(column.filter(pc.is_in(column, value_set=marks.combine_chunks())))
+        held.append(pa.table({"mark": counts.field("values"), "rows": pc.negate(counts.field("counts"))}))
+        if sum(map(len, held)) >= MOST:
+            held = [_summed(held)]
+    return held
+
+
+def _summed(tables: list[pa.Table]) -> pa.Table:
+    found = pa.concat_tables(tables).group_by("mark").aggregate([("rows", "sum")])
+    return found.rename_columns(["mark", "rows"])

@@ -48,6 +48,10 @@ class Unfollowed:
             tuple(link for link in every if link.to != "nowhere"), tuple(link for link in every if link.to == "nowhere")
         )
 
+    @property
+    def files(self) -> int:
+        return sum(link.files for link in (*self.outside, *self.broken))
+
     def __str__(self) -> str:
         """How many, and how to allow them; "" for none."""
         return "; ".join(part for part in (self._outside(), self._broken()) if part)

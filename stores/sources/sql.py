@@ -22,8 +22,8 @@ from jeyn.sdk.catalog import DataCatalog
 from jeyn.sdk.dtypes import Dtypes
 from jeyn.stores.sources.late_rows import Earlier, LateRows, late_rows
 from jeyn.stores.sources.source_database import TIME, snapshot
-from jeyn.stores.sources.sql_values import as_column, as_time, comparable, within
-from jeyn.stores.sources.watermark import Watermark
+from jeyn.stores.sources.sql_values import as_column, comparable, within
+from jeyn.stores.sources.watermark import Watermark, has_times
 
 _ROWS = 8192
 
@@ -37,12 +37,22 @@ class NewRows:
     ends, None where there were no rows, and `late` is about the rows that came too late for any batch.
     """
 
-    def __init__(self, url: str, query: str, watermark: str, catalog: Catalog, since: _Since | None) -> None:
+    def __init__(
+        self,
+        url: str,
+        query: str,
+        watermark: str,
+        catalog: Catalog,
+        since: _Since | None,
+        until: Watermark | None = None,
+    ) -> None:
         self.start = str(since.start) if since else None
+        # From where on rows are compared with those that earlier batches hold.
+        self.low = since.low if since else None
         self.end: str | None = None
         self.rows = 0
         self.late: LateRows | None = None
-        self._url, self._since = url, since
+        self._url, self._since, self._until = url, since, until
         self._question = (query, watermark, catalog)
 
     def pieces(self) -> Iterator[pa.Table]:
@@ -50,7 +60,7 @@ class NewRows:
         since, end = self._since, self._since.start if self._since else None
         with snapshot(self._url) as connection:
             question = Question(connection, *self._question)
-            with closing(question.answers(since.low if since else None)) as answers:
+            with closing(question.answers(self.low, self._until)) as answers:
                 for columns, rows in answers:
                     marks = [row[columns.index(question.watermark)] for row in rows]
                     last = _last(marks, times=question.has_times)
@@ -60,7 +70,7 @@ class NewRows:
                     self.rows += new.num_rows
                     if new.num_rows:
                         yield new
-            self.late = since.late_rows(question) if since else None
+            self.late = since.late_rows(question) if since and self._until is None else None
         if self.rows and end is not None:
             self.end = str(end.again() if since and end == since.start else end)
 
@@ -74,27 +84,21 @@ def new_rows(
     start: str | None,
     late: float | None,
     earlier: Earlier,
+    until: str | None = None,
 ) -> NewRows:
     """The rows beyond `start`, and those at it (or up to `late` before it) that `earlier` does not hold.
 
-    `start` is the `end` of the batch before. `late` is in the watermark's own unit, seconds for times. `earlier`
-    gives the rows of the batches so far, those that a filter chooses; they are compared by content: a row that is
-    there twice is new once if earlier batches hold it once. Rows come in the order of their watermark, then of all
-    columns. Raises `UsageError`; taking the pieces raises `DataInvalid`, `Unreachable`, `NotAllowed` as well.
+    `start` is the `end` of the batch before; nothing beyond `until` is read, if it is given. `late` is in the
+    watermark's own unit, seconds for times. `earlier` gives the rows of the batches so far, those that a filter
+    chooses; they are compared by content: a row that is there twice is new once if earlier batches hold it once. Rows
+    come in the order of their watermark, then of all columns. Raises `UsageError`; taking the pieces raises
+    `DataInvalid`, `Unreachable`, `NotAllowed` as well.
     """
     _check(watermark, catalog, late)
-    since = (
-        None
-        if start is None
-        else _Since(
-            watermark,
-            catalog,
-            Watermark.parse(start, times=catalog.features[watermark].dtype is Dtypes.TIMESTAMP),
-            late or 0.0,
-            earlier,
-        )
-    )
-    return NewRows(url, query, watermark, catalog, since)
+    times = has_times(catalog.features[watermark])
+    begun = None if start is None else Watermark.parse(start, times=times)
+    since = None if begun is None else _Since(watermark, catalog, begun, late or 0.0, earlier)
+    return NewRows(url, query, watermark, catalog, since, None if until is None else Watermark.parse(until))
 
 
 def _check(watermark: str, catalog: Catalog, late: float | None) -> None:
@@ -128,38 +132,36 @@ class Question:
     watermark: str
     catalog: Catalog
 
-    def answers(self, low: Watermark | None) -> Generator[tuple[list[str], Sequence[Sequence[Any]]], None, None]:
+    def answers(
+        self, low: Watermark | None, until: Watermark | None = None
+    ) -> Generator[tuple[list[str], Sequence[Sequence[Any]]], None, None]:
         """The names of the columns and some rows at a time, ordered, from `low` on."""
         columns = self._columns()
         code = columns[self.watermark]
         mark, where = self._mark(code), ""
         if low is not None:
             empty = f"{self._quoted(self.watermark)} IS NULL"
-            where = f" WHERE {mark} >= {self._bound(':low', code)} OR {empty}{self._mixed(low)}"
+            where = f" WHERE ({mark} >= {self._bound(':low', code)} OR {empty}{self._mixed(low)})"
+        if until is not None:
+            where += f" {'AND' if where else 'WHERE'} {mark} <= {self._bound(':until', code)}"
         order = ", ".join([mark, *(self._sorted(name) for name in columns)])
         statement = self._text(f"{where} ORDER BY {order}")
-        if low is not None:
-            statement = statement.bindparams(low=low.value)
+        ends = {name: end.value for name, end in (("low", low), ("until", until)) if end is not None}
+        statement = statement.bindparams(**ends)
         # As a statement's option: as a connection's, it would stream but give the rows one by one.
         with self.connection.execute(statement.execution_options(yield_per=_ROWS)) as result:
             for rows in result.partitions(_ROWS):
                 yield list(columns), rows
 
-    def counts(self, last: Watermark) -> Generator[tuple[Sequence[Any], Sequence[int]], None, None]:
-        """Watermarks up to `last`, and how many rows have each, some at a time."""
+    def counts(self, low: Watermark) -> Generator[tuple[Sequence[Any], Sequence[int]], None, None]:
+        """Watermarks below `low` in their order, and how many rows have each, some at a time."""
         code = self._columns()[self.watermark]
-        where = f" WHERE {self._mark(code)} <= {self._bound(':last', code)} GROUP BY {self._quoted(self.watermark)}"
-        statement = self._text(where, f"{self._quoted(self.watermark)}, count(*)").bindparams(last=last.value)
+        column, mark = self._quoted(self.watermark), self._mark(code)
+        where = f" WHERE {mark} < {self._bound(':low', code)} GROUP BY {column} ORDER BY {self._mark(code)}"
+        statement = self._text(where, f"{column}, count(*)").bindparams(low=low.value)
         with self.connection.execute(statement.execution_options(yield_per=_ROWS)) as result:
             for rows in result.partitions(_ROWS):
                 yield [row[0] for row in rows], [row[1] for row in rows]
-
-    def count(self, low: Watermark) -> int:
-        """The number of rows below `low`."""
-        code = self._columns()[self.watermark]
-        where = f" WHERE {self._mark(code)} < {self._bound(':low', code)}"
-        statement = self._text(where, "count(*)").bindparams(low=low.value)
-        return int(self.connection.execute(statement).scalar_one())
 
     def _columns(self) -> dict[str, Any]:
         """The columns by name, each with the driver's code for its type; raises `UsageError`, `DataInvalid`."""
@@ -214,7 +216,7 @@ class Question:
 
     @property
     def has_times(self) -> bool:
-        return self.catalog.features[self.watermark].dtype is Dtypes.TIMESTAMP
+        return has_times(self.catalog.features[self.watermark])
 
     def _sorted(self, name: str) -> str:
         column = self._quoted(name)
@@ -241,7 +243,7 @@ class _Since:
     earlier: Earlier
 
     def late_rows(self, question: Question) -> LateRows | None:
-        return late_rows(question, self.low, self.start, self.earlier)
+        return late_rows(question, self.low, self.earlier)
 
     @cached_property
     def low(self) -> Watermark:
@@ -254,11 +256,12 @@ class _Since:
         count = bisect_right(marks, self.start.key, key=lambda mark: Watermark.of(mark, times=self.start.times).key)
         if not count:
             return table
-        known = self._known(table.slice(0, count), [self._is_too_late(mark) for mark in marks[:count]])
+        known = self._known(table.slice(0, count))
         return table.filter(pa.array([not is_known for is_known in known] + [True] * (len(marks) - count)))
 
-    def _known(self, table: pa.Table, known: list[bool]) -> list[bool]:
-        """Which rows to leave out: those that are so already, and as many of each content as earlier batches hold."""
+    def _known(self, table: pa.Table) -> list[bool]:
+        """Which rows to leave out: as many of each content as earlier batches hold."""
+        known = [False] * table.num_rows
         for names, seen in self._seen.items():
             for at, content in enumerate(_contents(table, names)):
                 if not known[at] and seen[content]:
@@ -266,19 +269,12 @@ class _Since:
                     known[at] = True
         return known
 
-    def _is_too_late(self, mark: Any) -> bool:
-        """The database compared texts and days; here they are times."""
-        if not self.late or self.start.kind not in ("string", "date"):
-            return False
-        behind = as_time(self.start.value) - as_time(mark)
-        return behind.total_seconds() > self.late
-
     @cached_property
     def _seen(self) -> dict[tuple[str, ...], Counter[bytes]]:
         """How many rows of each content the earlier batches hold from `low` on, by the features they can compare."""
         feature, seen = self.catalog.features[self.watermark], defaultdict[tuple[str, ...], Counter[bytes]](Counter)
         low = comparable(as_column(self.watermark, [within(self.low.value, feature)], feature))[0]
-        for batch in self.earlier(self._from(low)):
+        for batch in self.earlier(self._from(low), low=self.low):
             table = self._shared(pa.Table.from_batches([batch]))
             near = pc.greater_equal(comparable(table.column(self.watermark)), low)
             names = tuple(sorted(table.column_names))

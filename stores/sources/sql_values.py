@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, time
-from decimal import Decimal
+from decimal import ROUND_FLOOR, Decimal, localcontext
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -83,10 +83,24 @@ def _shown(value: Any) -> str:
 
 def within(value: Any, feature: Feature) -> Any:
     """The lowest value not below `value` that the feature can hold, or a lower one."""
+    if feature.dtype in (Dtypes.FLOAT16, Dtypes.FLOAT32):
+        return _float_within(value, feature.dtype.value)
+    if feature.dtype is Dtypes.DECIMAL and isinstance(value, Decimal):
+        with localcontext(prec=100):
+            return value.quantize(Decimal(1).scaleb(-feature.digits[1]), ROUND_FLOOR)
     if not feature.dtype.is_integer:
         return value
     low, _ = integer_range(feature.dtype)
     return max(math.floor(value), low)
+
+
+def _float_within(value: int | float | Decimal, dtype: str) -> float:
+    import numpy as np
+
+    kind = np.dtype(dtype).type
+    with np.errstate(over="ignore"):
+        made = kind(value)
+        return float(made if float(made) <= value else np.nextafter(made, kind("-inf")))
 
 
 def comparable(column: Any) -> Any:

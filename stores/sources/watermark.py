@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
-from decimal import Decimal
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal, localcontext
 from fractions import Fraction
 from typing import Any, TypeAlias
 
@@ -96,7 +96,7 @@ class Watermark:
         return Watermark(self.kind, self.value, self.round + 1, self.times)
 
     def earlier_by(self, late: float, feature: Feature) -> Watermark:
-        """`late` units (seconds for times), or a little more, before; raises `UsageError` for other strings."""
+        """`late` units (seconds for times) before; raises `UsageError` for other strings."""
         try:
             return Watermark(self.kind, _STEPS[self.kind](self.value, late, feature), times=self.times)
         except (OverflowError, ArithmeticError) as exc:
@@ -105,11 +105,28 @@ class Watermark:
             ) from exc
 
 
+def has_times(feature: Feature) -> bool:
+    """Whether texts are compared as the times, or midnights, that they are."""
+    return feature.dtype in (Dtypes.TIMESTAMP, Dtypes.DATE)
+
+
 def _string_earlier(value: str, late: float, feature: Feature) -> str:
-    """A text that comes before those of all times within `late` seconds; the day more is for the zones they are in."""
-    if feature.dtype not in (Dtypes.TIMESTAMP, Dtypes.DATE):
+    if not has_times(feature):
         raise UsageError(f'late={late} has no meaning for the watermark "{value}"', hint="leave late= out for strings")
-    return (as_time(value) - timedelta(seconds=late, days=1)).date().isoformat()
+    if feature.dtype is Dtypes.DATE:
+        return _day_earlier(as_time(value), late, feature).isoformat()
+    return (as_time(value) - timedelta(seconds=late)).isoformat()
+
+
+def _day_earlier(value: date, late: float, feature: Feature) -> date:
+    """The first day whose midnight is not too long ago."""
+    first = as_time(value) - timedelta(seconds=late)
+    return first.date() if first.time() == time() else first.date() + timedelta(days=1)
+
+
+def _decimal_earlier(value: Decimal, late: float, feature: Feature) -> Decimal:
+    with localcontext(prec=100):
+        return value - Decimal(repr(late))
 
 
 def _int_earlier(value: int, late: float, feature: Feature) -> int:
@@ -136,9 +153,9 @@ _PARSERS: dict[str, Any] = {
 _STEPS: dict[str, Any] = {
     "int": _int_earlier,
     "float": lambda value, late, feature: value - late,
-    "decimal": lambda value, late, feature: value - Decimal(late),
+    "decimal": _decimal_earlier,
     "string": _string_earlier,
-    "date": lambda value, late, feature: (as_time(value) - timedelta(seconds=late)).date(),
+    "date": _day_earlier,
     "timestamp": lambda value, late, feature: value - timedelta(seconds=late),
     "timestamptz": lambda value, late, feature: value - timedelta(seconds=late),
 }

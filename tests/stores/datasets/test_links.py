@@ -13,6 +13,7 @@ from jeyn.errors import DataLeftOut, NoData
 from jeyn.formulas import StreamingFormula
 from jeyn.stores.batches.new_batch import what_is_new
 from jeyn.stores.workspace import Workspace
+from tests.cli.conftest import call
 from tests.workflows.projects import Project
 
 
@@ -172,3 +173,25 @@ def test_plan_run_and_doctor_say_it(tmp_path: Path, cache: Path) -> None:
     assert f"ingest | {said}" in cached
     assert "ingest: cached" in cached
     assert "1 links in it lead out of it and are not followed, as out.csv" in jeyn("doctor")
+
+
+def test_ls_says_how_many_files_the_newest_batch_lacks(
+    tmp_path: Path, data: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(data / "own.csv", 9)
+    with workspace(tmp_path) as here:
+        first = here.dataset_store.save_batch(points().get_new_batch())
+        assert "left_out" not in first.facts
+        for n in range(3):
+            (data / f"{n}.csv").symlink_to(cache / f"md5-{n}")
+        (data / "gone.csv").symlink_to(cache / "nothing")
+        write(data / "more.csv", 10)
+        with pytest.warns(DataLeftOut):
+            here.dataset_store.save_batch(points().get_new_batch())
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("JEYN_HOME", str(tmp_path / "home"))
+    said = (
+        "batch:points@1.0.0/2: 4 files left out, behind links that lead out of the data root or nowhere; data_links: in"
+    )
+    assert [line for line in call("ls").out.splitlines() if "left out" in line] == [f"{said} jeyn.yaml allows them"]
+    assert call("ls", "--json").data["artefacts"][0]["facts"]["left_out"] == 4

@@ -64,7 +64,7 @@ def test_rows_that_came_late_are_in_the_facts_and_in_a_warning(workspace: Worksp
     with pytest.warns(DataLeftOut, match=r'1 row below the watermark "int:5" is in no batch, the first at "3"') as said:
         second = store.save_batch(orders().get_new_batch())
     assert said[0].filename == __file__, "it points at who asked for the batch"
-    assert second.facts["late_rows"] == {"rows": 1, "below": "int:5", "first": "3", "exact": True}
+    assert second.facts["late_rows"] == {"rows": 1, "below": "int:5", "first": "3"}
     assert workspace.get(second.ref).facts["late_rows"]["rows"] == 1
     with pytest.warns(DataLeftOut, match=r'below the watermark "int:6"'):
         assert store.save_batch(orders().get_new_batch()).is_new is False

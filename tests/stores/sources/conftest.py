@@ -17,6 +17,7 @@ from jeyn.sdk.datasets.selection import rows_where
 from jeyn.sdk.dtypes import Dtypes
 from jeyn.sdk.feature import Feature
 from jeyn.stores.sources import LateRows, new_rows
+from jeyn.stores.sources.watermark import Watermark
 
 
 class Orders(DataCatalog):
@@ -55,7 +56,10 @@ class Store:
         self.run("INSERT INTO t (at, name) VALUES (:at, :name)", *({"at": at, "name": name} for at, name in rows))
 
     def earlier(
-        self, keep: pc.Expression | None = None, columns: Sequence[str] | None = None
+        self,
+        keep: pc.Expression | None = None,
+        columns: Sequence[str] | None = None,
+        low: Watermark | None = None,
     ) -> Iterator[pa.RecordBatch]:
         self.asked += columns is None
         for batch in self.batches:
