@@ -26,6 +26,7 @@ _CURES = {
     "pandas.core.frame.DataFrame": "make it inside an operation and pass that operation's output",
     "pyarrow.lib.Table": "make it inside an operation and pass that operation's output",
     "torch.Tensor": "make it inside an operation and pass that operation's output",
+    "builtins.complex": "pass its parts, number.real and number.imag",
     "builtins.set": "a set has no order: pass sorted(…)",
     "builtins.frozenset": "a set has no order: pass sorted(…)",
     "builtins.range": "pass list(…)",
@@ -62,8 +63,40 @@ def _escaped(found: dict[str, Any]) -> dict[str, Any]:
     return {TAG: "dict", CONTENT: found} if found.keys() == {TAG, CONTENT} else found
 
 
+# By the library and the class: pandas shows its classes elsewhere than they are.
+_MISSING = (
+    "it is a gap: leave it out, series.dropna(), or say None for it, series.astype(object).where(series.notna(), None)"
+)
+_OF_LIBRARIES = {
+    ("pandas", "Timestamp"): "convert it: .to_pydatetime(), of a series [each.to_pydatetime() for each in series]",
+    ("pandas", "Timedelta"): "convert it: .to_pytimedelta(), of a series [each.to_pytimedelta() for each in series]",
+    ("pandas", "NAType"): _MISSING,
+    ("pandas", "NaTType"): _MISSING,
+    ("pandas", "Period"): "convert it: str(…), of a series .astype(str)",
+    ("pandas", "Interval"): "convert it: str(…), of a series .astype(str)",
+    ("pandas", "Series"): "make it inside an operation and pass that operation's output, or convert it: .tolist()",
+    ("pandas", "Index"): "make it inside an operation and pass that operation's output, or convert it: .tolist()",
+    ("polars", "Series"): "make it inside an operation and pass that operation's output, or convert it: .to_list()",
+    ("polars", "DataFrame"): "make it inside an operation and pass that operation's output",
+    ("pyarrow", "Scalar"): "convert it: .as_py()",
+    ("pyarrow", "Array"): "make it inside an operation and pass that operation's output, or convert it: .to_pylist()",
+    (
+        "pyarrow",
+        "ChunkedArray",
+    ): "make it inside an operation and pass that operation's output, or convert it: .to_pylist()",
+}
+
+
+def _cure_of(cls: type) -> str:
+    for name in class_names(cls):
+        found = _CURES.get(name) or _OF_LIBRARIES.get((name.partition(".")[0], name.rpartition(".")[2]))
+        if found:
+            return found
+    return _HINT
+
+
 def not_digestible(value: Any, where: str) -> NotDigestible:
-    found = next((_CURES[name] for name in class_names(type(value)) if name in _CURES), _HINT)
+    found = _cure_of(type(value))
     kind = class_name(type(value)).removeprefix("builtins.")
     return NotDigestible(f"{where} is a {kind}, which no cache key can cover", hint=found)
 

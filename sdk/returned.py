@@ -67,9 +67,17 @@ def _misfit(value: Any, wanted: Any, where: str) -> Misfit | None:
         return _typed_dict(value, origin, wrong)
     if issubclass(origin, Enum) and any(value == one.value for one in origin):
         return None
+    if _is_other_list(value, origin):
+        return wrong
     if not (is_a(type(_plain(value)), origin) or isinstance_of(value, origin) or _is_number(value, origin)):
         return wrong
     return _inside(value, wanted, where)
+
+
+def _is_other_list(value: Any, origin: type) -> bool:
+    """A tuple for a list or the other way round: of arguments that is no matter, as JSON has one kind; what is returned
+    comes back as it was."""
+    return origin in (list, tuple) and isinstance(value, list | tuple) and not isinstance(value, origin)
 
 
 def _inside(value: Any, wanted: Any, where: str) -> Misfit | None:
@@ -151,6 +159,9 @@ def _hint(found: Misfit, annotation: Any) -> str:
     value = found.value
     if value is None and not found.where:
         return f"is a return missing? else annotate it {show(annotation)} | None"
+    origin = get_origin(found.wanted) or found.wanted
+    if isinstance(origin, type) and _is_other_list(value, origin):
+        return f"convert it: {origin.__name__}(…)"
     if members(annotation) == (type(None),):
         return "annotate what it returns, or return nothing"
     if hasattr(value, "tolist") and getattr(value, "ndim", None) is not None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from jeyn.errors import NotSerializable
 from jeyn.sdk.serializer import class_name, class_names
+from jeyn.stores.serializers.conversions import conversion
 from jeyn.stores.serializers.decoding import decoding
 
 TAG = "$"
@@ -28,7 +29,7 @@ def unknown_value(value: Any, path: str) -> NotSerializable:
     """The error for a value that no format knows."""
     return NotSerializable(
         f"{path} is a '{class_name(type(value))}', which nothing knows how to store",
-        hint="convert it, or call jeyn.register_serializer(its class, a serializer)",
+        hint=conversion(type(value)),
     )
 
 

@@ -82,10 +82,11 @@ def _is_known(cls: type, table: SerializerTable) -> bool:
 
 
 def _unknown(cls: type) -> JeynError:
-    return NotSerializable(
-        "nothing knows how to store it",
-        hint="write serializers: in jeyn.yaml (its class: module:Serializer), or call register_serializer beside it",
-    )
+    from jeyn.stores.serializers.conversions import CONVERT, conversion
+
+    hint = "write serializers: in jeyn.yaml (its class: module:Serializer), or call register_serializer beside it"
+    cure = conversion(cls)
+    return NotSerializable("nothing knows how to store it", hint=hint if cure == CONVERT else cure)
 
 
 def _untrained(cls: type, table: SerializerTable) -> JeynError | None:
