@@ -44,8 +44,12 @@ _EXAMPLES = {
 }
 
 
+# More digits than microseconds, which Python cuts off.
+_NANOSECONDS = re.compile(r"[.,]\d{6}0*[1-9]")
+
+
 class _Unreadable(Exception):
-    """A text is not of one type; another alternative may read it."""
+    """A text is not of one type; another alternative may read it. Says why, where that is not plain to see."""
 
 
 def parse_setting(text: str, parameter: Parameter) -> Any:
@@ -56,13 +60,14 @@ def parse_setting(text: str, parameter: Parameter) -> Any:
     alternatives = members(parameter.annotation)
     if {str, NoneType} <= set(alternatives) and (quoted := _quoted(text)) is not None:
         return quoted
+    why = ""
     for member in sorted(alternatives, key=_precedence):
         try:
             return _read(text, member)
-        except _Unreadable:
-            continue
+        except _Unreadable as exc:
+            why = why or str(exc)
     shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
-    raise UsageError(f'"{parameter.name}" cannot be "{shown}"', hint=expected(alternatives))
+    raise UsageError(f'"{parameter.name}" cannot be "{shown}"{why}', hint=expected(alternatives))
 
 
 def expected(alternatives: tuple[Any, ...]) -> str:
@@ -161,15 +166,26 @@ def _json_or_text(text: str) -> Any:
 
 
 def _number(text: str) -> float:
-    """A number too large for a float is no infinity."""
+    """A number too large for a float is no infinity, and one too small no zero."""
     found = float(text)
     if math.isinf(found) and not _INFINITE.fullmatch(text):
-        raise ValueError("out of range")
+        raise _Unreadable(", which is too large for a float")
+    if not found and any(digit in "123456789" for digit in text.lower().partition("e")[0]):
+        raise _Unreadable(", which is too small for a float")
     return found
 
 
 def _decimal(text: str) -> Decimal:
     return Decimal(check_digits(text))
+
+
+def _whole_microseconds(read: Callable[[str], Any]) -> Callable[[str], Any]:
+    def checked(text: str) -> Any:
+        if _NANOSECONDS.search(text):
+            raise _Unreadable(", as times have whole microseconds")
+        return read(text)
+
+    return checked
 
 
 def _duration(text: str) -> timedelta:
@@ -188,9 +204,9 @@ _READERS: dict[type, Callable[[str], Any]] = {
     Decimal: _decimal,
     UUID: UUID,
     date: date.fromisoformat,
-    datetime: datetime.fromisoformat,
-    time: time.fromisoformat,
-    timedelta: _duration,
+    datetime: _whole_microseconds(datetime.fromisoformat),
+    time: _whole_microseconds(time.fromisoformat),
+    timedelta: _whole_microseconds(_duration),
 }
 
 

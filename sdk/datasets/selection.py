@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from difflib import get_close_matches
+from fractions import Fraction
 from numbers import Real
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from jeyn.errors import UsageError
 from jeyn.sdk.dtypes import Dtypes
-from jeyn.sdk.validation.bounds import integer_range
+from jeyn.sdk.validation.bounds import in_dtype, integer_range
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -202,7 +203,9 @@ def _in_utc(given: Any, catalog: CatalogClass) -> Any:
     many = isinstance(values, list | tuple | set | frozenset)
     if dtype is not None and dtype.is_integer and all(map(_is_number, values if many else [values])):
         return _of_integers(name, operator, values, dtype)
-    convert = _float if dtype is not None and dtype.is_float else _LITERALS.get(dtype) if dtype else None
+    if dtype is not None and dtype.is_float:
+        return name, operator, _of_floats(values, dtype, many=many)
+    convert = _LITERALS.get(dtype) if dtype else None
     if convert is None:
         return given
     if many and dtype is Dtypes.DATE:
@@ -215,10 +218,36 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, Real | Decimal) and not isinstance(value, bool) and value == value
 
 
-def _float(value: Any) -> Any:
-    """An integer that is a float as that: Arrow knows those of 64 bits only."""
-    is_float = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**1023 and float(value) == value
-    return float(value) if is_float else value
+def _of_floats(values: Any, dtype: Dtypes, *, many: bool) -> Any:
+    """The literals as numbers of the dtype: 0.1 is the float32 that prints so. One that it cannot hold is compared as a
+    double, if it is one; among several it is left out, as no number of the dtype is such a one."""
+    import pyarrow as pa
+
+    if not many:
+        held = _held(values, dtype)
+        return _held(values, Dtypes.FLOAT64, default=values) if held is None else held
+    if not all(_is_number(value) or isinstance(value, float) for value in values):
+        return values
+    held = [_held(value, dtype) for value in values]
+    # Arrow casts a set to the column's type; halves are compared as floats.
+    kind = pa.float64() if dtype is Dtypes.FLOAT64 else pa.float32()
+    return pa.array([each for each in held if each is not None], kind)
+
+
+def _held(value: Any, dtype: Dtypes, default: Any = None) -> Any:
+    """The number of the dtype that a literal means: a whole one itself, one with a fraction the nearest there is."""
+    value = value.item() if hasattr(value, "item") else value
+    if not _is_number(value):
+        return value
+    if not math.isfinite(value):
+        return float(value)
+    exact = Fraction(value)
+    try:
+        found = float(in_dtype(float(value), dtype))
+    except OverflowError:
+        return default
+    is_lost = math.isinf(found) or (not found and exact)
+    return default if is_lost or (exact.denominator == 1 and Fraction(found) != exact) else found
 
 
 def _of_integers(name: str, operator: str, values: Any, dtype: Dtypes) -> Any:

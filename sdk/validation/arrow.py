@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from jeyn.errors import UsageError
 from jeyn.sdk.dtypes import Dtypes
 from jeyn.sdk.feature import Feature, feature_of, split_arrow_type
-from jeyn.sdk.validation.exact import as_written, exactly, is_by_value
+from jeyn.sdk.validation.exact import as_written, beyond_calendar, exactly, is_by_value
 
 if TYPE_CHECKING:
     import numpy as np
@@ -73,13 +73,14 @@ class Nested:
     """A column taken apart: the list arrays from the outside in, and the values within the innermost of them.
 
     `inexact` are the positions of values that the feature cannot hold without rounding, and `written` is the first of
-    them where Python has no value that shows it.
+    them where Python has no value that shows it; some `is_beyond_calendar` where times are out of all years.
     """
 
     lists: list[pa.Array]
     leaf: pa.Array
     inexact: npt.NDArray[np.int64]
     written: str | None = None
+    is_beyond_calendar: bool = False
 
     @classmethod
     def of(cls, array: pa.Array, feature: Feature) -> Nested:
@@ -93,7 +94,8 @@ class Nested:
             array = array.dictionary_decode()
         made, inexact = exactly(array, feature)
         written = as_written(array, int(inexact[0])) if inexact.size else None
-        return cls(lists, _comparable(array if inexact.size else made, feature), inexact, written)
+        leaf = _comparable(array if inexact.size else made, feature)
+        return cls(lists, leaf, inexact, written, bool(inexact.size and beyond_calendar(array).size))
 
     def rows(self, positions: npt.NDArray[np.int64], depth: int | None = None) -> npt.NDArray[np.int64]:
         """The rows of the column that hold the values at these positions of the leaf, or of `lists[depth]`."""

@@ -11,7 +11,7 @@ from jeyn.sdk.feature import Feature, type_only
 from jeyn.sdk.validation.arrow import Nested, comparable_type, cure_of_gaps, misfit, sizes
 from jeyn.sdk.validation.bounds import allowed, bounds, iso
 from jeyn.sdk.validation.categories import MAX_LEVELS, encoded, levels_of
-from jeyn.sdk.validation.exact import CURE_OF_NANOSECONDS
+from jeyn.sdk.validation.exact import CURE_OF_NANOSECONDS, CURE_OF_YEARS
 from jeyn.sdk.validation.moments import Extent, Moments, finite, scan
 from jeyn.sdk.validation.report import MAX_ROWS, Failure, FailureLog, shortened
 
@@ -76,8 +76,7 @@ class Column:
         if nested.inexact.size:
             found = nested.written or _show(nested.leaf, nested.inexact[0], self.feature.dtype)
             told = f"{found} is no {self._type}"
-            cure = f": {CURE_OF_NANOSECONDS}" if nested.written and self.feature.dtype is Dtypes.TIMESTAMP else ""
-            self._fail("exact", nested.inexact, nested, offset, told + cure)
+            self._fail("exact", nested.inexact, nested, offset, told + self._cure(nested))
             return
         if self.keeps_levels:
             self.levels |= dict.fromkeys(levels_of(array))
@@ -88,6 +87,14 @@ class Column:
     @property
     def _type(self) -> str:
         return str(type_only(self.feature))
+
+    def _cure(self, nested: Nested) -> str:
+        """What to do about times that are inexact, as far as that is plain."""
+        if self.feature.dtype not in (Dtypes.TIMESTAMP, Dtypes.DATE):
+            return ""
+        if nested.written:
+            return f": {CURE_OF_NANOSECONDS}" if self.feature.dtype is Dtypes.TIMESTAMP else ""
+        return f": {CURE_OF_YEARS}" if nested.is_beyond_calendar else ""
 
     def _check_lists(self, nested: Nested, offset: int) -> None:
         import numpy as np

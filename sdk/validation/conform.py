@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 from jeyn.errors import DataInvalid
 from jeyn.sdk.dtypes import Dtypes
 from jeyn.sdk.feature import Feature, split_arrow_type, type_only
-from jeyn.sdk.validation.arrow import Nested, cure, misfit
+from jeyn.sdk.validation.arrow import Nested, misfit
+from jeyn.sdk.validation.arrow import cure as cure_of_type
+from jeyn.sdk.validation.bounds import iso
 from jeyn.sdk.validation.categories import encoded
-from jeyn.sdk.validation.exact import CURE_OF_NANOSECONDS, exactly, is_by_value, with_leaf
+from jeyn.sdk.validation.exact import CURE_OF_NANOSECONDS, CURE_OF_YEARS, exactly, is_by_value, with_leaf
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -49,7 +51,7 @@ def _cast(
     if problem is not None:
         raise DataInvalid(
             f'feature "{name}" has another {problem}: expected {wanted}, got {column.type}',
-            hint=cure(column.type, feature) if problem == "dtype" else "reshape the column",
+            hint=cure_of_type(column.type, feature) if problem == "dtype" else "reshape the column",
         )
     if feature.nan_is_null or is_by_value(split_arrow_type(column.type)[0], feature):
         column = _exact(name, column, feature, first_row)
@@ -70,10 +72,13 @@ def _exact(name: str, column: pa.ChunkedArray | pa.Array, feature: Feature, firs
         nested = Nested.of(chunk, feature)
         if nested.inexact.size:
             at = int(nested.rows(nested.inexact[:1])[0])
-            value = nested.written or chunk[at].as_py()
+            if nested.is_beyond_calendar:
+                value, cure = iso(nested.leaf[int(nested.inexact[0])].as_py()), CURE_OF_YEARS
+            else:
+                value, cure = nested.written or chunk[at].as_py(), _cure_of_value(feature)
             raise DataInvalid(
                 f'feature "{name}" holds {value} in row {row + at}, which is no {type_only(feature)} exactly',
-                hint=_cure_of_value(feature),
+                hint=cure,
             )
         made.append(with_leaf(chunk, lambda leaf: exactly(leaf, feature)[0]))
         row += len(chunk)

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     Positions = npt.NDArray[np.int64]
 
 _DAY = 86_400_000_000  # microseconds
+# The years 1 to 9999, in seconds and days since 1970.
+_YEARS, _DAYS = (-62_135_596_800, 253_402_300_799), (-719_162, 2_932_896)
+CURE_OF_YEARS = "times have the years 1 to 9999; write a null for never"
 CURE_OF_NANOSECONDS = 'times have whole microseconds: cut them where they are made, in pandas by .dt.floor("us")'
 
 
@@ -54,11 +57,35 @@ def exactly(leaf: pa.Array, feature: Feature) -> tuple[pa.Array, Positions]:
         if feature.dtype is Dtypes.DECIMAL:
             return _decimals(leaf, feature)
         if feature.dtype is Dtypes.DATE:
-            return _days(leaf)
+            days, bad = _days(leaf)
+            return days, bad if bad.size else beyond_calendar(days)
         if feature.dtype is Dtypes.TIMESTAMP:
             return _microseconds(leaf)
         return _floats(leaf, feature) if feature.dtype.is_float else _integers(leaf, feature)
+    if feature.dtype in (Dtypes.TIMESTAMP, Dtypes.DATE):
+        return leaf, beyond_calendar(leaf)
     return (without_nan(leaf) if feature.nan_is_null else leaf), np.empty(0, np.int64)
+
+
+def beyond_calendar(leaf: pa.Array) -> Positions:
+    """The positions of times and days in years that no `datetime` has."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if pa.types.is_date32(leaf.type):
+        low, high, numbers = *_DAYS, leaf.view(pa.int32())
+    elif pa.types.is_timestamp(leaf.type):
+        scale = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[leaf.type.unit]
+        low, high = _YEARS[0] * scale, (_YEARS[1] + 1) * scale - 1
+        numbers = leaf.view(pa.int64())
+    else:
+        return np.empty(0, np.int64)
+    found = pc.min_max(numbers).as_py()
+    if found["min"] is None or (found["min"] >= low and found["max"] <= high):
+        return np.empty(0, np.int64)
+    values = numbers.fill_null(0).to_numpy(zero_copy_only=False)
+    return np.flatnonzero((values < low) | (values > high)).astype(np.int64)
 
 
 def without_nan(leaf: pa.Array) -> pa.Array:

@@ -22,6 +22,11 @@ class Places:
             self._starts.append(self._rows)
         self._rows += rows
 
+    def place(self, row: int) -> tuple[str, int]:
+        """The file of a row, and its number there."""
+        at = bisect_right(self._starts, row) - 1
+        return self._files[at], row - self._starts[at]
+
     def told(self, rows: Sequence[int]) -> str:
         """Rows as those of their files: 'row 1, 2 of "a.csv", row 0 of "b.csv"'."""
         found = [bisect_right(self._starts, row) - 1 for row in rows]

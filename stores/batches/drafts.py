@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from jeyn.sdk.catalog import CatalogClass
     from jeyn.sdk.datasets import DatasetFormula
+    from jeyn.sdk.validation.report import ValidationReport
     from jeyn.stores.workspace import Workspace
 
 READ_ROWS = 65_536
@@ -80,11 +81,17 @@ class Draft:
 
 
 def profiled(
-    draft: Draft, batches: Iterable[pa.RecordBatch], *, gaps: Gaps = "rows", where: Places | None = None
+    draft: Draft,
+    batches: Iterable[pa.RecordBatch],
+    *,
+    gaps: Gaps = "rows",
+    where: Places | None = None,
+    as_written: Callable[[ValidationReport], ValidationReport] = lambda report: report,
 ) -> Draft:
     """The draft with statistics, from one pass over its rows; failed checks become its problem.
 
-    Rows as their source has them have no `gaps`: a null there is no row that lacks an optional feature.
+    Rows as their source has them have no `gaps`: a null there is no row that lacks an optional feature. `as_written`
+    puts examples as the source writes them.
     """
     catalog = draft.formula.output_catalog
     profiler = Profiler(catalog, gaps=gaps)
@@ -97,7 +104,9 @@ def profiled(
     facts = {**draft.facts, "rows": report.rows, "statistics": json.loads(json.dumps(profiler.statistics()))}
     if any(feature.optional for feature in catalog.features.values()):
         facts[ABSENT] = [name for name in profiler.absent() if catalog.features[name].optional]
-    return replace(draft, facts=facts, levels=profiler.levels(), problem="" if report.ok else report.told(where))
+    return replace(
+        draft, facts=facts, levels=profiler.levels(), problem="" if report.ok else as_written(report).told(where)
+    )
 
 
 def keep_table(
@@ -162,8 +171,14 @@ def with_files(writer: Workspace, files: Sequence[tuple[str, Path]], draft: Draf
 
 def profiled_files(writer: Workspace, formula: DatasetFormula, draft: Draft) -> Draft:
     """The draft, whose payloads are data files, with statistics; its problem names files and rows in them."""
+    from jeyn.stores.batches.written import with_texts
+
     where = Places()
-    return profiled(draft, rows_of(writer, formula, draft, where), gaps="none", where=where)
+
+    def as_written(report: ValidationReport) -> ValidationReport:
+        return with_texts(writer, draft, report, where)
+
+    return profiled(draft, rows_of(writer, formula, draft, where), gaps="none", where=where, as_written=as_written)
 
 
 def rows_of(writer: Workspace, formula: DatasetFormula, draft: Draft, where: Places) -> Iterator[pa.RecordBatch]:

@@ -13,7 +13,7 @@ from jeyn.sdk.datasets.source_options import SourceOptions
 from jeyn.sdk.dtypes import Dtypes
 from jeyn.sdk.feature import Feature
 from jeyn.sdk.validation.exact import exactly, is_by_value
-from jeyn.stores.sources.cells import Column, checked, days, decimals, holds, large, times
+from jeyn.stores.sources.cells import Column, checked, days, decimals, holds, large, times, vanished, zeros
 
 _TRUE, _FALSE = ("1", "true", "TRUE", "True"), ("0", "false", "FALSE", "False")
 
@@ -72,6 +72,8 @@ def _parsed(column: Column, feature: Feature, options: SourceOptions) -> Column:
     words = pc.match_substring_regex(column, r"^[+-]?inf(inity)?$", ignore_case=True)
     if pc.any(pc.and_(pc.is_inf(made), pc.invert(words))).as_py():
         raise ValueError("out of range")
+    if vanished(column, made):
+        raise ValueError("too small")
     if not all(holds(column[at].as_py(), feature.dtype) for at in large(made, feature.dtype)):
         raise ValueError("rounded")
     return made
@@ -88,6 +90,8 @@ def _exact(column: Column, feature: Feature) -> Column:
         return pa.chunked_array([made for made, _ in found], feature.value_type())
     made = column.cast(feature.value_type())
     if feature.dtype.is_float and not pa.types.is_boolean(column.type):
+        if len(zeros(made)) > pc.sum(pc.equal(column, pa.scalar(0, column.type)), min_count=0).as_py():
+            raise ValueError("too small")
         for at in large(made, feature.dtype):
             value = column[at].as_py()
             if math.isfinite(value) and not holds(f"{Decimal(value):f}", feature.dtype):

@@ -22,11 +22,14 @@ _DATE = r"^\d{4}-\d\d-\d\d$"
 _ZONE = r"(Z|[+-]\d\d(:?\d\d)?)$"
 _BEYOND_MICROSECONDS = r"(\.\d{6})0+(\D|$)"
 _NANOSECONDS = re.compile(r"\.\d{6}0*[1-9]")
+_LOCAL = re.compile(r"(doesn't exist|is ambiguous) in timezone '([^']*)'")
 _MAX_SHOWN = 80
 _MOST_DIGITS = 400
 _WHOLE = re.compile(r"[+-]?\d+(\.0*)?")
 # Up to here a float type holds every whole number.
 EXACT = {Dtypes.FLOAT16: 2.0**11, Dtypes.FLOAT32: 2.0**24, Dtypes.FLOAT64: 2.0**53}
+# After so many zeros a digit may be too small for the type.
+_ZEROS = {Dtypes.FLOAT16: 6, Dtypes.FLOAT32: 36, Dtypes.FLOAT64: 300}
 # The years 1 to 9999, in microseconds since 1970.
 _FIRST, _LAST = -62_135_596_800_000_000, 253_402_300_799_999_999
 
@@ -136,6 +139,30 @@ def infinite(column: Column) -> list[int]:
     return rows_where(column, pc.is_inf)
 
 
+def may_vanish(data: bytes, dtype: Dtypes) -> bool:
+    """Whether a text may hold a number that is too small for the float type: one with a negative exponent, or with that
+    many zeros in a row."""
+    return b"e-" in data or b"E-" in data or b"0" * _ZEROS[dtype] in data
+
+
+def vanished(texts: Column, floats: Column) -> list[int]:
+    """The rows whose text is a number other than 0, and whose float is 0."""
+    is_zero = pc.fill_null(pc.equal(floats.cast(pa.float64()), 0.0), False)
+    is_number = pc.match_substring_regex(texts.cast(pa.string()), r"^[^eE]*[1-9]")
+    found: list[int] = pc.indices_nonzero(pc.and_(is_zero, pc.fill_null(is_number, False))).to_pylist()
+    return found
+
+
+def is_zero(number: str) -> bool:
+    """Of a number as it is written."""
+    return not any(digit in "123456789" for digit in number.lower().partition("e")[0])
+
+
+def zeros(column: Column) -> list[int]:
+    """The rows that hold a zero, within lists too."""
+    return rows_where(column, lambda leaf: pc.equal(leaf, pa.scalar(0.0, leaf.type)))
+
+
 def large(column: Column, dtype: Dtypes) -> list[int]:
     """The rows that hold a number beyond which the float type has gaps between whole numbers."""
     return rows_where(column, lambda leaf: pc.greater_equal(pc.abs(leaf), pa.scalar(EXACT[dtype], leaf.type)))
@@ -165,7 +192,8 @@ def checked(name: str, column: Column, feature: Feature, convert: Callable[[Colu
     except (pa.ArrowInvalid, ValueError):
         at = _first_bad(column, convert)
         value = column[at].as_py()
-        raise BadCell(name, at, value, f"is no {feature.dtype.value}{_why(value, feature)}") from None
+        why = _why(value, feature) or _clocks(column.slice(at, 1), convert)
+        raise BadCell(name, at, value, f"is no {feature.dtype.value}{why}") from None
 
 
 def _why(value: Any, feature: Feature) -> str:
@@ -174,8 +202,21 @@ def _why(value: Any, feature: Feature) -> str:
     return ""
 
 
+def _clocks(cell: Column, convert: Callable[[Column], Column]) -> str:
+    """Why a local time is no moment: where clocks are put forward some are left out, and where back some come twice."""
+    try:
+        convert(cell)
+    except (pa.ArrowInvalid, ValueError) as exc:
+        if found := _LOCAL.search(str(exc)):
+            what = "skip that time" if "exist" in found[1] else "show that time twice"
+            return f": clocks in {found[2]} {what}"
+    return ""
+
+
 def cure(feature: Feature, verdict: str, what: str = "cell") -> str:
     """What to do about a text that is no value of the feature."""
+    if ": clocks in " in verdict:
+        return f"correct the {what}, or write it with its offset from UTC, as in 2024-03-31T02:30:00+01:00"
     told = f"correct the {what}, or the catalog"
     if "is no" not in verdict or "exactly" in verdict or feature.dtype.is_text:
         return told
@@ -211,7 +252,7 @@ def _in_lists(column: Column, feature: Feature, options: SourceOptions) -> Colum
 
 def _halves(column: Column, wanted: pa.DataType) -> Column:
     made = column.cast(wanted)
-    if len(infinite(made)) > len(infinite(column)):
+    if len(infinite(made)) > len(infinite(column)) or len(zeros(made)) > len(zeros(column)):
         raise ValueError("out of range")
     return made
 
@@ -297,5 +338,8 @@ def _in_zone(local: datetime, zone: str) -> datetime:
     """The moment of a local time; raises `ValueError` where clocks show it twice or never."""
     first, second = (local.replace(tzinfo=ZoneInfo(zone), fold=fold) for fold in (0, 1))
     if first.utcoffset() != second.utcoffset():
-        raise ValueError("twice or never")
+        # In Arrow's words. What is skipped is another time when it has been a moment.
+        is_there = first.astimezone(UTC).astimezone(first.tzinfo).replace(tzinfo=None, fold=0) == local
+        what = "is ambiguous" if is_there else "doesn't exist"
+        raise ValueError(f"{what} in timezone '{zone}'")
     return first.astimezone(UTC)

@@ -13,6 +13,8 @@ from jeyn.errors import DataInvalid
 from jeyn.sdk.catalog import DataCatalog
 from jeyn.sdk.datasets.selection import RowFilter
 from jeyn.sdk.dtypes import Dtypes
+from jeyn.sdk.feature import split_arrow_type
+from jeyn.sdk.validation.exact import with_leaf
 
 if TYPE_CHECKING:
     import pyarrow.dataset as ds
@@ -68,34 +70,62 @@ def load_parquet(
 
 
 def _in_int96(file: pq.ParquetFile, names: list[str]) -> list[str]:
-    """The columns of times that may have more digits than microseconds; Spark's have not."""
+    """The columns of times, also in lists, that may have more digits than microseconds; Spark's have not."""
     schema, metadata = file.schema_arrow, file.metadata
-    if not any(pa.types.is_timestamp(schema.field(name).type) for name in names):
+    if not any(pa.types.is_timestamp(split_arrow_type(schema.field(name).type)[0]) for name in names):
         return []
     if any(key.startswith(b"org.apache.spark") for key in metadata.metadata or {}):
         return []
     columns = [metadata.schema.column(at) for at in range(metadata.num_columns)]
-    return [column.path for column in columns if column.physical_type == "INT96" and column.path in names]
+    paths = [column.path for column in columns if column.physical_type == "INT96"]
+    # Within lists a path goes on, as in "times.list.element".
+    return [name for name in names if any(path == name or path.startswith(f"{name}.") for path in paths)]
 
 
 def _with_nanoseconds(table: pa.Table, times: pa.Table) -> pa.Table:
-    """The table with nanoseconds where there are such digits, to be refused as those of any other column.
+    """The table with nanoseconds where there are such digits, to be refused as those of any other column."""
+    for name in times.column_names:
+        micros, nanos = (_whole(found.column(name)) for found in (table, times))
+        leaf = _leaf(nanos)
+        exact = _nanoseconds(_leaf(micros), leaf)
+        if exact is not None:
+            table = table.set_column(table.column_names.index(name), name, _with(nanos, exact))
+    return table
+
+
+def _whole(column: pa.ChunkedArray) -> pa.Array:
+    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
+
+
+def _leaf(array: pa.Array) -> pa.Array:
+    """The innermost values, as `with_leaf` sees them."""
+    found: list[pa.Array] = []
+
+    def look(leaf: pa.Array) -> pa.Array:
+        found.append(leaf)
+        return leaf
+
+    with_leaf(array, look)
+    return found[0]
+
+
+def _with(array: pa.Array, leaf: pa.Array) -> pa.Array:
+    return with_leaf(array, lambda _: leaf)
+
+
+def _nanoseconds(micros: pa.Array, nanos: pa.Array) -> pa.Array | None:
+    """The times in nanoseconds, null where they are too far away for that; None where no digit is below a microsecond.
 
     In nanoseconds far times are counted modulo 2^64, and so is the difference.
     """
     import numpy as np
 
-    for name in times.column_names:
-        micros, nanos = (
-            found.column(name).cast(pa.int64()).fill_null(0).combine_chunks().to_numpy(zero_copy_only=False)
-            for found in (table, times)
-        )
-        digits = nanos - micros * 1000
-        if digits.any():
-            far = np.abs(micros) >= (2**63 - 1) // 1000
-            there = pa.array(nanos, pa.timestamp("ns"), mask=far | ~times.column(name).is_valid().to_numpy())
-            table = table.set_column(table.column_names.index(name), name, there)
-    return table
+    is_there = nanos.is_valid().to_numpy(zero_copy_only=False)
+    coarse, fine = (each.cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False) for each in (micros, nanos))
+    if not (fine - coarse * 1000).any():
+        return None
+    far = np.abs(coarse) >= (2**63 - 1) // 1000
+    return pa.array(fine, pa.timestamp("ns"), mask=far | ~is_there)
 
 
 def _pruned(source: Path | BinaryIO, catalog: type[DataCatalog], keep: RowFilter | None) -> ds.ParquetFileFragment:
@@ -171,6 +201,9 @@ def _wanted(schema: pa.Schema, catalog: type[DataCatalog]) -> list[str]:
     missing = [name for name, feature in catalog.features.items() if name not in there and not feature.optional]
     if missing:
         raise missing_columns(missing, schema.names)
+    for name in there & set(catalog.features):
+        if (times := schema.names.count(name)) > 1:
+            raise DataInvalid(f'column "{name}" occurs {times} times', hint="rename all but one")
     return [name for name in catalog.features if name in there]
 
 

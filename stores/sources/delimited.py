@@ -18,6 +18,7 @@ import pyarrow.csv as pa_csv
 from jeyn.errors import DataInvalid
 from jeyn.sdk.catalog import DataCatalog
 from jeyn.sdk.datasets.source_options import PLAIN, SourceOptions
+from jeyn.sdk.dtypes import Dtypes
 from jeyn.sdk.feature import Feature
 from jeyn.stores.sources.casts import cast, false_words, true_words
 from jeyn.stores.sources.cells import (
@@ -28,9 +29,11 @@ from jeyn.stores.sources.cells import (
     cure,
     holds,
     large,
+    may_vanish,
     parsed_type,
     quoted,
     takes_gaps,
+    vanished,
     whole_numbers,
 )
 from jeyn.stores.sources.columnar import missing_columns
@@ -173,7 +176,9 @@ class _Piece:
         return as_feature(name, column, feature, self.options)
 
     def _check_range(self, name: str, column: Column, feature: Feature) -> None:
-        """Arrow makes infinities of numbers that are too large, and rounds whole ones."""
+        """Arrow makes infinities of numbers that are too large and zeros of those that are too small, and rounds whole
+        ones."""
+        self._check_zeros(name, column, feature)
         if not (found := large(column, feature.dtype)):
             return
         texts = self._texts(name)
@@ -183,6 +188,17 @@ class _Piece:
                 raise BadCell(name, at, text, f"is out of the range of {feature.dtype.value}")
             if not holds(text, feature.dtype):
                 raise BadCell(name, at, text, f"is no {feature.dtype.value} exactly")
+
+    def _check_zeros(self, name: str, column: Column, feature: Feature) -> None:
+        if not may_vanish(self.block.data, feature.dtype):
+            return
+        texts = self._texts(name)
+        for at in vanished(texts, self._rounded(column, feature))[:1]:
+            raise BadCell(name, at, texts[at].as_py().decode(), f"is too small for {feature.dtype.value}")
+
+    @staticmethod
+    def _rounded(column: Column, feature: Feature) -> Column:
+        return column.cast(pa.float16()) if feature.dtype is Dtypes.FLOAT16 else column
 
     def _check_digits(self, name: str, feature: Feature) -> None:
         """Arrow reads hexadecimal digits as bits: 0xFF would be -1."""

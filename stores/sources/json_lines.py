@@ -23,7 +23,20 @@ from jeyn.sdk.dtypes import Dtypes
 from jeyn.sdk.feature import Feature
 from jeyn.sdk.validation.bounds import integer_range
 from jeyn.stores.sources.casts import cast
-from jeyn.stores.sources.cells import BadCell, Column, as_feature, cure, holds, large, parsed_type, quoted, takes_gaps
+from jeyn.stores.sources.cells import (
+    BadCell,
+    Column,
+    as_feature,
+    cure,
+    holds,
+    is_zero,
+    large,
+    may_vanish,
+    parsed_type,
+    quoted,
+    takes_gaps,
+    zeros,
+)
 from jeyn.stores.sources.columnar import missing_columns
 from jeyn.stores.sources.encoded import Readable, in_utf8, not_utf8
 from jeyn.stores.sources.records import MAX_RECORD
@@ -67,9 +80,13 @@ def first_keys(stream: BinaryIO, options: SourceOptions = PLAIN) -> list[str]:
 
 
 def _blocks(stream: Readable, size: int) -> Iterator[bytes]:
-    """Whole lines, a few MiB at a time, or one line if that is longer; raises `DataInvalid` where that has no end."""
+    """Whole lines, a few MiB at a time, or one if that is longer; raises `DataInvalid` where that has no end.
+
+    A CR ends one too, as no text of JSON holds it.
+    """
     rest, lines = b"", 0
     while more := stream.read(max(size, len(rest))):
+        more = more.replace(b"\r", b"\n")
         cut = more.rfind(b"\n") + 1
         if cut:
             yield rest + more[:cut]
@@ -100,6 +117,7 @@ class _Piece:
         try:
             self.lines.decode()  # Arrow takes any bytes for UTF-8
             table = _read(self.lines, self._types())
+            self._check_lines(table)
             for name in self.features:
                 if name in self.options.casts:
                     table = table.append_column(name, self._texts(name))
@@ -107,8 +125,19 @@ class _Piece:
         except UnicodeDecodeError as exc:
             at = self.lines.count(b"\n", 0, exc.start)
             raise not_utf8(f"row {self.rows + at}") from exc
+        except DataInvalid:
+            raise
         except (pa.ArrowInvalid, ValueError) as exc:
             return self._with_gaps(exc)
+
+    def _check_lines(self, table: pa.Table) -> None:
+        """Arrow takes several objects in a line; raises `DataInvalid`, as rows are counted by lines."""
+        rows = self._rows()
+        if table.num_rows <= len(rows):
+            return
+        at = next((at for at, line in enumerate(rows) if len(_read(line, self._types())) > 1), 0)
+        told = f"row {self.rows + at} has several objects in one line: {quoted(rows[at].decode())}"
+        raise DataInvalid(told, hint="write each object in a line of its own")
 
     def _with_gaps(self, why: Exception) -> pa.Table:
         """Nullable integers by their digits, for some may be written as whole floats."""
@@ -160,13 +189,18 @@ class _Piece:
         return as_feature(name, column, feature, self.options)
 
     def _check_range(self, name: str, column: Column, feature: Feature) -> None:
-        """Arrow makes infinities of numbers that are too large for a float, and rounds whole ones; of a double it
-        refuses what is too large."""
-        rows = self._rows() if (found := large(column, feature.dtype)) else []
+        """Arrow makes infinities of numbers that are too large for a float and zeros of those that are too small, and
+        rounds whole ones; of a double it refuses what is too large."""
+        found = large(column, feature.dtype)
+        if may_vanish(self.lines, feature.dtype):
+            found += zeros(column.cast(_halved(column.type)) if feature.dtype is Dtypes.FLOAT16 else column)
+        rows = self._rows() if found else []
         for at in found:
             for number in _numbers(_loaded(rows[at]).get(name)):
                 if _is_out_of_range(float(number), feature.dtype):
                     raise BadCell(name, at, number, f"is out of the range of {feature.dtype.value}")
+                if not is_zero(number) and not np.dtype(feature.dtype.value).type(number):
+                    raise BadCell(name, at, number, f"is too small for {feature.dtype.value}")
                 if not holds(number, feature.dtype):
                     raise BadCell(name, at, number, f"is no {feature.dtype.value} exactly")
 
@@ -239,6 +273,10 @@ def _loaded(line: bytes) -> dict[str, Any]:
 def _is_out_of_range(number: float, dtype: Dtypes) -> bool:
     with np.errstate(over="ignore"):
         return math.isinf(number) or math.isinf(np.dtype(dtype.value).type(number))
+
+
+def _halved(type: pa.DataType) -> pa.DataType:
+    return pa.list_(_halved(type.value_type)) if pa.types.is_list(type) else pa.float16()
 
 
 def _numbers(value: Any) -> Iterator[str]:

@@ -15,9 +15,11 @@ import pyarrow.feather as feather
 import pyarrow.parquet as pq
 import pytest
 
+import jeyn
 from jeyn import DataCatalog, Dtypes, Feature
 from jeyn.checks import between
 from jeyn.errors import DataInvalid, UsageError
+from jeyn.formulas import StreamingFormula
 from jeyn.sdk.datasets.arrays import as_table
 from jeyn.stores.sources.formats import read_batches, read_table
 from jeyn.stores.sources.sql_values import as_column
@@ -146,6 +148,60 @@ def test_a_far_time_in_int96_stands_beside_nanoseconds(tmp_path: Path) -> None:
         datetime(9999, 12, 31, tzinfo=UTC),
         WHOLE,
     ]
+
+
+@pytest.mark.parametrize("size", [-1, 2])
+def test_times_in_int96_within_lists_are_not_cut(tmp_path: Path, size: int) -> None:
+    def path(*times: str) -> Path:
+        pairs = [[np.datetime64(time, "ns").astype("int64"), None] for time in times]
+        kind = pa.list_(pa.int64(), size)
+        column = pa.array([pairs[0], None, *pairs[1:]], kind).cast(pa.list_(pa.timestamp("ns"), size))
+        pq.write_table(pa.table({"t": column}), tmp_path / "a.parquet", use_deprecated_int96_timestamps=True)
+        return tmp_path / "a.parquet"
+
+    catalog = one(shape=(-1, size))
+    good = path("2024-01-31 00:00:00.000001000")
+    assert read_table(good.name, good, catalog).column("t").to_pylist()[0] == [
+        datetime(2024, 1, 31, 0, 0, 0, 1, tzinfo=UTC),
+        None,
+    ]
+    bad = path("2024-01-31", "2024-01-31T11:30:00.123456789")
+    for read in (lambda: read_table(bad.name, bad, catalog), lambda: list(read_batches(bad.name, bad, catalog, 1))):
+        with pytest.raises(DataInvalid, match=r'"a\.parquet": .*"t" holds 2024-01-31 11:30:00\.123456789.* in row'):
+            read()
+
+
+FAR = 253_402_300_800  # the year 10000, in seconds
+
+
+@pytest.mark.parametrize(
+    ("kind", "number"),
+    [
+        (pa.timestamp("us", "UTC"), FAR * 10**6),
+        (pa.timestamp("us"), -62_135_596_801 * 10**6),
+        (pa.timestamp("ms"), FAR * 10**3),
+        (pa.timestamp("s", "Europe/Berlin"), FAR),
+        (pa.date32(), FAR // 86_400),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("dtype", [Dtypes.TIMESTAMP, Dtypes.DATE])
+def test_times_beyond_the_calendar_are_refused(tmp_path: Path, dtype: Dtypes, kind: pa.DataType, number: int) -> None:
+    numbers = pa.array([0, None, number], pa.int32() if pa.types.is_date32(kind) else pa.int64())
+    pq.write_table(pa.table({"t": numbers.view(kind)}), tmp_path / "a.parquet")
+    catalog = DataCatalog.of("C", {"t": Feature(dtype, nullable=True)})
+    formula = StreamingFormula("far", version="1.0.0", output_catalog=catalog, source="*.parquet")
+    with jeyn.open(home=tmp_path / "home", data=tmp_path) as workspace:
+        with pytest.raises(DataInvalid) as caught:
+            workspace.dataset_store.save_batch(formula.get_new_batch())
+    told = str(caught.value)
+    assert '"a.parquet"' in told and '"t"' in told and "row 2" in told and "the years 1 to 9999" in told
+    assert "10000-01-01" in told or "0000-12-31" in told
+
+
+def test_the_last_moment_of_the_calendar_is_taken() -> None:
+    ends = pa.array([FAR * 10**6 - 1, -62_135_596_800 * 10**6], pa.int64()).view(pa.timestamp("us", "UTC"))
+    assert one().validate(pa.table({"t": ends})).ok
 
 
 @pytest.mark.parametrize("text", [NANOS, "2024-01-31T00:00:00.1234560001+01:00"])

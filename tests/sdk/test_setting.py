@@ -76,6 +76,9 @@ READ: list[tuple[Any, str, Any]] = [
     (Decimal, "1.10", Decimal("1.10")), (UUID, str(ID), ID), (Path, "a/b", Path("a/b")), (Metres, "1.5", 1.5),
     (Annotated[int, "rows"], "3", 3), (Mode | None, "QUICK", Mode.QUICK),
     (Mode | None, "none", None), (Level, "1", Level.LOW), (Name, "a", Name.A), (Literal["a", 3], "3", 3),
+    (datetime, "2024-01-31T12:30:00.123456000Z", datetime(2024, 1, 31, 12, 30, 0, 123456, tzinfo=UTC)),
+    (datetime | str, "2024-01-31T10:00:00.123456789", "2024-01-31T10:00:00.123456789"),
+    (float, "0e-400", 0.0), (float, "-inf", float("-inf")), (float, "5e-324", 5e-324),
     (bool, "YES", True), (bool, "off", False), (bool | None, "none", None), (Literal["x"] | None, "none", None),
     (tuple[int, int], "[1, 2]", (1, 2)), (tuple[int, str], '[1, "a"]', (1, "a")), (tuple[int, ...], "[1]", (1,)),
     (list[str], '["a", "b"]', ["a", "b"]), (list[date], '["2024-01-31"]', [date(2024, 1, 31)]),
@@ -96,7 +99,9 @@ REFUSED: list[tuple[Any, str]] = [
     (date, "1704067200"), (date, "2024-01-31T10:00:00"), (datetime, "noon"), (timedelta, "long"), (Decimal, "1,5"),
     (UUID, "1"), (Inner, "{}"), (Inner, '{"since": 1}'), (Rates, '{"rate": "much"}'), (list[date], '["soon"]'),
     (list[str], "a,b"), (set[int], '["a"]'), (dict[str, int], '{"a": "1"}'), (Mode, "slow"), (Mode | None, "quick"),
-    (bool, "maybe"), (bool, ""),
+    (bool, "maybe"), (bool, ""), (float, "1e400"), (float, "-1e-400"), (datetime, "2024-01-31T10:00:00.123456789"),
+    (time, "10:00:00.1234567"), (timedelta, "PT0.1234567S"), (timedelta, "0.1234567"),
+    (datetime | None, "2024-01-31T10:00:00.0000001Z"),
     (list[int], '["1"]'), (Outer, '{"inner": {}}'),
 ]  # fmt: skip
 
@@ -117,7 +122,7 @@ def test_a_text_is_read_as_its_annotation_says(annotation: Any, text: str, value
 def test_what_it_is_not_is_refused_with_a_hint_that_works_as_typed(annotation: Any, text: str) -> None:
     with pytest.raises(UsageError) as refused:
         parse_setting(text, parameter(annotation))
-    assert refused.value.message == f'"x" cannot be "{text}"'
+    assert refused.value.message.startswith(f'"x" cannot be "{text}"')
     hint = refused.value.hint
     if "such as '" in hint:
         typed = shlex.split(hint.partition(" such as ")[2])[0]
@@ -127,6 +132,20 @@ def test_what_it_is_not_is_refused_with_a_hint_that_works_as_typed(annotation: A
         assert "one of" in hint or "true or false" in hint
         return
     check_value(parse_setting(typed, parameter(annotation)), parameter(annotation), "it")
+
+
+@pytest.mark.parametrize(
+    ("annotation", "text", "why"),
+    [
+        (float, "1e400", "too large for a float"),
+        (float, "-1e-400", "too small for a float"),
+        (datetime, "2024-01-31T10:00:00.123456789", "times have whole microseconds"),
+        (timedelta | None, "PT0.1234567S", "times have whole microseconds"),
+    ],
+)
+def test_no_digit_is_cut_off_without_a_word(annotation: Any, text: str, why: str) -> None:
+    with pytest.raises(UsageError, match=why):
+        parse_setting(text, parameter(annotation))
 
 
 def test_what_a_plan_records_is_json() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -146,3 +147,33 @@ def test_a_new_bad_file_alone_fails_once_and_does_not_fail_what_comes_after(work
     write(workspace, c="size,price\n3,3\n")
     with pytest.warns(DataLeftOut, match=r'"b\.csv" is in quarantine'):
         assert save(workspace, formula).load().to_pydict() == {"size": [3.0], "price": [3]}
+
+
+@pytest.mark.parametrize(
+    ("name", "lines", "text", "options"),
+    [
+        ("a.csv", ["v", "2024-05-01 10:00:00+02:00", "2025-05-01 10:00:00+02:00"], "2025-05-01 10:00:00+02:00", {}),
+        ("a.jsonl", ['{"v": "2024-05-01"}', '{"v": "2025-05-01T10:00Z"}'], "2025-05-01T10:00Z", {}),
+        ("a.tsv", ["v", "01/05/2024", "01/05/2025"], "01/05/2025", {"dates": ["%d/%m/%Y"], "zone": "Europe/Berlin"}),
+    ],
+)
+@pytest.mark.parametrize("dtype", [Dtypes.TIMESTAMP, Dtypes.DATE])
+def test_a_time_that_fails_a_check_is_shown_as_the_file_writes_it(
+    tmp_path: Path, dtype: Dtypes, name: str, lines: list[str], text: str, options: dict[str, Any]
+) -> None:
+    if dtype is Dtypes.DATE:
+        lines, text = [re.sub(r"[ T]10:00.*?(?=$|\")", "", line) for line in lines], re.sub(r"[ T]10:00.*", "", text)
+    (tmp_path / f"0{name}").write_text("\n".join(lines[:-1]))
+    (tmp_path / f"1{name}").write_text("\n".join(lines))
+    feature = Feature(dtype, checks=between("2024-01-01", "2024-12-31"))
+    formula = StreamingFormula(
+        "times",
+        version="1.0.0",
+        output_catalog=DataCatalog.of("Times", {"v": feature}),
+        source="*a.*",
+        options=SourceOptions(**options),
+    )
+    with jeyn.open(home=tmp_path / "home", data=tmp_path) as workspace:
+        with pytest.raises(DataInvalid) as refused:
+            workspace.dataset_store.save_batch(formula.get_new_batch())
+    assert f"first in row 1 of \"1{name}\", value '{text}'" in str(refused.value)

@@ -19,6 +19,7 @@ from jeyn.sdk.catalog import DataCatalog
 from jeyn.sdk.datasets.source_options import SourceOptions
 from jeyn.sdk.dtypes import Dtypes
 from jeyn.sdk.feature import Feature
+from jeyn.stores.sources.formats import read_table
 from tests.stores.sources.test_text_files import catalog, read, refused
 
 NIGHT, NOON = datetime(2024, 1, 31), datetime(2024, 1, 31, 12)
@@ -140,3 +141,33 @@ def test_options_are_told_in_their_order() -> None:
     with pytest.raises(UsageError) as caught:
         SourceOptions.of({"seperator": ";"})
     assert "encoding, separator, decimal, nulls" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("end", ["\r", "\n", "\r\n", "\n\n", "\r\r"])
+def test_lines_of_json_may_end_as_those_of_a_csv(tmp_path: Path, end: str) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(end.join(['{"v": 1}', '{"v": 2.0}', ""]).encode())
+    catalog = DataCatalog.of("C", {"v": Feature(Dtypes.INT64, nullable=True)})
+    assert read_table("a.jsonl", path, catalog)["v"].to_pylist() == [1, 2]
+    path.write_bytes(end.join(['{"v": 1}', '{"v": 1e39}', ""]).encode())
+    with pytest.raises(DataInvalid, match='column "v" in row 1: "1e39" is out of the range'):
+        read_table("a.jsonl", path, DataCatalog.of("C", {"v": Feature(Dtypes.FLOAT32)}))
+
+
+@pytest.mark.parametrize("dtype", [Dtypes.INT64, Dtypes.FLOAT32])
+def test_several_objects_in_a_line_are_refused(tmp_path: Path, dtype: Dtypes) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"v": 1}\n{"v": 2} {"v": 3}\n')
+    with pytest.raises(DataInvalid, match=r'"a\.jsonl": row 1 has several objects in one line: ') as refused:
+        read_table("a.jsonl", path, DataCatalog.of("C", {"v": Feature(dtype)}))
+    assert "a line of its own" in str(refused.value.hint)
+
+
+def test_a_column_that_a_parquet_file_has_twice_is_told(tmp_path: Path) -> None:
+    table = pa.table([pa.array([1]), pa.array([2]), pa.array([3])], names=["v", "v", "w"])
+    pq.write_table(table, tmp_path / "a.parquet")
+    both = {"v": Feature(Dtypes.INT64), "w": Feature(Dtypes.INT64)}
+    with pytest.raises(DataInvalid, match=r'"a\.parquet": column "v" occurs 2 times'):
+        read_table("a.parquet", tmp_path / "a.parquet", DataCatalog.of("C", both))
+    one = DataCatalog.of("C", {"w": both["w"]})
+    assert read_table("a.parquet", tmp_path / "a.parquet", one)["w"].to_pylist() == [3]
