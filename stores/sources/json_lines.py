@@ -86,7 +86,7 @@ def _blocks(stream: Readable, size: int) -> Iterator[bytes]:
     """
     rest, lines = b"", 0
     while more := stream.read(max(size, len(rest))):
-        more = more.replace(b"\r", b"\n")
+        more = more.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         cut = more.rfind(b"\n") + 1
         if cut:
             yield rest + more[:cut]
