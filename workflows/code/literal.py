@@ -78,3 +78,11 @@ def attributes_of(value: Any) -> Any:
     if not isinstance(value, SimpleNamespace) and (not is_plain or hasattr(cls, "__setstate__")):
         return None
     return getattr(value, "__dict__", None)
+
+
+def asked(value: Any, name: str) -> Any:
+    """An attribute, None where there is none; a class of the user's own may answer with any error."""
+    try:
+        return getattr(value, name, None)
+    except Exception:
+        return None

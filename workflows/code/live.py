@@ -11,6 +11,7 @@ import builtins
 import copyreg
 import enum
 import functools
+import gc
 import re
 import sys
 import threading
@@ -27,7 +28,7 @@ from jeyn.sdk.datasets import DatasetFormula
 from jeyn.sdk.operation import Operation
 from jeyn.sdk.use_case import MlUseCase
 from jeyn.workflows.code.cells import Cells
-from jeyn.workflows.code.literal import KEPT, SCALARS, Places, attributes_of, kind_of, literal
+from jeyn.workflows.code.literal import KEPT, SCALARS, Places, asked, attributes_of, kind_of, literal
 from jeyn.workflows.code.live_code import LiveCode, is_import, resolved
 from jeyn.workflows.code.memory import Memory
 
@@ -86,9 +87,8 @@ class Live:
 
     def shares_more(self) -> bool:
         """Whether values have something in common that they did not get from one place."""
-        return (
-            bool(self.memory.found().keys() - self.memory.shared.keys()) or self.places.found() != self.places.several
-        )
+        ranges = self.memory.found().keys() - self.memory.shared.keys()
+        return bool(ranges) or self.places.found() != self.places.several
 
     def want(self, names: Iterable[str], where: Mapping[str, Any], by: str, *, optional: bool = False) -> None:
         """Names that are read later, when a function is called."""
@@ -231,8 +231,8 @@ class Live:
         if found is not None:
             member = name if found.name == "*" else str(found.name)
             return self._import(value, found.module, member, name)
-        module = getattr(value, "__module__", None) or getattr(getattr(value, "__self__", None), "__name__", None)
-        qualname = getattr(value, "__qualname__", None) or getattr(value, "__name__", None)
+        module = asked(value, "__module__") or asked(asked(value, "__self__"), "__name__")
+        qualname = asked(value, "__qualname__") or asked(value, "__name__")
         is_elsewhere = module != "__main__" and module in sys.modules
         if not is_elsewhere or not isinstance(module, str) or not isinstance(qualname, str):
             return self._by_any_import(value)
@@ -249,7 +249,7 @@ class Live:
             if each.name and each.name != "*" and is_import(each, each.alias, value):
                 return self._import(value, each.module, each.name, "")
             module = sys.modules.get(each.module)
-            called = getattr(value, "__name__", None)
+            called = asked(value, "__name__")
             if module is not None and isinstance(called, str) and vars(module).get(called, MISSING) is value:
                 return self._import(value, each.module, called, "")
         return None
@@ -258,7 +258,7 @@ class Live:
         top, _, rest = qualname.partition(".")
         self._note_module(module)
         target = name if name and not rest else self.new_name()
-        self.lines.append(f"from {module} import {top}" + ("" if target == top else f" as {target}"))
+        self.lines.append(f"from {module} import {top}" + (f" as {target}" if target != top else ""))
         return self.made(value, f"{target}.{rest}" if rest else target)
 
     def _note_module(self, name: str) -> None:
@@ -372,7 +372,8 @@ class Live:
             if type(value) is kind and not self._is_in_library:
                 return self.place(value, f"{KEPT}.{called}()", name)
         if type(value) is types.MappingProxyType:
-            return self.place(value, f"{self.express(types.MappingProxyType)}({self.express(dict(value))})", name)
+            (below,) = gc.get_referents(value)  # the mapping itself, which others may change
+            return self.place(value, f"{self.express(types.MappingProxyType)}({self.express(below)})", name)
         if (found := self.code.chain(value, name) or self.code.constructed(value, name)) is not None:
             return found
         if (
@@ -419,14 +420,16 @@ class Live:
 
     def reduced(self, value: Any, name: str) -> str:
         """By Python's copy protocol: what makes it, and its state as data."""
+        with self.memory.of(value):
+            return self._reduced(value, name)
+
+    def _reduced(self, value: Any, name: str) -> str:
         try:
             table = copyreg.dispatch_table.get(type(value))
             reduced: Any = table(value) if table else value.__reduce_ex__(4)
         except Exception as exc:
             raise self.refused(value, str(exc)) from exc
-        if (
-            isinstance(reduced, str) or getattr(reduced[0], "__name__", "") == "_load_from_bytes"
-        ):  # torch: a pickle inside
+        if isinstance(reduced, str) or asked(reduced[0], "__name__") == "_load_from_bytes":  # torch: a pickle inside
             raise self.refused(value)
         maker, arguments, state, items, pairs = (*reduced, None, None, None)[:5]
         if isinstance(value, BaseException) and maker is type(value):
@@ -444,6 +447,9 @@ class Live:
             made = f"{self.express(maker)}({', '.join(self.express(each) for each in arguments)})"
         target = self.place(value, made, name)
         own = attributes_of(value)
+        if own is value:  # `self.__dict__ = self`
+            self.lines.append(f"{target}.__dict__ = {target}")
+            state = None
         if type(own) is dict and id(own) in self._made:
             self.lines.append(f"{target}.__dict__ = {self._made[id(own)]}")
         elif type(own) is dict:

@@ -6,6 +6,7 @@ import base64
 import ctypes
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from jeyn.workflows.code.literal import KEPT, literal
@@ -25,9 +26,19 @@ class Memory:
         self.shared = dict(shared or {})
         self.noted: list[tuple[Range, Any]] = []
         self.buffers: dict[Range, str] = {}
+        self._is_inside = False
+
+    @contextmanager
+    def of(self, value: Any) -> Iterator[None]:
+        """While the parts of a value are looked at: those of pandas' objects are nobody else's to change."""
+        before, self._is_inside = self._is_inside, self._is_inside or _is_table(value)
+        try:
+            yield
+        finally:
+            self._is_inside = before
 
     def note(self, value: Any) -> None:
-        if type(value).__name__ != "Parameter":  # what it is made of is noted
+        if not self._is_inside and type(value).__name__ != "Parameter":  # what it is made of is noted
             self.noted += [(each, value) for each in _ranges(value)]
 
     def found(self) -> Shared:
@@ -54,7 +65,8 @@ class Memory:
         top, kind = type(value).__module__.partition(".")[0], type(value).__name__
         if _is_table(value) and sum(map(_is_table, self.shared[shared])) == 1:
             return live.reduced(value, name)
-        if top == "numpy" and kind in _VIEWS and not value.dtype.hasobject:
+        is_view = kind in _VIEWS if top == "numpy" else _is_array(value) and not vars(value)
+        if is_view and not value.dtype.hasobject:
             return live.place(value, self._array(live, value, shared), name)
         if top == "torch" and kind == "Tensor" and (value.is_leaf or not value.requires_grad):
             return live.place(value, self._tensor(live, value, shared), name)
@@ -77,7 +89,7 @@ class Memory:
         )
         said = f"{self._buffer(live, shared)}, {live.express(array.dtype)}, {literal(place)}"
         made = f"{KEPT}.array({said}, {array.flags.writeable})"
-        if type(array).__name__ in ("matrix", "recarray"):
+        if type(array).__name__ not in ("ndarray", "memmap", "void"):
             return f"{made}.view({live.express(type(array))})"
         return made if hasattr(array, "ctypes") else f"{made}[()]"
 
@@ -111,9 +123,13 @@ def _is_table(value: Any) -> bool:
     return type(value).__module__.partition(".")[0] == "pandas"
 
 
+def _is_array(value: Any) -> bool:
+    return any(base.__name__ == "ndarray" and base.__module__ == "numpy" for base in type(value).__mro__)
+
+
 def _ranges(value: Any) -> Iterator[Range]:
     top = type(value).__module__.partition(".")[0]
-    if top == "numpy":
+    if top == "numpy" or _is_array(value):
         yield from _of_array(value)
         yield from _of_array(getattr(value, "_mask", None))
     elif top == "pandas" and hasattr(value, "_mgr"):
