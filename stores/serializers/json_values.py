@@ -8,10 +8,11 @@ from __future__ import annotations
 import base64
 import json
 import math
+import sys
 from collections.abc import Callable
 from typing import Any
 
-from jeyn.errors import NotSerializable
+from jeyn.errors import Corrupt, NotSerializable
 from jeyn.sdk.serializer import class_name, class_names
 from jeyn.stores.serializers.conversions import conversion
 from jeyn.stores.serializers.decoding import decoding
@@ -47,7 +48,28 @@ def encode_json(value: Any, part: Part = refuse_part) -> bytes:
 def decode_json(data: bytes, read_part: ReadPart | None = None) -> Any:
     """The value of `encode_json`; Corrupt for anything else."""
     with decoding("typed JSON"):
-        return _from_plain(json.loads(data.decode("utf-8"), parse_constant=_no_constant), read_part)
+        return _from_plain(_parsed(data.decode("utf-8")), read_part, 0)
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text, parse_constant=_no_constant)
+    except RecursionError as exc:
+        raise _too_deep() from exc
+    except ValueError as exc:
+        if "integer string" in str(exc):  # CPython's own limit, which it names in words of its own
+            raise _damaged(f"a number in it has more than {sys.get_int_max_str_digits()} digits") from exc
+        raise
+
+
+def _too_deep() -> Corrupt:
+    return _damaged(f"it is nested deeper than {_DEEPEST} levels")
+
+
+def _damaged(why: str) -> Corrupt:
+    return Corrupt(
+        f"a value cannot be read: {why}, which Jeyn never writes", hint="jeyn fsck finds what else is affected"
+    )
 
 
 def is_json_class(cls: type) -> bool:
@@ -150,22 +172,26 @@ def _plain_numpy(value: Any, path: str) -> Any:
     return {TAG: "numpy", "d": value.dtype.str, "v": base64.b64encode(value.tobytes()).decode()}
 
 
-def _from_plain(plain: Any, read_part: ReadPart | None) -> Any:
+def _from_plain(plain: Any, read_part: ReadPart | None, depth: int) -> Any:
+    if depth > _DEEPEST:
+        raise _too_deep()
     if isinstance(plain, list):
-        return [_from_plain(item, read_part) for item in plain]
+        return [_from_plain(item, read_part, depth + 1) for item in plain]
     if not isinstance(plain, dict):
+        if isinstance(plain, float) and math.isinf(plain):
+            raise _damaged("a number in it is beyond what 64 bits hold")
         return plain
     if TAG not in plain:
-        return {key: _from_plain(item, read_part) for key, item in plain.items()}
-    return _from_tag(plain, read_part)
+        return {key: _from_plain(item, read_part, depth + 1) for key, item in plain.items()}
+    return _from_tag(plain, read_part, depth)
 
 
-def _from_tag(plain: dict[str, Any], read_part: ReadPart | None) -> Any:
+def _from_tag(plain: dict[str, Any], read_part: ReadPart | None, depth: int) -> Any:
     tag, inner = plain[TAG], plain["v"]
     if tag == "dict":
-        return {key: _from_plain(item, read_part) for key, item in inner.items()}
+        return {key: _from_plain(item, read_part, depth + 1) for key, item in inner.items()}
     if tag == "tuple":
-        return tuple(_from_plain(item, read_part) for item in inner)
+        return tuple(_from_plain(item, read_part, depth + 1) for item in inner)
     if tag == "part" and read_part is not None:
         return read_part(inner)
     if tag == "numpy":

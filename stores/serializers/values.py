@@ -30,6 +30,8 @@ _SERIALIZER = "serializer:"
 _ROOT = "value.json"
 ARTEFACTS = "artefacts/1"
 BUNDLE = "bundle/1"
+# What stands in the root itself, or is no part of a value.
+_NO_PARTS = ("json/1", BUNDLE, ARTEFACTS, "file/1")
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,26 @@ def _read_bundle(data: bytes, table: SerializerTable | None) -> Any:
     with decoding(BUNDLE):
         members = unpack(data)
         root = members.pop(_ROOT)
-        return decode_json(root, lambda name: decode_value(name.partition("/")[2], members[name], table))
+        done: dict[str, Any] = {}
+
+        def part(name: str) -> Any:
+            # Once each, however often the root names it.
+            if name not in done:
+                done[name] = decode_value(_part_format(name), members[name], table)
+            return done[name]
+
+        return decode_json(root, part)
+
+
+def _part_format(name: str) -> str:
+    """What a part is written in; of parts that hold parts a few bytes could make millions of values."""
+    format = name.partition("/")[2]
+    if format in _NO_PARTS:
+        raise Corrupt(
+            f"a value cannot be read: '{name[:80]}' is a '{format}' inside a '{BUNDLE}', which Jeyn never writes",
+            hint="jeyn fsck finds what else is affected",
+        )
+    return format
 
 
 def _encode_registered(value: Any, path: str, table: SerializerTable) -> EncodedValue:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import struct
 from collections import namedtuple
 from enum import IntEnum
 from pathlib import Path
@@ -15,6 +17,7 @@ from hypothesis import strategies as st
 
 from jeyn.errors import Corrupt, NewerSchema, NotFound, NotSerializable, UsageError
 from jeyn.stores.serializers import SerializerTable, decode_value, encode_value
+from jeyn.stores.serializers.archive import pack
 from tests.stores.serializers.test_contract import same
 
 
@@ -193,3 +196,76 @@ def test_a_frame_keeps_any_column_labels(columns: list[Any]) -> None:
     encoded = encode_value(frame)
     loaded = decode_value(encoded.format, encoded.data)
     assert loaded.equals(frame) and loaded.columns.identical(frame.columns)
+
+
+def _nested(levels: int) -> bytes:
+    """A bundle in a bundle …, each of which names the one inside twenty times: 20^levels values of a few kilobytes."""
+    data, name = encode_value(np.zeros(2)).data, "0/npy/1"
+    for _ in range(levels):
+        root = json.dumps([{"$": "part", "v": name}] * 20).encode()
+        data, name = pack([("value.json", root), (name, bytes(data))]), "0/bundle/1"
+    assert isinstance(data, bytes)
+    return data
+
+
+@pytest.mark.parametrize("levels", [2, 6])
+def test_a_bundle_inside_a_bundle_is_refused_before_it_is_read(levels: int) -> None:
+    with pytest.raises(Corrupt, match="'bundle/1' inside a 'bundle/1'"):
+        decode_value("bundle/1", _nested(levels))
+
+
+@pytest.mark.parametrize("inner", ["json/1", "artefacts/1", "file/1"])
+def test_a_part_that_no_bundle_has_is_refused(inner: str) -> None:
+    name = f"0/{inner}"
+    data = pack([("value.json", json.dumps({"$": "part", "v": name}).encode()), (name, b"[]")])
+    with pytest.raises(Corrupt, match=inner):
+        decode_value("bundle/1", data)
+
+
+def test_each_part_of_a_bundle_is_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    from jeyn.stores.serializers import values
+
+    read, calls = values._DECODERS["npy/1"], []
+    monkeypatch.setitem(values._DECODERS, "npy/1", lambda data: calls.append(1) or read(data))
+    assert [array.tolist() for array in decode_value("bundle/1", _nested(1))] == [[0.0, 0.0]] * 20
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("data", "bound"),
+    [
+        (b"9" * 5000, "4300 digits"),
+        (b"-" + b"9" * 5000, "4300 digits"),
+        (b'{"a": [' + b"9" * 5000 + b"]}", "4300 digits"),
+        (b"[" * 102 + b"]" * 102, "100 levels"),
+        (b"[" * 900 + b"]" * 900, "100 levels"),
+        (b"[" * 100_000 + b"]" * 100_000, "100 levels"),
+        (b'{"a":' * 900 + b"1" + b"}" * 900, "100 levels"),
+        (b'{"$":"tuple","v":[' * 200 + b"]}" * 200, "100 levels"),
+        (b"1e999", "64 bits"),
+        (b"[-1e999]", "64 bits"),
+    ],
+)
+def test_what_is_beyond_the_bounds_of_a_value_is_said_with_the_bound(data: bytes, bound: str) -> None:
+    with pytest.raises(Corrupt, match=bound):
+        decode_value("json/1", data)
+
+
+def test_the_deepest_value_that_is_written_is_read() -> None:
+    value: Any = 1
+    for _ in range(100):
+        value = (value,)
+    assert decode_value("json/1", encode_value(value).data) == value
+    with pytest.raises(NotSerializable, match="100"):
+        encode_value((value,))
+
+
+def test_members_that_lie_over_each_other_are_refused() -> None:
+    whole = pack([("value.json", b"[]"), ("0/bytes/1", bytes(5000))])
+    at = whole.index(b"PK\x01\x02", 5000)
+    once = whole[whole.index(b"PK\x01\x02", at + 4) : whole.index(b"PK\x05\x06")]
+    more = [once.replace(b"0/bytes/1", b"%d/bytes/1" % number) for number in range(1, 9)]
+    central = whole[at : whole.index(b"PK\x05\x06")] + b"".join(more)
+    end = struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, 10, 10, len(central), at, 0)
+    with pytest.raises(Corrupt, match="larger than itself"):
+        decode_value("bundle/1", whole[:at] + central + end)
