@@ -210,9 +210,12 @@ def is_complete(workspace: Workspace, ids: Iterable[str]) -> bool:
     """Whether these artefacts are there with every byte, and so are those that they consist of."""
     seen: set[str] = set()
     wanted = set(ids)
+    suspects = workspace.payloads.small.suspects()
     while wanted:
         found = kept(workspace.database, wanted)
         if len(found) < len(wanted) or any(each.buried for each in found):
+            return False
+        if suspects and not suspects.isdisjoint(digest for each in found for digest in each.digests):
             return False
         if not all(workspace.payloads.exists(digest) for each in found for digest in each.digests):
             return False

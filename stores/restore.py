@@ -51,8 +51,10 @@ def bring_back(
     try:
         # Under leases, so that no sweep takes what is there while the rest comes.
         writer.leases.take([payload.digest[7:] for payload in wanted])
+        suspects = writer.payloads.small.suspects()
         for payload in wanted:
-            if not writer.payloads.exists(payload.digest[7:]) and not _fetch(writer, artefact, payload, listed, others):
+            is_there = payload.digest[7:] not in suspects and writer.payloads.exists(payload.digest[7:])
+            if not is_there and not _fetch(writer, artefact, payload, listed, others):
                 return False
         _lift(writer, row)
     finally:

@@ -483,11 +483,11 @@ class Workspace:
 
         return adopt_store(self.database, self.payloads.files, self.settings.actor, yes=yes)
 
-    def export_bundle(self, ref: str | Artefact, path: str | os.PathLike[str]) -> Any:
-        """Write the closure of a reference as one file."""
+    def export_bundle(self, ref: str | Artefact, path: str | os.PathLike[str], **options: Any) -> Any:
+        """Write the closure of a reference as one file, signed with `sign=KEY`."""
         from jeyn.stores.care.bundle import export_bundle
 
-        return export_bundle(self, ref, Path(path))
+        return export_bundle(self, ref, Path(path), **options)
 
     def import_bundle(self, path: str | os.PathLike[str], **options: Any) -> Any:
         """Merge a bundle by id; a conflicting claim stops it before anything is written."""

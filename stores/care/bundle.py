@@ -26,11 +26,12 @@ from jeyn.stores.care.bundle_file import (
     line_of,
     open_bundle,
 )
+from jeyn.stores.care.signature import Signer, public_key, require
 from jeyn.stores.catalog.closure import chunks
 from jeyn.stores.catalog.commit import PayloadsCondemned
 from jeyn.stores.catalog.entries import Entry, closure_keys, payload_digests, read_entries
 from jeyn.stores.catalog.leases import LEASE_SECONDS, Leases
-from jeyn.stores.catalog.merge import Conflict, Merged, check_conflicts, merge, standing
+from jeyn.stores.catalog.merge import Conflict, Merged, NewNumber, check_conflicts, merge, standing
 from jeyn.stores.payloads import hash_file
 from jeyn.stores.payloads.failures import os_errors
 from jeyn.stores.payloads.writing import sync_folder
@@ -57,8 +58,22 @@ class Bundle:
 
 
 @dataclass(frozen=True)
+class Brought:
+    """A number or alias that a bundle brings: what it is called, whose id it is, and what it was here before."""
+
+    what: str
+    id: str
+    before: str | None
+
+
+@dataclass(frozen=True)
 class Imported:
-    """What an import did. `kept` are the conflicts in which this catalog's own numbers stayed."""
+    """What an import did, or would do while `done` is False.
+
+    `numbers` are the versions and epochs that this catalog did not have, each with the highest one that it had;
+    `moved` the aliases, `marks` what is said anew of artefacts that were here: "contract of usecase:reader". `kept`
+    are the conflicts in which this catalog's own numbers stayed.
+    """
 
     root: str
     new: int
@@ -68,15 +83,27 @@ class Imported:
     aliases: int
     kept: tuple[Conflict, ...] = ()
     refused_aliases: tuple[Conflict, ...] = ()
+    numbers: tuple[Brought, ...] = ()
+    moved: tuple[Brought, ...] = ()
+    marks: tuple[str, ...] = ()
+    signed_by: str | None = None
+    done: bool = True
 
 
-def export_bundle(workspace: Workspace, ref: str | Artefact, path: str | os.PathLike[str]) -> Bundle:
+def export_bundle(
+    workspace: Workspace,
+    ref: str | Artefact,
+    path: str | os.PathLike[str],
+    *,
+    sign: str | os.PathLike[str] | None = None,
+) -> Bundle:
     """Write an artefact and all that it came from, with versions, facts, tags and bytes, as one file.
 
-    The same content gives the same bytes. What a sweep took is exported without its bytes. Raises `NotFound`,
-    `PayloadMissing`, `Corrupt`; then no file is left.
+    The same content gives the same bytes. What a sweep took is exported without its bytes. `sign` is the file of an
+    Ed25519 private key (needs `jeyn[sign]`). Raises `NotFound`, `PayloadMissing`, `Corrupt`; then no file is left.
     """
     workspace, path = workspace.outside, Path(path)
+    signer = Signer(Path(sign)) if sign is not None else None
     root = workspace.row(ref)
     leases = _Heartbeat(Leases(workspace.database))
     try:
@@ -90,7 +117,7 @@ def export_bundle(workspace: Workspace, ref: str | Artefact, path: str | os.Path
                 leases.leases.take(chunk)
             fetched = _fetch_external(workspace, root.key, folder)
             with os.fdopen(create(folder / "records"), "w+b") as records:
-                return _write(workspace, root.id, path, records, fetched, leases)
+                return _write(workspace, root.id, path, records, fetched, leases, signer)
     finally:
         leases.leases.release()
 
@@ -101,24 +128,30 @@ def import_bundle(
     *,
     keep: Literal["ours"] | None = None,
     aliases: bool = False,
+    yes: bool = True,
+    require_signature: str | os.PathLike[str] | None = None,
 ) -> Imported:
-    """Merge a bundle by id: every id and byte is checked first, then all rows are written at once, or none.
+    """Merge a bundle by id: every id, byte and word is checked first, then all rows are written at once, or none.
 
-    Raises `VersionTaken` when the bundle gives a number to other content than this catalog does; `keep="ours"` imports
-    the rest, and what is in conflict by its id only. Aliases move only with `aliases=True`. Raises `Corrupt` or
-    `NewerSchema` for what is no sound bundle.
+    Only the root and what it came from is taken. Raises `VersionTaken` when the bundle gives a number to other content
+    than this catalog does; `keep="ours"` imports the rest, and what is in conflict by its id only. Aliases move only
+    with `aliases=True`. With `yes=False` nothing is written, and what would be is told. `require_signature` is the key
+    that must have signed it, as the file of a public key or as its text ("ed25519:…"): `NotAllowed` for all others.
+    Raises `Corrupt` or `NewerSchema` for what is no sound bundle.
     """
     if keep not in (None, "ours"):
         raise UsageError(f'keep is "{keep}"', hint='keep="ours", or leave it out')
     workspace = workspace.outside
+    wanted = public_key(os.fspath(require_signature)) if require_signature is not None else None
     with open_bundle(Path(path)) as bundle:
+        signed_by = _signed_by(bundle, wanted)
         ids = bundle.verify()
         if keep is None:
             check_conflicts(workspace.database, bundle.entries)
         done: list[tuple[Merged, int]] = []
 
         def build(writer: Workspace) -> Sequence[Any]:
-            put = _put_payloads(writer, bundle, ids)
+            put = _put_payloads(writer, bundle, ids) if yes else frozenset(bundle.payloads)
             merged = merge(
                 writer.database,
                 bundle.entries,
@@ -127,22 +160,67 @@ def import_bundle(
                 offered=frozenset(bundle.payloads),
                 keep_ours=keep == "ours",
                 aliases=aliases,
+                dry=not yes,
             )
             done.append((merged, len(put)))
             return []
 
         workspace.save(build)
         merged, count = done[-1]
-        return Imported(
-            bundle.manifest.root,
-            merged.new,
-            merged.existing,
-            merged.restored,
-            count,
-            merged.aliases,
-            tuple(merged.kept),
-            tuple(merged.refused),
-        )
+        return _imported(bundle, merged, count, signed_by, yes)
+
+
+def _signed_by(bundle: BundleReader, wanted: str | None) -> str | None:
+    """Who signed it, checked; None too for what nobody asked about and nothing here can check."""
+    if wanted is not None:
+        require(wanted, bundle.signed_by, bundle.path)
+    try:
+        bundle.check_signature()
+    except UsageError:  # the library is an extra
+        if wanted is not None:
+            raise
+        return None
+    return bundle.signed_by
+
+
+def _imported(bundle: BundleReader, merged: Merged, payloads: int, signed_by: str | None, yes: bool) -> Imported:
+    names = _Names(bundle)
+    return Imported(
+        bundle.manifest.root,
+        merged.new,
+        merged.existing,
+        merged.restored,
+        payloads,
+        merged.aliases,
+        tuple(merged.kept),
+        tuple(merged.refused),
+        tuple(names.number(each) for each in merged.numbers),
+        tuple(Brought(f"{each.owner}@{each.alias}", each.id, each.before) for each in merged.moved),
+        tuple(names.mark(*each) for each in merged.marks),
+        signed_by,
+        yes,
+    )
+
+
+class _Names:
+    """What people call the artefacts of a bundle."""
+
+    def __init__(self, bundle: BundleReader) -> None:
+        self.formulas: dict[str, str] = {}
+        self.titles: dict[str, str] = {}
+        for entry in bundle.entries():
+            record = entry.record
+            self.titles[entry.id] = f"{record.type.replace('_', ' ')} {record.name}"
+            if record.type == "dataset_formula" and entry.claims:
+                self.formulas[entry.id[7:]] = f"{record.name}@{entry.claims[-1].number}"
+
+    def number(self, each: NewNumber) -> Brought:
+        kind, _, owner = each.owner.partition(":")
+        start = f"batch:{self.formulas.get(owner, owner[:12])}/" if kind == "batch" else f"{each.owner}@"
+        return Brought(start + each.number, each.id, each.before and start + each.before)
+
+    def mark(self, id: str, kind: str, value: str) -> str:
+        return f"{kind}{f' {value}' if kind == 'tag' else ''} of {self.titles[id]}"
 
 
 # Exporting.
@@ -176,6 +254,7 @@ def _write(
     records: IO[bytes],
     fetched: Mapping[str, Path],
     leases: _Heartbeat,
+    signer: Signer | None,
 ) -> Bundle:
     hashed, count = hashlib.sha256(), 0
     sizes: dict[str, int] = {}
@@ -193,7 +272,7 @@ def _write(
     manifest = Manifest(FORMAT, root, count, len(sizes), total, f"sha256:{hashed.hexdigest()}")
     with _named(path) as file:
         writer = BundleWriter(file)
-        writer.manifest(manifest)
+        writer.manifest(manifest, signer)
         size = records.tell()
         records.seek(0)
         writer.member(RECORDS, size, records)
@@ -257,7 +336,8 @@ def _scratch(workspace: Workspace) -> Iterator[Path]:
 def _put_payloads(writer: Workspace, bundle: BundleReader, ids: Sequence[str]) -> frozenset[str]:
     """Put the bytes of what is new here, or buried, under leases; returns their bare digests."""
     here = standing(writer.database, ids)
-    wanted: set[str] = set()
+    # What fsck found to be bad here is put too, though its artefact is known.
+    wanted = writer.payloads.small.suspects()
     for entry in bundle.entries():
         if entry.id not in here.present or entry.id in here.buried:
             wanted.update(payload.digest[7:] for payload in entry.bytes_here)

@@ -1,7 +1,8 @@
 """The file format of a bundle, "jeyn-bundle/1": a plain tar of a manifest, one line per artefact, and the payloads.
 
-The members are `manifest.json`, `artefacts.jsonl`, then `payloads/<hex sha256>` sorted, all regular files in ustar
-headers without extensions. Nothing is ever unpacked by name: whatever does not look exactly like this is refused.
+The members are `manifest.json`, `signature.json` where it is signed, `artefacts.jsonl`, then `payloads/<hex sha256>`
+sorted, all regular files in ustar headers without extensions. Nothing is ever unpacked by name: whatever does not look
+exactly like this is refused.
 """
 
 from __future__ import annotations
@@ -14,31 +15,25 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, NoReturn
+from typing import IO, Any, NoReturn
 
 from pydantic import ValidationError
 
 from jeyn.errors import Corrupt, JeynError, NewerSchema
-from jeyn.sdk.artefact import PayloadRef, Record, id_of_document
 from jeyn.sdk.canonical import canonical, parse
-from jeyn.sdk.catalog import DataCatalog
-from jeyn.sdk.reference import valid_alias
-from jeyn.sdk.relationship import RelationshipType
-from jeyn.sdk.schemas import check_body, is_known
-from jeyn.sdk.version import Version
-from jeyn.stores.catalog.changes import LEVELS, ORDER
+from jeyn.stores.care import signature
+from jeyn.stores.care.bundle_check import Checks, refused
 from jeyn.stores.catalog.entries import Entry
 from jeyn.stores.payloads.failures import os_errors
 from jeyn.stores.payloads.protocol import is_digest
 from jeyn.stores.payloads.source import opened
 
 FORMAT = "jeyn-bundle/1"
-MANIFEST, RECORDS, PAYLOADS = "manifest.json", "artefacts.jsonl", "payloads/"
+MANIFEST, SIGNATURE, RECORDS, PAYLOADS = "manifest.json", "signature.json", "artefacts.jsonl", "payloads/"
 MANIFEST_BYTES = 1 << 16
 LINE_BYTES = 256 << 20
 STEP = 1 << 20
 BLOCK = tarfile.BLOCKSIZE
-_OWNERS = {"dataset_formula": "formula", "model_checkpoint": "checkpoint", "dataset_batch": "batch"}
 
 
 @dataclass(frozen=True)
@@ -68,9 +63,12 @@ class BundleWriter:
         self._file = file
         self._size = 0
 
-    def manifest(self, manifest: Manifest) -> None:
+    def manifest(self, manifest: Manifest, signer: signature.Signer | None = None) -> None:
         data = canonical(asdict(manifest)) + b"\n"
         self.member(MANIFEST, len(data), io.BytesIO(data))
+        if signer is not None:
+            signed = canonical(signer(data)) + b"\n"
+            self.member(SIGNATURE, len(signed), io.BytesIO(signed))
 
     def member(self, name: str, size: int, source: IO[bytes]) -> None:
         header = tarfile.TarInfo(name)
@@ -104,8 +102,20 @@ class BundleReader:
         self._file = file
         parts = dict(self._parts())
         self.manifest = self._manifest(parts)
+        self._signature = self._signed(parts) if SIGNATURE in parts else None
+        self._signed_manifest = b"".join(self._read(parts[MANIFEST]))
         self._records = parts[RECORDS]
         self.payloads = {name.removeprefix(PAYLOADS): part for name, part in parts.items() if name.startswith(PAYLOADS)}
+
+    @property
+    def signed_by(self) -> str | None:
+        """The key that says to have signed it; `verify` and `check_signature` know whether it has."""
+        return self._signature["key"] if self._signature else None
+
+    def check_signature(self) -> None:
+        """Raise `Corrupt` where the bundle is signed, and not by whom it says."""
+        if self._signature:
+            signature.check(self._signed_manifest, self._signature["key"], self._signature["signature"], self.path)
 
     def entries(self) -> Iterator[Entry]:
         """The lines, one at a time, each of the right shape; `verify` compares them with each other."""
@@ -121,15 +131,16 @@ class BundleReader:
 
     def verify(self) -> list[str]:
         """Check every id, digest and total before anything is written; returns the ids. Raises `Corrupt`."""
-        checks = _Checks(self)
         hashed = hashlib.sha256()
         for chunk in self._read(self._records):
             hashed.update(chunk)
         if f"sha256:{hashed.hexdigest()}" != self.manifest.records:
             self._refuse("its lines do not have the digest that its manifest says")
+        checks = Checks(self.path, self.manifest.root, {digest: part.size for digest, part in self.payloads.items()})
         for entry in self.entries():
             checks.entry(entry)
-        checks.totals()
+        checks.end()
+        self._totals(len(checks.ids))
         for digest in self.payloads:
             hashed = hashlib.sha256()
             for chunk in self.chunks(digest):
@@ -138,18 +149,29 @@ class BundleReader:
                 self._refuse(f'its payload "{digest}" does not have that digest')
         return list(checks.ids)
 
+    def _totals(self, artefacts: int) -> None:
+        manifest, total = self.manifest, sum(part.size for part in self.payloads.values())
+        if (manifest.artefacts, manifest.payloads, manifest.bytes) != (artefacts, len(self.payloads), total):
+            self._refuse("its manifest counts other artefacts or payloads")
+
     def changed(self) -> NoReturn:
         """For who finds other bytes than `verify` saw."""
         self._refuse("it changed while it was being read")
 
     def _lines(self) -> Iterator[bytes]:
-        rest = b""
+        held: list[bytes] = []  # of a line that is not yet whole: joined once, however many reads it takes
+        size = 0
         for chunk in self._read(self._records):
-            *lines, rest = (rest + chunk).split(b"\n")
-            yield from lines
-            if len(rest) > LINE_BYTES:
+            first, *more = chunk.split(b"\n")
+            held.append(first)
+            size += len(first)
+            if size > LINE_BYTES:
                 self._refuse(f"a line of it is longer than {LINE_BYTES} bytes")
-        if rest:
+            if more:
+                yield b"".join(held)
+                yield from more[:-1]
+                held, size = [more[-1]], len(more[-1])
+        if size:
             self._refuse("its last line has no end")
 
     def _read(self, part: _Part) -> Iterator[bytes]:
@@ -185,7 +207,7 @@ class BundleReader:
             offset, last = offset + BLOCK + size + -size % BLOCK, name
         if length - offset > 2 * tarfile.RECORDSIZE or any(self._at(offset, length - offset)):
             self._refuse("something follows its end")
-        if last in ("", MANIFEST):
+        if last in ("", MANIFEST, SIGNATURE):
             self._refuse("it has no artefacts")
 
     def _header(self, block: bytes) -> tuple[str, int]:
@@ -197,17 +219,30 @@ class BundleReader:
             self._refuse(f'its member "{found.name[:200]}" is no plain file')
         return found.name, found.size
 
-    def _manifest(self, parts: Mapping[str, _Part]) -> Manifest:
-        part = parts[MANIFEST]
+    def _signed(self, parts: Mapping[str, _Part]) -> dict[str, str]:
+        found = self._small(parts[SIGNATURE], "signature")
+        if set(found) != {"key", "signature"} or not signature.is_key(found["key"]):
+            self._refuse("its signature cannot be read")
+        if not isinstance(found["signature"], str):
+            self._refuse("its signature cannot be read")
+        return found
+
+    def _small(self, part: _Part, what: str) -> dict[str, Any]:
         if part.size > MANIFEST_BYTES:
-            self._refuse(f"its manifest has {part.size} bytes")
+            self._refuse(f"its {what} has {part.size} bytes, more than {MANIFEST_BYTES}")
         try:
             found = parse(b"".join(self._read(part)))
-            kind, _, number = str(found["format"]).partition("/")
-        except (JeynError, KeyError, TypeError):
-            self._refuse("its manifest cannot be read")
+        except JeynError:
+            found = None
+        if not isinstance(found, dict):
+            self._refuse(f"its {what} cannot be read")
+        return found
+
+    def _manifest(self, parts: Mapping[str, _Part]) -> Manifest:
+        found = self._small(parts[MANIFEST], "manifest")
+        kind, _, number = str(found.get("format")).partition("/")
         if kind != "jeyn-bundle" or not number.isdecimal():
-            self._refuse(f'its format is "{str(found["format"])[:80]}"')
+            self._refuse(f'its format is "{str(found.get("format"))[:80]}"')
         if found["format"] != FORMAT:
             raise NewerSchema(
                 f'"{self.path}" has the format "{found["format"]}", and this Jeyn reads "{FORMAT}"',
@@ -220,126 +255,6 @@ class BundleReader:
 
     def _refuse(self, why: str) -> NoReturn:
         raise refused(self.path, why)
-
-
-class _Checks:
-    """What makes the entries of a bundle fit together, held against each other as they come."""
-
-    def __init__(self, bundle: BundleReader) -> None:
-        self.bundle = bundle
-        self.ids: dict[str, None] = {}
-        self.used: set[str] = set()
-        self.numbers: set[tuple[str, str]] = set()
-        self.members: set[tuple[str, str]] = set()
-
-    def entry(self, entry: Entry) -> None:
-        try:
-            record = self._record(entry)
-            for check in (self._content, self._relations, self._payloads, self._claims):
-                check(entry, record)
-        except Corrupt:
-            raise
-        except (JeynError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
-            said = exc.message if isinstance(exc, JeynError) else str(exc)
-            raise self._refusal(entry, f"is not what it should be ({said[:200]})") from exc
-
-    def totals(self) -> None:
-        manifest, payloads = self.bundle.manifest, self.bundle.payloads
-        total = sum(part.size for part in payloads.values())
-        if (manifest.artefacts, manifest.payloads, manifest.bytes) != (len(self.ids), len(payloads), total):
-            raise refused(self.bundle.path, "its manifest counts other artefacts or payloads")
-        if manifest.root not in self.ids:
-            raise refused(self.bundle.path, f'it does not have "{manifest.root[:80]}", which it is about')
-        if set(payloads) != self.used:
-            raise refused(self.bundle.path, "it has payloads of no artefact")
-
-    def _record(self, entry: Entry) -> Record:
-        document = entry.document.encode()
-        if id_of_document(document) != entry.id or entry.id in self.ids:
-            self._refuse(entry, "does not have that id, or comes twice")
-        found = parse(document)
-        if canonical(found) != document or set(found) != {"schema", "name", "body", "parents", "payloads"}:
-            self._refuse(entry, "has a document that no Jeyn wrote")
-        return entry.record
-
-    def _content(self, entry: Entry, record: Record) -> None:
-        if is_known(record.schema):
-            check_body(record.schema, record.body)
-        texts = ((record.name, 200), (record.type, 64), (record.schema, 80))
-        if any(not isinstance(text, str) or not text or len(text) > most for text, most in texts):
-            self._refuse(entry, "has no proper name or schema")
-        facts = json.loads(entry.facts)
-        if not isinstance(facts, dict):
-            self._refuse(entry, "has facts that are no object")
-        levels = facts.get(LEVELS, {})
-        if not isinstance(levels, dict) or not all(map(_are_levels, levels.values())):
-            self._refuse(entry, "has categories that are no lists of texts")
-        orders = [facts[ORDER]] if ORDER in facts else []
-        orders += [json.loads(mark.value) for mark in entry.marks if mark.kind == ORDER]
-        if orders and record.schema == "dataset_formula/1":
-            for order in orders:
-                DataCatalog.from_json(record.body["output_catalog"]).in_order(order)
-        for mark in entry.marks:
-            if mark.kind == "contract":
-                contract = json.loads(mark.value)
-                DataCatalog.from_json(contract["input_catalog"])
-                DataCatalog.from_json(contract["output_catalog"])
-        for each in entry.metrics:
-            float(each.value)
-
-    def _relations(self, entry: Entry, record: Record) -> None:
-        edges = {parent for _, parent in entry.edges}
-        if len(set(entry.edges)) < len(entry.edges) or not edges >= {each.parent for each in record.parents}:
-            self._refuse(entry, "has edges that are not those of its document")
-        known = {(int(kind), parent) for kind, parent in _known_parents(record, entry.document)}
-        if not known <= set(entry.edges) or not edges <= self.ids.keys():
-            self._refuse(entry, "has a parent that does not come before it")
-        self.ids[entry.id] = None
-        if any(each.subject not in self.ids for each in entry.metrics):
-            self._refuse(entry, "has metrics of something that is not in the bundle")
-        if len({(each.subject, each.name) for each in entry.metrics}) < len(entry.metrics):
-            self._refuse(entry, "has a metric twice")
-        for member in entry.members:
-            known_both = member.formula in self.ids and member.batch in self.ids
-            if not known_both or entry.id not in (member.formula, member.batch):
-                self._refuse(entry, "claims files for something else")
-            if (member.formula, member.member) in self.members:
-                self._refuse(entry, "claims files that another batch has")
-            self.members.add((member.formula, member.member))
-
-    def _payloads(self, entry: Entry, record: Record) -> None:
-        if len({payload.name for payload in record.payloads}) < len(record.payloads):
-            self._refuse(entry, "has two payloads of one name")
-        for payload in record.payloads:
-            if not _is_payload(payload):
-                self._refuse(entry, f'has the payload "{str(payload.name)[:200]}", which cannot be one')
-        for payload in entry.bytes_here:
-            part = self.bundle.payloads.get(payload.digest[7:])
-            if part is not None and part.size == payload.size:
-                self.used.add(payload.digest[7:])
-            elif part is not None or not entry.buried:
-                self._refuse(entry, f'has the payload "{payload.name}", whose bytes are not in the bundle')
-
-    def _claims(self, entry: Entry, record: Record) -> None:
-        owner = _owner(record)
-        for each in entry.claims:
-            if (each.owner, each.number) in self.numbers or not _may_claim(record, owner, each.owner, each.number):
-                self._refuse(entry, f'claims "{each.owner[:80]}@{each.number[:80]}", which is not its to claim')
-            self.numbers.add((each.owner, each.number))
-        for alias in entry.aliases:
-            if record.type not in ("dataset_formula", "model_checkpoint") or alias.owner != owner:
-                self._refuse(entry, f'claims the alias "{alias.alias}" of "{alias.owner[:80]}"')
-            valid_alias(alias.alias)
-        if any(mark.kind == ORDER for mark in entry.marks) and record.type != "dataset_formula":
-            self._refuse(entry, "has an order, which only a formula has")
-        if any(mark.kind == "contract" for mark in entry.marks) and record.type != "use_case":
-            self._refuse(entry, "has a contract, which only a use case has")
-
-    def _refuse(self, entry: Entry, why: str) -> NoReturn:
-        raise self._refusal(entry, why)
-
-    def _refusal(self, entry: Entry, why: str) -> Corrupt:
-        return refused(self.bundle.path, f'its artefact "{entry.id}" {why}')
 
 
 @contextmanager
@@ -355,53 +270,11 @@ def line_of(entry: Entry) -> bytes:
     return text.encode() + b"\n"
 
 
-def refused(path: Path, why: str) -> Corrupt:
-    return Corrupt(f'"{path}" cannot be imported: {why}', hint="export it again; nothing was written")
-
-
 def _follows(last: str, name: str) -> bool:
     if not last:
         return name == MANIFEST
     if last == MANIFEST:
+        return name in (SIGNATURE, RECORDS)
+    if last == SIGNATURE:
         return name == RECORDS
     return name.startswith(PAYLOADS) and is_digest(name.removeprefix(PAYLOADS)) and (last == RECORDS or last < name)
-
-
-def _known_parents(record: Record, document: str) -> Iterator[tuple[RelationshipType, str]]:
-    for kind, parent in parse(document)["parents"]:
-        if kind in RelationshipType.__members__:
-            yield RelationshipType[kind], parent
-
-
-def _are_levels(levels: object) -> bool:
-    if not isinstance(levels, list) or not all(isinstance(level, str) for level in levels):
-        return False
-    return len(set(levels)) == len(levels)
-
-
-def _is_payload(payload: PayloadRef) -> bool:
-    name = payload.name
-    if not isinstance(name, str) or not 0 < len(name) <= 1000 or name.startswith("/") or ".." in name.split("/"):
-        return False
-    is_sized = type(payload.size) is int and 0 <= payload.size < 2**63
-    digest = payload.digest
-    return is_sized and isinstance(digest, str) and digest.startswith("sha256:") and is_digest(digest[7:])
-
-
-def _owner(record: Record) -> str | None:
-    """Whose numbers an artefact of a known type may claim."""
-    kind = _OWNERS.get(record.type)
-    if kind != "batch":
-        return f"{kind}:{record.name}" if kind else None
-    formulas = [edge.parent for edge in record.parents if edge.type is RelationshipType.formula_batch]
-    return f"batch:{formulas[0][7:]}" if len(formulas) == 1 else None
-
-
-def _may_claim(record: Record, owner: str | None, claimed: str, number: str) -> bool:
-    if owner is None or claimed != owner:
-        # What a newer Jeyn numbers is its own affair, but never what this one does.
-        return not is_known(record.schema) and claimed.partition(":")[0] not in _OWNERS.values()
-    if record.type == "dataset_batch":
-        return number.isascii() and number.isdecimal() and str(int(number)) == number and 0 < int(number) < 2**63
-    version = Version.parse(number)
-    return str(version) == number and max(version.major, version.minor, version.patch) < 2**63

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jeyn.errors import Corrupt, JeynError, PayloadMissing
+from jeyn.errors import Corrupt, JeynError, PayloadMissing, Unreachable
 from jeyn.sdk.artefact import PayloadRef, Record, id_of_document
 from jeyn.sdk.canonical import parse
 from jeyn.sdk.relationship import RelationshipType
@@ -38,6 +39,7 @@ KINDS = {
     "corrupt": "restore the payload from a copy, or save or import the artefact again",
     "wrong_time": "fsck(repair=True) moves them back together, and records it",
     "stale_condemnation": "fsck(repair=True) takes it away; what saves these bytes waits for it for a while",
+    "unreadable": "give Jeyn the right to read it, or the disk its health; then fsck again",
     "orphaned": "fsck(repair=True) removes it, and so does gc() in time",
     "lost_edge": "fsck(repair=True) puts it back from the document",
     "lost_parent": "import the parent from a bundle that has it",
@@ -164,6 +166,8 @@ class _Check:
         self.others = others
         self.give_up = give_up
         self.doomed: list[_Doomed] = []
+        self.suspects: set[str] = set()
+        self.in_a_row = 0  # payloads that could not be read, with none between them that could
         self.found = Findings()
 
     def run(self) -> Findings:
@@ -181,6 +185,7 @@ class _Check:
             self.artefact(stored)
         for lost in health.dangling(self.database):
             self.found.add(lost.kind, f"{lost.table}: {lost.row}", "points to an artefact that is not there")
+        self.suspects = self.payloads.small.suspects()
         for digest in health.digests(self.database):
             self.found.payloads += 1
             self.payload(digest)
@@ -260,14 +265,39 @@ class _Check:
     # Payloads.
 
     def payload(self, digest: str) -> None:
-        found = {where: sound for where in self.places if (sound := _is_sound(where[0], digest)) is not None}
-        if not found:
+        found: dict[tuple[Place, Take], bool] = {}
+        unread = ""
+        for where in self.places:
+            try:
+                if (sound := _is_sound(where[0], digest)) is not None:
+                    found[where] = sound
+            except JeynError as exc:
+                unread = self.unread(exc)
+        if unread:
+            self.distrust(digest)
+            self.found.add("unreadable", f"sha256:{digest}", unread)
+        elif not found:
             self.doom("missing", digest, f"is not in {self.payloads.url}", self.bury)
         mend = self.drop if any(found.values()) else self.set_aside
         for where, sound in found.items():
             if not sound:
-                distrust(self.workspace, digest)
+                self.distrust(digest)
                 self.doom("corrupt", digest, "does not have its digest any more", partial(mend, *where))
+        if digest in self.suspects and found and all(found.values()) and not unread:
+            self.payloads.small.trust(digest)
+
+    def unread(self, exc: JeynError) -> str:
+        """What kept one payload from being read; a store that answers nothing at all is no fault of its payloads."""
+        self.in_a_row = self.in_a_row + 1 if isinstance(exc, Unreachable) else 0
+        if self.in_a_row >= FEW:
+            raise exc
+        return exc.message
+
+    def distrust(self, digest: str) -> None:
+        """From now on saving it again compares the bytes, and no earlier check counts."""
+        distrust(self.workspace, digest)
+        with suppress(JeynError):  # a catalog that cannot be written is checked all the same
+            self.payloads.small.suspect(digest)
 
     def doom(self, kind: str, digest: str, problem: str, mend: _Mend) -> None:
         """Note what is to be given up, when it is known how much that would be."""
@@ -294,16 +324,20 @@ class _Check:
             self.found.add(each.kind, each.subject, each.problem, how, hint if self.repair and refused else "")
 
     def bring_back(self, lost: _Doomed) -> bool:
-        return any(
-            bring_back(self.workspace, artefact, others=self.others)
-            for artefact in (self.workspace.bound(id) for id in lost.ids)
-        )
+        return any(self.bring_back_of(id) for id in lost.ids)
+
+    def bring_back_of(self, id: str) -> bool:
+        """Put back what an artefact lacks; what cannot even be bound has no source."""
+        try:
+            return bring_back(self.workspace, self.workspace.bound(id), others=self.others)
+        except (JeynError, LookupError, TypeError, ValueError, AttributeError):
+            return False
 
     def look_for_the_lost(self) -> None:
         """What was given up as lost may be there again, where it was or in a source."""
         for id, digests in sweep.lost(self.database).items():
-            if not all(any(_is_sound(place, digest) for place, _ in self.places) for digest in digests):
-                if not (self.repair and bring_back(self.workspace, self.workspace.bound(id), others=self.others)):
+            if not all(any(_is_found(place, digest) for place, _ in self.places) for digest in digests):
+                if not (self.repair and self.bring_back_of(id)):
                     continue
                 how = "brought back from its source"
             else:
@@ -340,7 +374,7 @@ class _Check:
         self._mark(ids, True, f"{sweep.LOST}its bytes were corrupt")
         if digest not in take([digest]):
             return ""
-        backs = [bring_back(self.workspace, self.workspace.bound(id), others=self.others) for id in ids]
+        backs = [self.bring_back_of(id) for id in ids]
         return "brought back from its source" if all(backs) else GIVEN_UP
 
     def drop(self, place: Place, take: Take, digest: str, ids: list[str]) -> str:
@@ -394,6 +428,13 @@ def _is_sound(place: Place, digest: str) -> bool | None:
     except Corrupt:
         return False
     return True
+
+
+def _is_found(place: Place, digest: str) -> bool:
+    try:
+        return bool(_is_sound(place, digest))
+    except JeynError:
+        return False
 
 
 def _raw(place: Place, digest: str) -> Iterator[bytes]:

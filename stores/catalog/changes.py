@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from jeyn.sdk.artefact import Edge, Record
-from jeyn.sdk.schemas import check_body, is_known
 from jeyn.sdk.version import Version
+from jeyn.stores.catalog import bounds
 
 # The fact of a formula, or for an older one its mark, that tells the order of its features; the first one stays.
 ORDER = "order"
@@ -77,9 +77,9 @@ class NewArtefact:
     event: str = "jeyn.artefact.saved"
 
     def __post_init__(self) -> None:
-        # What a newer Jeyn made is kept as it came.
-        if is_known(self.record.schema):
-            check_body(self.record.schema, self.record.body)
+        bounds.check_record(self.record)
+        for name in self.metrics:
+            bounds.check_text("name of a metric", name, bounds.METRIC)
 
 
 @dataclass(frozen=True)
@@ -94,6 +94,10 @@ class AliasMove:
     over: str | None = None
     event: str = "jeyn.alias.moved"
 
+    def __post_init__(self) -> None:
+        bounds.check_text("alias", self.alias, bounds.ALIAS)
+        bounds.check_text("reason", self.reason, bounds.REASON, least=0)
+
 
 @dataclass(frozen=True)
 class Mark:
@@ -105,6 +109,10 @@ class Mark:
     present: bool = True
     reason: str = ""
     event: str = "jeyn.artefact.marked"
+
+    def __post_init__(self) -> None:
+        bounds.check_text("reason", self.reason, bounds.REASON, least=0)
+        bounds.check_text(self.kind, self.value, bounds.VALUE, least=0)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from sqlalchemy import bindparam, func, insert, select
 from jeyn.errors import NotFound, UsageError, VersionTaken
 from jeyn.sdk.artefact import Record
 from jeyn.sdk.version import Version
+from jeyn.stores.catalog import bounds
 from jeyn.stores.catalog.changes import Claim, EpochClaim, VersionClaim
 from jeyn.stores.catalog.database import Transaction
 from jeyn.stores.catalog.tables import artefact, claim
@@ -29,7 +30,6 @@ _HOLDER = (
     .join(claim, claim.c.artefact == artefact.c.key)
     .where(claim.c.owner == bindparam("owner"), claim.c.number == bindparam("number"))
 )
-LARGEST = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -81,8 +81,8 @@ def prerelease_text(version: Version) -> str:
 def _next_version(tx: Transaction, wanted: VersionClaim, record: Record) -> Version:
     base = wanted.base or _base(tx, wanted)
     version = wanted.exact or (base or Version.parse("0.0.0")).bump(wanted.level)  # type: ignore[arg-type]
-    if max(version.major, version.minor, version.patch) > LARGEST:
-        raise UsageError(f'the version "{version}" has a number beyond 2^63', hint="use smaller numbers")
+    if max(version.major, version.minor, version.patch) > bounds.LARGEST:
+        raise UsageError(f'the version "{version}" has a number beyond {bounds.LARGEST}', hint="use smaller numbers")
     if (held := tx.connection.execute(_HOLDER, {"owner": wanted.owner, "number": str(version)}).first()) is not None:
         raise VersionTaken(
             f"{wanted.owner.partition(':')[2]}@{version} is taken by other content and cannot change",

@@ -15,7 +15,7 @@ from jeyn.errors import AliasMoved, Busy, Conflict, Invalid, NotFound, PayloadMi
 from jeyn.sdk.artefact import PayloadRef
 from jeyn.sdk.canonical import canonical, parse_facts
 from jeyn.sdk.relationship import RelationshipType
-from jeyn.stores.catalog import claims, small
+from jeyn.stores.catalog import bounds, claims, small
 from jeyn.stores.catalog.changes import (
     LEVELS,
     ORDER,
@@ -126,6 +126,7 @@ def commit(database: Database, changes: Sequence[Change], actor: str) -> list[Ou
     """
     if not changes:
         return []
+    bounds.check_text("actor", actor, bounds.ACTOR, least=0)
     with database.write() as tx:
         writer = _Writer(tx, actor)
         outcomes = [outcome for change in changes if (outcome := writer.apply(change)) is not None]
@@ -248,13 +249,15 @@ class _Writer:
 
     def _insert(self, new: NewArtefact) -> int:
         record = new.record
+        document = record.document.decode()
+        bounds.check_document(document)
         ((key,),) = self.tx.cursor.all(
             _INSERT_ARTEFACT,
             id=_hex(record.id),
             type=record.type,
             schema=record.schema,
             name=record.name,
-            document=record.document.decode(),
+            document=document,
             facts=facts_text(new.facts),
             quarantined=new.quarantined,
             **self.stamp,
@@ -376,9 +379,15 @@ def comparable(value: float | str) -> float | None:
 def facts_text(facts: Mapping[str, Any]) -> str:
     """Facts as JSON that databases can query: NaN and the infinities, which JSON has not, are tagged."""
     try:
-        return _as_json(facts)
-    except ValueError:
+        text = _as_json(facts)
+    except (ValueError, RecursionError):  # not finite, or deeper than the next one says
         return _as_json(json.loads(canonical(facts)))
+    # A user's key that begins with "$" would be read as a tag.
+    if '"$' in text:
+        text = _as_json(json.loads(canonical(facts)))
+    if text.count("{") + text.count("[") > bounds.DEEPEST:
+        bounds.check_depth(facts)
+    return text
 
 
 _as_json = json.JSONEncoder(sort_keys=True, allow_nan=False).encode

@@ -8,12 +8,16 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlalchemy import Connection, bindparam, func, select
 
+from jeyn.errors import Corrupt
 from jeyn.sdk.artefact import PayloadRef, Record
+from jeyn.sdk.canonical import parse_facts
+from jeyn.stores.catalog import bounds
 from jeyn.stores.catalog.changes import ORDER
 from jeyn.stores.catalog.closure import chunks, reached
+from jeyn.stores.catalog.commit import facts_text
 from jeyn.stores.catalog.reader import is_marked
 from jeyn.stores.catalog.tables import (
     alias_move,
@@ -27,9 +31,10 @@ from jeyn.stores.catalog.tables import (
 )
 
 Id = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
-Actor = Annotated[str, Field(max_length=200)]
+Actor = Annotated[str, Field(max_length=bounds.ACTOR)]
 Owner = Annotated[str, Field(min_length=1, max_length=300)]
-At = Annotated[int, Field(ge=0, lt=2**63)]
+At = Annotated[int, Field(ge=0, le=bounds.LATEST)]
+Reason = Annotated[str, Field(max_length=bounds.REASON)]
 TRAVELLING = ("tag", "contract", ORDER)
 
 
@@ -48,24 +53,24 @@ class EntryMark(_Closed):
     """The newest mark of one kind and value; `contract` only knows its newest value, and `order` has one."""
 
     kind: Annotated[str, Field(pattern=r"^(tag|contract|order)$")]
-    value: str
+    value: Annotated[str, Field(max_length=bounds.VALUE)]
     present: bool
-    reason: str
+    reason: Reason
     actor: Actor
     at: At
 
 
 class EntryAlias(_Closed):
     owner: Owner
-    alias: Annotated[str, Field(min_length=1, max_length=100)]
-    reason: str
+    alias: Annotated[str, Field(min_length=1, max_length=bounds.ALIAS)]
+    reason: Reason
 
 
 class EntryMember(_Closed):
     """A batch's claim on a file or watermark of a formula; it stands with whichever of the two comes later."""
 
     formula: Id
-    member: Annotated[str, Field(min_length=1, max_length=300)]
+    member: Annotated[str, Field(min_length=1, max_length=2000)]
     batch: Id
 
 
@@ -81,8 +86,8 @@ class Entry(_Closed):
     """One line of a bundle. `external` are digests whose bytes are at their source; `buried` ones are nowhere."""
 
     id: Id
-    document: str
-    facts: str
+    document: Annotated[str, Field(max_length=bounds.DOCUMENT)]
+    facts: Annotated[str, Field(max_length=bounds.FACTS)]
     quarantined: bool
     buried: bool
     actor: Actor
@@ -178,6 +183,17 @@ class _Chunk:
         self.place = place
 
     def entries(self, readable: Collection[str]) -> Iterator[Entry]:
+        try:
+            yield from self._entries(readable)
+        except ValidationError as exc:
+            first = exc.errors(include_url=False)[0]
+            where = ".".join(map(str, first["loc"]))
+            raise Corrupt(
+                f'an artefact cannot be exported: its "{where}" is not what it should be ({first["msg"]})',
+                hint="jeyn fsck finds which",
+            ) from exc
+
+    def _entries(self, readable: Collection[str]) -> Iterator[Entry]:
         buried = is_marked(artefact.c.key, "tombstone").label("buried")
         columns = (artefact.c.key, artefact.c.document, artefact.c.facts, artefact.c.quarantined, artefact.c.actor)
         rows = {row.key: row for row in self._rows(select(*columns, artefact.c.at, buried), artefact.c.key)}
@@ -188,7 +204,7 @@ class _Chunk:
             yield Entry(
                 id=self.names[key],
                 document=row.document,
-                facts=row.facts,
+                facts=_plain_facts(row.facts),
                 quarantined=row.quarantined,
                 buried=row.buried,
                 actor=row.actor,
@@ -258,6 +274,11 @@ class _Chunk:
     def _rows(self, query: Any, column: Any) -> Sequence[Any]:
         found: Sequence[Any] = self.connection.execute(query.where(column.in_(self.keys))).all()
         return found
+
+
+def _plain_facts(text: str) -> str:
+    """As they are written now: a user's key that begins with "$" was not always told from a tag."""
+    return facts_text(parse_facts(text)) if '"$' in text else text
 
 
 def _or_nan(value: float | None) -> float:

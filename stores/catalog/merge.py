@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -60,6 +60,13 @@ _ALIAS = (
     .order_by(alias_move.c.key.desc())
     .limit(1)
 )
+_ID = select(artefact.c.id).where(artefact.c.key == bindparam("key"))
+_HIGHEST = (
+    select(claim.c.number)
+    .where(claim.c.owner == bindparam("owner"), claim.c.prerelease == "")
+    .order_by(claim.c.major.desc(), claim.c.minor.desc(), claim.c.patch.desc())
+    .limit(1)
+)
 _CONDEMNED = select(condemned.c.digest).where(condemned.c.digest.in_(bindparam("digests", expanding=True)))
 
 
@@ -72,14 +79,38 @@ class Conflict:
     theirs: str
 
 
+@dataclass(frozen=True)
+class NewNumber:
+    """A version or an epoch that this catalog did not have; `before` is the highest that it had."""
+
+    owner: str
+    number: str
+    id: str
+    before: str | None
+
+
+@dataclass(frozen=True)
+class NewAlias:
+    """An alias that points elsewhere than it did here; `before` is the id that it pointed at."""
+
+    owner: str
+    alias: str
+    id: str
+    before: str | None
+
+
 @dataclass
 class Merged:
-    """What a merge did. `kept` are the conflicts in which what this catalog had stayed."""
+    """What a merge did, or would do. `kept` are the conflicts in which what this catalog had stayed."""
 
     new: int = 0
     existing: int = 0
     restored: int = 0
     aliases: int = 0
+    numbers: list[NewNumber] = field(default_factory=list)
+    moved: list[NewAlias] = field(default_factory=list)
+    # What is said anew of artefacts that this catalog knows already: (id, kind, value).
+    marks: list[tuple[str, str, str]] = field(default_factory=list)
     kept: list[Conflict] = field(default_factory=list)
     # Aliases that were not moved: what they would mean is buried or withdrawn here, or ours was to stay.
     refused: list[Conflict] = field(default_factory=list)
@@ -120,9 +151,10 @@ def merge(
     offered: frozenset[str],
     keep_ours: bool,
     aliases: bool,
+    dry: bool = False,
 ) -> Merged:
     """Write what is not there yet, parents first. `put` are bare digests that are stored and leased, `offered` those
-    that could be.
+    that could be. With `dry` all of it is undone again, and only what it would have done is told.
 
     Raises `VersionTaken` for a conflict unless `keep_ours`, and `PayloadsCondemned` when bytes have to be put again.
     """
@@ -137,6 +169,8 @@ def merge(
         writer.write_events()
         if writer.done.kept and not keep_ours:
             raise _taken(writer.done.kept)
+        if dry:
+            tx.roll_back()
     return writer.done
 
 
@@ -209,6 +243,7 @@ class _Merge:
     def add(self, entries: Sequence[Entry]) -> None:
         rows = _Rows(self.tx.connection, entries)
         self.done.kept += rows.conflicts
+        known = {rows.keys[entry.id] for entry in entries if entry.id in rows.keys}
         new = [entry for entry in entries if entry.id not in rows.keys]
         self.done.new += len(new)
         self.done.existing += len(entries) - len(new)
@@ -221,7 +256,7 @@ class _Merge:
                 self._emit("jeyn.artefact.restored", entry.id, {"kind": "tombstone", "value": "", "present": False})
                 self.done.restored += 1
         self._insert_claims(rows)
-        self._merge_marks(entries, rows.keys)
+        self._merge_marks(entries, rows.keys, known)
 
     def _check_bytes(self, entry: Entry, is_new: bool, is_buried: bool) -> None:
         if not (is_new or is_buried):
@@ -278,6 +313,7 @@ class _Merge:
         stamps = [
             (entry, each, {"actor": each.actor, "at": each.at, "seq": self.tx.seq}) for entry, each in rows.claims
         ]
+        self._note_numbers(rows)
         self._rows(claim, [
             vars(_numbered(each)) | {"owner": each.owner, "artefact": rows.keys[entry.id]} | stamp
             for entry, each, stamp in stamps
@@ -287,12 +323,21 @@ class _Merge:
             for each in rows.members
         ])  # fmt: skip
 
-    def _merge_marks(self, entries: Sequence[Entry], keys: dict[str, int]) -> None:
-        """The later word wins, whichever catalog it was said in; of orders the one that was here first."""
+    def _note_numbers(self, rows: _Rows) -> None:
+        for entry, each in rows.claims:
+            before = self.run(_HIGHEST, {"owner": each.owner}).scalar_one_or_none()
+            self.done.numbers.append(NewNumber(each.owner, each.number, entry.id, before))
+
+    def _merge_marks(self, entries: Sequence[Entry], keys: dict[str, int], known: Collection[int]) -> None:
+        """The later word wins, whichever catalog it was said in; of orders the one that was here first.
+
+        `known` are the keys of what this catalog had already.
+        """
         wanted = [(keys[entry.id], each) for entry in entries for each in entry.marks]
         wanted += self._orders(entries, keys)
         if not wanted:
             return
+        names = {keys[entry.id]: entry.id for entry in entries}
         newest: dict[tuple[int, str, str], Any] = {}
         for row in self.run(_MARKS, {"keys": sorted({key for key, _ in wanted})}):
             newest[row.artefact, row.kind, row.value if row.kind == "tag" else ""] = row
@@ -304,6 +349,8 @@ class _Merge:
                 and (theirs.present, theirs.value) != (ours.present, ours.value)
             ):
                 self._mark(key, theirs)
+                if key in known:
+                    self.done.marks.append((names[key], theirs.kind, theirs.value))
 
     def _orders(self, entries: Sequence[Entry], keys: dict[str, int]) -> list[tuple[int, EntryMark]]:
         """The orders of formulas that this catalog has from before orders were kept, which facts cannot tell here."""
@@ -340,6 +387,8 @@ class _Merge:
         kind = "jeyn.checkpoint.blessed" if alias.alias == "blessed" else "jeyn.alias.moved"
         self._emit(kind, id, {"owner": alias.owner, "alias": alias.alias})
         self.done.aliases += 1
+        before = self.run(_ID, {"key": now}).scalar_one_or_none() if now is not None else None
+        self.done.moved.append(NewAlias(alias.owner, alias.alias, id, before and f"sha256:{before}"))
 
     def write_events(self) -> None:
         rows = [row | self._stamp() | {"position": position} for position, row in enumerate(self.events)]

@@ -18,7 +18,7 @@ from jeyn.stores.catalog.patience import is_away, patient
 from jeyn.stores.catalog.tables import APPEND_ONLY
 from jeyn.stores.catalog.triggers import trigger_names
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008")
 LOCK_SECONDS = 120
 # SQLAlchemy's own question takes longer to put together than everything else that is asked of a catalog that is opened.
 _HAS_REVISION = {

@@ -27,7 +27,6 @@ from sqlalchemy import (
     text,
     true,
 )
-from sqlalchemy.dialects.postgresql import JSON
 from sqlalchemy.types import Text
 
 from jeyn.sdk.reference import Alias, Exact, Latest, Range, Selector
@@ -374,7 +373,14 @@ def _is_epoch(compare: Callable[[Any, Any], Condition], epoch: Any) -> Condition
 
 def _statistic(feature: str, statistic: str, dialect: str) -> ColumnElement[Any]:
     """A number of `facts.statistics`; other types (a time's minimum is text) are no numbers and match nothing."""
-    path = ("statistics", feature, statistic)
+    found = _number_at(("statistics", feature, statistic), dialect)
+    if not feature.startswith("$"):
+        return found
+    # Written with one more "$", and in older catalogs as it is.
+    return func.coalesce(_number_at(("statistics", f"${feature}", statistic), dialect), found)
+
+
+def _number_at(path: Sequence[str], dialect: str) -> ColumnElement[Any]:
     if dialect == "postgresql":
         # Python writes NaN and Infinity, which no JSON reader of PostgreSQL takes.
         facts = func.regexp_replace(artefact.c.facts, r"([:\[,] ?)(NaN|-?Infinity)", r"\1null", "g")
@@ -387,10 +393,10 @@ def _statistic(feature: str, statistic: str, dialect: str) -> ColumnElement[Any]
 
 
 def _text(column: ColumnElement[Any], path: Sequence[str], dialect: str) -> ColumnElement[Any]:
-    """A value inside stored JSON, as text."""
+    """A value inside stored JSON, as text; NULL where a damaged row holds none."""
     if dialect == "postgresql":
-        return func.json_extract_path_text(cast(column, JSON), *path)
-    return cast(func.json_extract(column, _path(path)), Text)
+        return func.jeyn_json_text(column, *path, type_=Text)
+    return case((func.json_valid(column) == 1, cast(func.json_extract(column, _path(path)), Text)), else_=None)
 
 
 def _path(parts: Sequence[str]) -> str:

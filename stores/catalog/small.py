@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import io
+import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import BinaryIO
 
-from sqlalchemy import bindparam, delete, func, select, text
+from sqlalchemy import bindparam, delete, func, insert, select, text
 
 from jeyn.stores.catalog.closure import chunks
 from jeyn.stores.catalog.database import Database, Transaction
 from jeyn.stores.catalog.leases import lock, taken
 from jeyn.stores.catalog.patience import patient
 from jeyn.stores.catalog.prepared import Prepared
-from jeyn.stores.catalog.tables import small_payload
+from jeyn.stores.catalog.tables import small_payload, suspect_payload
 from jeyn.stores.payloads import reader
 from jeyn.stores.payloads.protocol import StoredPayload, check_digest, check_range, corrupt, missing
 
@@ -41,6 +42,8 @@ _STORE = Prepared(
 )
 _DATA = Prepared(select(small_payload.c.data).where(small_payload.c.digest == bindparam("which")))
 _SIZE = Prepared(select(func.length(small_payload.c.data)).where(small_payload.c.digest == bindparam("which")))
+_SUSPECT = Prepared(select(suspect_payload.c.digest).where(suspect_payload.c.digest == bindparam("which")))
+_SUSPECTS = Prepared(select(suspect_payload.c.digest))
 _AMONG = select(small_payload.c.digest).where(small_payload.c.digest.in_(bindparam("digests", expanding=True)))
 _PAGE = (
     select(small_payload.c.digest, func.length(small_payload.c.data), small_payload.c.at)
@@ -48,6 +51,11 @@ _PAGE = (
     .order_by(small_payload.c.digest)
     .limit(PAGE)
 )
+
+
+def blob(data: object) -> bytes:
+    """What a row holds, as bytes; whatever else a damaged one holds has no digest of a payload."""
+    return bytes(data) if isinstance(data, bytes | memoryview) else str(data).encode()
 
 
 def store(tx: Transaction, digest: str, data: bytes) -> bool:
@@ -128,9 +136,28 @@ class SmallPayloads:
             if not done.rowcount:
                 tx.roll_back()
 
+    # What `fsck` found to be bad in either place: known to whoever shares the catalog.
+
+    def is_suspect(self, digest: str) -> bool:
+        """Whether the stored bytes of a payload were found to be wrong."""
+        return bool(self.database.ask(_SUSPECT, which=check_digest(digest)))
+
+    def suspects(self) -> set[str]:
+        return {digest for (digest,) in self.database.ask(_SUSPECTS)}
+
+    def suspect(self, digest: str) -> None:
+        """Say that the stored bytes of a payload are wrong: the next put of it compares them."""
+        if not self.is_suspect(digest):
+            with self.database.write_soft() as connection:
+                connection.execute(insert(suspect_payload), {"digest": digest, "at": time.time_ns() // 1000})
+
+    def trust(self, digest: str) -> None:
+        with self.database.write_soft() as connection:
+            connection.execute(delete(suspect_payload).where(suspect_payload.c.digest == digest))
+
     def _data(self, digest: str) -> bytes:
         for (data,) in self.database.ask(_DATA, which=check_digest(digest)):
-            return bytes(data)
+            return blob(data)
         raise missing(digest, self.url)
 
     @patient

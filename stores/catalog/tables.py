@@ -223,6 +223,27 @@ small_payload = Table(
     sqlite_with_rowid=False,
 )
 
+# Payloads that `fsck` found to be bad: the next put of one looks at the bytes that are there.
+suspect_payload = Table(
+    "suspect_payload",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("at", Big, nullable=False),
+)
+
+# Rows that cannot be read and that `fsck` has buried where they lie: `row` is the primary key as JSON.
+tombstone = Table(
+    "tombstone",
+    metadata,
+    Column("key", Big, primary_key=True),
+    Column("table", String(40), nullable=False),
+    Column("row", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("actor", String(200), nullable=False),
+    Column("at", Big, nullable=False),
+    Column("seq", Big, nullable=False),
+)
+
 # Which payload store this catalog's bytes are in (SEMANTICS 39): the newest row holds.
 payload_store = Table(
     "payload_store",

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from jeyn.errors import NotFound
+from jeyn.errors import NotFound, UsageError
 from jeyn.stores.access import make_folder, writing
 from jeyn.stores.payloads import reader, staging
-from jeyn.stores.payloads.failures import os_errors
+from jeyn.stores.payloads.failures import os_errors, translated
 from jeyn.stores.payloads.protocol import (
     IDENTITY,
     StoredPayload,
@@ -102,8 +104,10 @@ class FilePayloads:
             yield from self._listed(folder)
 
     def delete(self, digest: str) -> None:
+        path = self._path(check_digest(digest))
         with os_errors(f"delete payload '{digest}' in '{self.url}'"):
-            self._path(check_digest(digest)).unlink(missing_ok=True)
+            self._clear(path)
+            path.unlink(missing_ok=True)
 
     def identity(self) -> str | None:
         with os_errors(f"read the identity of '{self.url}'"):
@@ -147,9 +151,13 @@ class FilePayloads:
     def _size(self, path: Path) -> int | None:
         with os_errors(f"look for '{path}'"):
             try:
-                return path.stat().st_size
-            except FileNotFoundError:
-                return None
+                seen = path.stat()
+            except OSError as exc:
+                if exc.errno in _NOT_THERE:
+                    return None
+                raise
+            # A folder in its place, or what else is no file, is no payload.
+            return seen.st_size if stat.S_ISREG(seen.st_mode) else None
 
     def _add(self, digest: str, source: Source, target: Path, move: bool) -> bool:
         self._make_shards()
@@ -162,11 +170,17 @@ class FilePayloads:
             raise
 
     def _place(self, aside: Path, target: Path, size: int) -> bool:
+        self._clear(target)
         if self._size(target) in (None, size):
             return give_name(aside, target)
         # What is there is broken, a disk's fault or a person's: good bytes heal it.
         aside.replace(target)
         return True
+
+    def _clear(self, target: Path) -> None:
+        """Take away what is no file from where a payload belongs; whoever wants it finds it among the scratch files."""
+        if os.path.lexists(target) and self._size(target) is None:
+            target.replace(self.staging() / f"displaced-{target.name}-{secrets.token_hex(8)}")
 
     def _aside(self, digest: str, source: Source, move: bool) -> Path:
         folder = self.staging()
@@ -206,21 +220,25 @@ class FilePayloads:
         for entry in entries:
             try:
                 seen = entry.stat()
-            except FileNotFoundError:
-                continue  # deleted while it is being listed
-            if is_digest(entry.name):
+            except OSError as exc:
+                if exc.errno in _NOT_THERE:
+                    continue  # deleted while it is being listed, or a link that leads nowhere
+                raise translated(exc, f"list '{folder}'") from exc
+            if is_digest(entry.name) and stat.S_ISREG(seen.st_mode):
                 yield StoredPayload(entry.name, seen.st_size, datetime.fromtimestamp(seen.st_mtime, UTC))
 
     @contextmanager
     def _reading(self, digest: str) -> Iterator[io.FileIO]:
         with ExitStack() as stack:
+            path = self._path(check_digest(digest))
             try:
-                file = stack.enter_context(opened(self._path(check_digest(digest))))
-            except NotFound as exc:
+                file = stack.enter_context(opened(path))
+            except (NotFound, UsageError) as exc:  # nothing is there, or what is no file
                 raise missing(digest, self.url) from exc
             yield file
 
 
+_NOT_THERE = {errno.ENOENT, errno.ELOOP}
 _SHARDS = tuple(f"{number:02x}" for number in range(256))
 
 

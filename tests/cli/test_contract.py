@@ -120,7 +120,7 @@ CASES = {
         {"export nothing new.bundle": 3, "export digit-reader@blessed second.bundle": 4},
     ),
     "import": Case(
-        ("import second.bundle", "--home other import second.bundle --aliases --keep ours"),
+        ("import second.bundle", "--home other import second.bundle --aliases --keep ours --yes"),
         {"import nothing.bundle": 2, "import jeyn.yaml": 5, "import second.bundle --keep theirs": 2},
     ),
     "gc": Case(

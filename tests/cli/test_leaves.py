@@ -9,6 +9,7 @@ import pytest
 
 import jeyn
 from tests.cli.conftest import call
+from tests.stores.test_bundle_trust import keys
 
 
 def by_name(data: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -115,7 +116,7 @@ def test_alias_rm_keeps_the_history(project: Path) -> None:
 
 
 def test_import_fills_another_home(project: Path) -> None:
-    data = call("--home", "other", "import", "second.bundle", "--aliases", "--json").data
+    data = call("--home", "other", "import", "second.bundle", "--aliases", "--yes", "--json").data
     assert (data["ref"], data["existing"], data["aliases"]) == ("checkpoint:digit-reader@0.2.0", 0, 2)
     assert call("--home", "other", "show", "digit-reader@blessed").code == 0
 
@@ -196,3 +197,27 @@ def test_a_home_under_a_strange_name_works(project: Path) -> None:
     with jeyn.open(home=home) as workspace:
         assert len(workspace.search("")) == 0
     assert home.is_dir()
+
+
+def test_import_shows_what_would_be_new_and_does_it_with_yes(project: Path) -> None:
+    shown = call("--home", "other", "import", "second.bundle", "--aliases")
+    assert shown.code == 0
+    assert "would import checkpoint:digit-reader@0.2.0" in shown.out
+    assert "batch:digits@1.0.0/1, the first here" in shown.out
+    assert "checkpoint:digit-reader@blessed means" in shown.out
+    assert "--yes does it" in shown.err
+    data = call("--home", "other", "import", "second.bundle", "--aliases", "--json").data
+    assert (data["done"], data["existing"], data["signed_by"]) == (False, 0, None)
+    assert "checkpoint:digit-reader@0.2.0" in [each["what"] for each in data["numbers"]]
+    assert call("--home", "other", "ls", "--json").data["artefacts"] == []
+    assert "not imported yet" not in call("--home", "other", "import", "second.bundle", "--yes").err
+    assert call("--home", "other", "show", "digit-reader@0.2.0").code == 0
+
+
+def test_a_signature_can_be_required(project: Path) -> None:
+    keys(project, "key", ssh=True)
+    assert call("export", "digit-reader@0.2.0", "signed.bundle", "--sign", "key").code == 0
+    assert call("--home", "other", "import", "second.bundle", "--require-signature", "key.pub", "--yes").code == 8
+    done = call("--home", "other", "import", "signed.bundle", "--require-signature", "key.pub", "--yes", "--json")
+    assert done.data["signed_by"].startswith("ed25519:")
+    assert call("--home", "other", "import", "signed.bundle", "--require-signature", "nothing", "--yes").code == 3

@@ -302,3 +302,152 @@ def _external() -> Any:
     from jeyn.sdk.artefact import PayloadRef, Record
 
     return Record("value/9", "x", {}, payloads=(PayloadRef("a", f"sha256:{'c' * 64}", 3),))
+
+
+def fold(path: Path) -> None:
+    """A folder where the payload's file was."""
+    path.unlink()
+    path.mkdir()
+    (path / "inside").write_bytes(b"x")
+
+
+def link_nowhere(path: Path) -> None:
+    path.unlink()
+    path.symlink_to(path.parent / "nowhere")
+
+
+def loop(path: Path) -> None:
+    path.unlink()
+    path.symlink_to(path)
+
+
+@pytest.mark.parametrize("displace", [fold, link_nowhere, loop], ids=lambda each: each.__name__)
+def test_what_stands_in_a_payloads_place_is_found_the_rest_is_checked_and_saving_again_heals_it(
+    workspace: Workspace, displace: Callable[[Path], None]
+) -> None:
+    first, second, third = (a_checkpoint(workspace, seed=seed) for seed in (1, 2, 3))
+    displace(file_of(workspace, first))
+    file_of(workspace, second).unlink()
+    spoil(file_of(workspace, third))
+    assert kinds(workspace.fsck()) == {"missing": 2, "corrupt": 1}
+    assert a_checkpoint(workspace, seed=1).load()[0] == 1.0
+    assert kinds(workspace.fsck()) == {"missing": 1, "corrupt": 1}
+    assert workspace.fsck(repair=True).left == 0
+    assert workspace.fsck().ok
+
+
+@pytest.mark.parametrize("displace", [fold, link_nowhere, loop], ids=lambda each: each.__name__)
+def test_a_repair_goes_on_past_what_stands_in_a_payloads_place(
+    workspace: Workspace, displace: Callable[[Path], None]
+) -> None:
+    checkpoint = a_checkpoint(workspace, seed=1)
+    displace(file_of(workspace, checkpoint))
+    assert workspace.fsck(repair=True).left == 0
+    assert workspace.fsck().ok
+    assert a_checkpoint(workspace, seed=1).load()[0] == 1.0
+
+
+def test_the_check_goes_on_after_a_payload_that_cannot_be_read(
+    plain: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from jeyn.errors import NotAllowed
+
+    first, second = a_checkpoint(plain, seed=1), a_checkpoint(plain, seed=2)
+    denied, open_ = file_of(plain, first).name, FilePayloads.open
+
+    def refusing(store: FilePayloads, digest: str) -> Any:
+        if digest == denied:
+            raise NotAllowed(f"cannot read payload '{digest}'", hint="check its permissions")
+        return open_(store, digest)
+
+    monkeypatch.setattr(FilePayloads, "open", refusing)  # whoever runs the tests may be allowed everything
+    spoil(file_of(plain, second))
+    found = plain.fsck(repair=True)
+    assert (kinds(found), found.left) == ({"unreadable": 1, "corrupt": 1}, 1)
+    assert denied in found.of("unreadable")[0].subject
+    monkeypatch.undo()
+    assert plain.fsck().ok, "nothing was taken from what could not be read"
+
+
+def test_a_store_that_answers_nothing_is_no_thousand_faults(plain: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    from jeyn.errors import Unreachable
+
+    for seed in range(20):
+        a_checkpoint(plain, seed=seed)
+
+    def refusing(store: FilePayloads, digest: str) -> Any:
+        raise Unreachable("the network is away", hint="try again")
+
+    monkeypatch.setattr(FilePayloads, "open", refusing)
+    with pytest.raises(Unreachable):
+        plain.fsck()
+
+
+@pytest.mark.parametrize("document", ["'nonsense'", "X'ff00'", "7", "''", "'[]'", "'null'", "x'7bff7d'"])
+def test_the_check_goes_on_after_a_damaged_document(plain: Workspace, document: str) -> None:
+    checkpoint, other = a_checkpoint(plain, seed=1), a_checkpoint(plain, seed=2)
+    file_of(plain, checkpoint).unlink()
+    spoil(file_of(plain, other))
+    force(plain, f"UPDATE artefact SET document = {document} WHERE id = '{checkpoint.id[7:]}'")
+    found = plain.fsck()
+    assert found.counts["missing"] == 1
+    assert found.counts["corrupt"] == 1
+    assert any(fault.subject == checkpoint.id for faults in found.faults.values() for fault in faults)
+    plain.fsck(repair=True)
+
+
+def test_bytes_that_are_wrong_are_healed_by_saving_again_once_the_check_has_seen_them(
+    workspace: Workspace, catalog_url: str, home: Path
+) -> None:
+    checkpoint = a_checkpoint(workspace, seed=2)
+    path = file_of(workspace, checkpoint)
+    right = path.read_bytes()
+    spoil(path)
+    assert kinds(workspace.fsck()) == {"corrupt": 1}
+    # Also in another process, which only shares the catalog.
+    with jeyn.open(home=home, catalog=catalog_url, data=home.parent, actor="bob") as other:
+        a_checkpoint(other, seed=2)
+    assert path.read_bytes() == right
+    assert workspace.fsck().ok
+    assert not workspace.payloads.small.suspects()
+
+
+def test_bytes_that_are_right_again_are_trusted_again(workspace: Workspace) -> None:
+    path = file_of(workspace, a_checkpoint(workspace, seed=2))
+    right = path.read_bytes()
+    spoil(path)
+    workspace.fsck()
+    assert workspace.payloads.small.suspects() == {path.name}
+    path.write_bytes(right)
+    assert workspace.fsck().ok
+    assert not workspace.payloads.small.suspects()
+
+
+def test_an_import_heals_what_the_check_found_to_be_wrong(workspace: Workspace, home: Path) -> None:
+    checkpoint = a_checkpoint(workspace, seed=2)
+    workspace.export_bundle(checkpoint, home.parent / "it.jeyn")
+    spoil(file_of(workspace, checkpoint))
+    workspace.fsck()
+    workspace.import_bundle(home.parent / "it.jeyn")
+    assert workspace.fsck().ok
+    assert checkpoint.load()[0] == 2.0
+
+
+def test_wrong_bytes_make_no_room_for_others_that_are_wrong_too(workspace: Workspace) -> None:
+    path = file_of(workspace, a_checkpoint(workspace, seed=2))
+    spoil(path)
+    workspace.fsck()
+    wrong = path.read_bytes()
+    with pytest.raises(jeyn.errors.Corrupt):
+        workspace.payloads.put(path.name, b"something else")
+    assert path.read_bytes() == wrong
+
+
+def test_what_the_check_found_to_be_wrong_is_no_hit_of_the_cache(workspace: Workspace) -> None:
+    from jeyn.stores.contents import is_complete
+
+    checkpoint = a_checkpoint(workspace, seed=2)
+    assert is_complete(workspace, [checkpoint.id])
+    spoil(file_of(workspace, checkpoint))
+    workspace.fsck()
+    assert not is_complete(workspace, [checkpoint.id])
