@@ -15,6 +15,7 @@ from jeyn.sdk.relationship import RelationshipType
 if TYPE_CHECKING:
     from jeyn.sdk.workspace import Lineage, Workspace
 
+LATEST = 253_402_128_000_000_000  # µs: 9999-12-31, UTC
 ID_PREFIX = b"jeyn/artefact/1\n"
 
 
@@ -212,7 +213,8 @@ class Artefact:
 
 
 def at_microseconds(at: int) -> datetime:
-    """The catalog keeps times as microseconds since the epoch, UTC."""
+    """The catalog keeps times as microseconds since the epoch, UTC; what a damaged row says becomes the nearest one."""
+    at = min(max(at, 0), LATEST)
     return datetime.fromtimestamp(at / 1_000_000, UTC)
 
 

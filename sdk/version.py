@@ -125,6 +125,11 @@ class Version:
     update_patch = bump_patch
 
 
+def is_version(text: str) -> bool:
+    """Whether `Version.parse` can read it."""
+    return len(text) <= MAX_TEXT and _VERSION.fullmatch(text) is not None
+
+
 def split_prerelease(text: str) -> tuple[int | str, ...]:
     """The identifiers of "rc.1", numeric ones as int; () for ""."""
     parts = text.split(".") if text else []

@@ -9,12 +9,15 @@ from jeyn.stores.catalog.database import Database
 from jeyn.stores.catalog.migrate import ensure_current
 
 
-def open_catalog(settings: Settings, *, waits: bool = False) -> Database:
-    """The catalog that the settings name, with this Jeyn's schema; with `waits` also a server that is away now."""
+def open_catalog(settings: Settings, *, waits: bool = False, tolerant: bool = False) -> Database:
+    """The catalog that the settings name, with this Jeyn's schema; with `waits` also a server that is away now.
+
+    A `tolerant` one reads whatever stands there.
+    """
     if settings.shared:
         share(settings.home)
     patience, is_right = settings.store_patience, settings.clock_is_right
-    database = Database(settings.catalog, patience=patience, waits=waits, clock_is_right=is_right)
+    database = Database(settings.catalog, patience=patience, waits=waits, clock_is_right=is_right, tolerant=tolerant)
     if ensure_current(database):
         reserve.keep(settings.home)
     return database

@@ -293,6 +293,8 @@ class Runs:
 
 
 def _is_process(pid: int) -> bool:
+    if not 0 < pid < 2**31:
+        return False
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -56,6 +56,7 @@ class Workspace:
 
     is_attempt = False
     is_running = False  # whether operations run here: then a catalog that is away at the beginning is waited for too
+    tolerant = False  # reads whatever stands in the catalog, for those who list and check
     seed = SEED  # for random generators, 32 bits; an operation that runs has one of its own
 
     def __init__(self, settings: Settings) -> None:
@@ -97,7 +98,7 @@ class Workspace:
 
     @cached_property
     def database(self) -> Database:
-        return open_catalog(self.settings, waits=self.is_running)
+        return open_catalog(self.settings, waits=self.is_running, tolerant=self.tolerant)
 
     @cached_property
     def payloads(self) -> LayeredPayloads:

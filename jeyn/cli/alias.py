@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,6 +12,10 @@ from jeyn.cli.output import Result, columns, command
 from jeyn.cli.reference import references
 from jeyn.cli.tree import Entry, LazyGroup
 from jeyn.cli.workspace import opened
+
+if TYPE_CHECKING:
+    from jeyn.stores.catalog.reader import Moved
+    from jeyn.stores.workspace import Workspace
 
 LEAVES = {
     "set": Entry(__name__, "set_", "Point an alias at a version."),
@@ -57,13 +62,14 @@ def rm(owner: str, alias: str, reason: str) -> Result:
 @click.argument("owner", shell_complete=references)
 def ls(owner: str) -> Result:
     """List the aliases of a formula or use case and what they point at."""
-    with opened() as workspace:
+    with opened(tolerant=True) as workspace:
         newest: dict[str, Any] = {}
         for move in workspace.alias_history(owner):
             newest.setdefault(move.alias, move)
-        there = sorted((name, workspace.get(move.id)) for name, move in newest.items() if move.id)
-        data = [{"alias": name, "id": found.id, "ref": found.ref} for name, found in there]
-        text = columns([(name, found.ref) for name, found in there], ("ALIAS", "REFERENCE"))
+        refs = _refs(workspace, newest.values())
+        there = sorted((name, move.id) for name, move in newest.items() if move.id)
+        data = [{"alias": name, "id": id, "ref": refs.get(id)} for name, id in there]
+        text = columns([(name, refs.get(id, id)) for name, id in there], ("ALIAS", "REFERENCE"))
         return Result({"aliases": data}, text if there else f"{owner} has no aliases")
 
 
@@ -72,9 +78,9 @@ def ls(owner: str) -> Result:
 @click.argument("alias", required=False)
 def history(owner: str, alias: str | None) -> Result:
     """Show every move of the aliases of a formula or use case, newest first, with who, when and why."""
-    with opened() as workspace:
+    with opened(tolerant=True) as workspace:
         moves = workspace.alias_history(owner, alias)
-        refs = {move.id: workspace.get(move.id).ref for move in moves if move.id}
+        refs = _refs(workspace, moves)
         data = [
             {
                 "alias": move.alias,
@@ -90,3 +96,11 @@ def history(owner: str, alias: str | None) -> Result:
         rows = [(m.alias, m.verb, refs.get(m.id or "", "-"), m.actor, age(m.at), m.reason) for m in moves]
         text = columns(rows, ("ALIAS", "MOVE", "REFERENCE", "BY", "WHEN", "REASON"))
         return Result({"moves": data}, text if moves else f"{owner} never had an alias")
+
+
+def _refs(workspace: Workspace, moves: Iterable[Moved]) -> dict[str, str]:
+    """What the ids of moves are called; of a damaged one what can be told."""
+    from jeyn.stores.catalog.nodes import nodes
+
+    keys = [row.key for row in workspace.reader.rows_by_id({move.id for move in moves if move.id})]
+    return {node.id: node.ref for node in nodes(workspace.database, keys).values()}

@@ -14,5 +14,5 @@ from jeyn.cli.workspace import opened
 @click.argument("new", shell_complete=references)
 def diff(old: str, new: str) -> Result:
     """Show what differs between two artefacts of one type: recipe, catalogs, parents, bytes and metrics."""
-    with opened() as workspace:
+    with opened(tolerant=True) as workspace:
         return shown(workspace.diff(old, new))

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 )
 def impact(ref: str, new_catalog: str | None) -> Result:
     """Show what is downstream of an artefact, and what a new catalog of a formula would break."""
-    with opened() as workspace:
+    with opened(tolerant=True) as workspace:
         with users_code():
             catalog = _catalog(new_catalog, workspace.settings.root) if new_catalog else None
         return shown(workspace.impact(ref, new_catalog=catalog))

@@ -22,7 +22,7 @@ def lineage(ref: str, down: bool, depth: int | None, types: tuple[str, ...], plo
     """Show what an artefact came from, or with --down what came from it."""
     from jeyn.stores.resolve import TYPES
 
-    with opened() as workspace:
+    with opened(tolerant=True) as workspace:
         walk = workspace.downstream if down else workspace.upstream
         found = walk(ref, depth=depth, types=[TYPES.get(each, each) for each in types])
         if plot is not None:

@@ -31,7 +31,7 @@ def logs(run: str, operation: str | None, follow: bool, raw: bool) -> Result:
 
     RUN is a run's id, the beginning of it, or last. Colours are shown, and nothing else that acts on a terminal.
     """
-    with opened() as workspace:
+    with opened(tolerant=True) as workspace:
         row = workspace.runs.get(run)
         _recover(workspace, row)
         _need_operation(workspace, row, operation)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from jeyn.cli.output import Result, columns, command
+from jeyn.cli.output import Result, columns, command, say
 from jeyn.cli.workspace import opened
 
 if TYPE_CHECKING:
@@ -33,16 +33,35 @@ def ls(type: str | None, name: str | None, limit: int) -> Result:
     """
     terms = [f"type:{_term(type)}"] if type else []
     terms += [f"name:{_term(name)}"] if name else []
-    with opened() as workspace:
+    with opened(tolerant=True) as workspace:
         return hits(workspace, workspace.search(" ".join(terms), limit=limit))
 
 
 def hits(workspace: Workspace, found: Hits) -> Result:
     """A page of hits as a table; `data` is {"artefacts": […], "next": the cursor of the page that follows}."""
     aliases, known = _aliases(workspace), _nodes(workspace, found)
-    data = {"artefacts": [hit_json(hit, known[hit.id], aliases.get(hit.id, [])) for hit in found], "next": found.next}
-    rows = [(_label(hit, known), hit.type, " ".join(aliases.get(hit.id, [])), age(hit.at)) for hit in found]
-    return Result(data, "\n".join(_page(found, rows)))
+    bad = _damaged(workspace, found)
+    listed = [
+        hit_json(hit, known[hit.id], aliases.get(hit.id, [])) | {"damaged": bad.get(hit.id)}
+        for hit in found
+        if hit.id in known
+    ]
+    rows = [
+        (_label(hit, known, bad), hit.type, " ".join(aliases.get(hit.id, [])), age(hit.at))
+        for hit in found
+        if hit.id in known
+    ]
+    if bad:
+        say(f"{len(bad)} of these are damaged: jeyn fsck says what is wrong with them")
+    return Result({"artefacts": listed, "next": found.next}, "\n".join(_page(found, rows)))
+
+
+def _damaged(workspace: Workspace, found: Hits) -> dict[str, str]:
+    """What is wrong with each of these that cannot be read."""
+    from jeyn.stores.damage import damage
+
+    rows = workspace.reader.rows_by_id([hit.id for hit in found])
+    return {row.id: what for row in rows if (what := damage(workspace, row))}
 
 
 def _page(found: Hits, rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
@@ -53,7 +72,7 @@ def _page(found: Hits, rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
     elif first is None:
         yield columns(rows, HEAD)
     else:
-        scored = [(*row, *_score(hit)) for row, hit in zip(rows, found, strict=True)]
+        scored = [(*row, *_score(hit)) for row, hit in zip(rows, found, strict=False)]
         yield columns(scored, (*HEAD, first.metric.upper(), "ON"))
     if found.next:
         yield "… and more"
@@ -68,15 +87,15 @@ def _left_out(found: Hits) -> Iterator[str]:
 
     newest = {hit.name: hit for hit in reversed(list(found)) if hit.type == "dataset_batch"}
     for hit in newest.values():
-        if count := hit.facts.get(LEFT_OUT):
+        if isinstance(count := hit.facts.get(LEFT_OUT), int) and count:
             yield (
                 f"{hit.ref}: {count} file{'s' * (count != 1)} left out, behind links that lead out of the data root or "
                 "nowhere; data_links: in jeyn.yaml allows them"
             )
 
 
-def _label(hit: Hit, known: Mapping[str, Node]) -> str:
-    return label(known[hit.id]) + (" (swept)" if hit.swept else "")
+def _label(hit: Hit, known: Mapping[str, Node], damaged: Mapping[str, str]) -> str:
+    return label(known[hit.id]) + (" (swept)" if hit.swept else "") + (" (damaged)" if hit.id in damaged else "")
 
 
 def _score(hit: Hit) -> tuple[str, str]:
@@ -127,7 +146,7 @@ def _term(value: str) -> str:
 def _nodes(workspace: Workspace, found: Hits) -> dict[str, Node]:
     from jeyn.stores.catalog.nodes import nodes
 
-    keys = [row.key for hit in found if (row := workspace.reader.row(hit.id)) is not None]
+    keys = [row.key for row in workspace.reader.rows_by_id([hit.id for hit in found])]
     return {node.id: node for node in nodes(workspace.database, keys).values()}
 
 
@@ -136,5 +155,6 @@ def _aliases(workspace: Workspace) -> dict[str, list[str]]:
     ids = {row.key: row.id for row in workspace.reader.rows(sorted({key for *_, key in moved}))}
     found: dict[str, list[str]] = {}
     for _, alias, key in sorted(moved):
-        found.setdefault(ids[key], []).append(alias)
+        if key in ids:
+            found.setdefault(ids[key], []).append(alias)
     return found

@@ -60,7 +60,7 @@ def runs(run: str | None, limit: int | None, state: str | None, pipeline: str | 
     """
     if run is not None and (limit or state or pipeline):
         raise UsageError(f'"{run}" is one run already', hint="--limit, --state and --pipeline are for the list")
-    with opened() as workspace:
+    with opened(tolerant=True) as workspace:
         if on is not None:
             _close_lost(workspace)
         if run is not None:
@@ -103,6 +103,7 @@ def run_json(workspace: Workspace, run: RunRow) -> dict[str, Any]:
         "seconds": seconds_of(run),
         "cancel_requested": run.cancel_requested,
         "error": run.error,
+        "damaged": run.damaged or None,
     }
 
 
@@ -124,7 +125,13 @@ def _find(workspace: Workspace, limit: int, state: str | None, pipeline: str | N
 def _listed(workspace: Workspace, found: Sequence[RunRow]) -> Result:
     data = [run_json(workspace, run) for run in found]
     rows = [
-        (run.id, run.pipeline, each["state"], _age(run.started or run.at), duration(each["seconds"]))
+        (
+            run.id,
+            run.pipeline,
+            each["state"] + (" (damaged)" if run.damaged else ""),
+            _age(run.started or run.at),
+            duration(each["seconds"]),
+        )
         for run, each in zip(found, data, strict=True)
     ]
     return Result({"runs": data}, columns(rows, HEAD) if rows else "no run fits; begin with: jeyn run pipeline.py")

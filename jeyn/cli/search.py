@@ -28,5 +28,5 @@ def search(query: tuple[str, ...], limit: int, order: str, after: str | None) ->
     jeyn search --order metrics.mae "type:checkpoint on:holdout@^1/latest"
     jeyn search -- -tag:old "name:dig*"
     """
-    with opened() as workspace:
+    with opened(tolerant=True) as workspace:
         return hits(workspace, workspace.search(" ".join(query), limit=limit, order=order, after=after))

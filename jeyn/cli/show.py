@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from jeyn.cli.ls import age, moment
-from jeyn.cli.output import Result, columns, command
+from jeyn.cli.output import Result, columns, command, say
 from jeyn.cli.reference import references
 from jeyn.cli.workspace import opened
-from jeyn.errors import Ambiguous, InvalidReference, NotFound
+from jeyn.errors import Ambiguous, InvalidReference, JeynError, NotFound
 from jeyn.stores.catalog.changes import ORDER
 
 if TYPE_CHECKING:
@@ -31,8 +31,11 @@ MARKS = ("pinned", "withdrawn", "swept", "quarantined", "superseded")
 @click.argument("ref", shell_complete=references)
 def show(ref: str) -> Result:
     """Show all that is known about an artefact: numbers, catalogs, facts, bytes, aliases, tags and parents."""
-    with opened() as workspace:
-        found = _known(workspace, _row(workspace, ref))
+    with opened(tolerant=True) as workspace:
+        row = _row(workspace, ref)
+        found = _of(workspace, row)
+        if found["damaged"]:
+            say("it is damaged: jeyn fsck says more")
         return Result(found, lambda: _text(found))
 
 
@@ -43,6 +46,51 @@ def _row(workspace: Workspace, ref: str) -> ArtefactRow:
         with suppress(NotFound, Ambiguous):
             exc.hint = f"it is a run: jeyn runs {workspace.runs.get(ref).id}"
         raise
+
+
+def _of(workspace: Workspace, row: ArtefactRow) -> dict[str, Any]:
+    """All that is known; of a damaged one what can be read."""
+    from jeyn.stores.damage import UNREADABLE, damage
+
+    wrong = damage(workspace, row)
+    if not wrong:
+        return _known(workspace, row) | {"damaged": None}
+    try:
+        return _known(workspace, row) | {"damaged": wrong}
+    except (JeynError, *UNREADABLE):
+        return _rest(workspace, row) | {"damaged": wrong}
+
+
+def _rest(workspace: Workspace, row: ArtefactRow) -> dict[str, Any]:
+    """What the row's own columns and those beside it say, where the document says nothing."""
+    from jeyn.stores.catalog.nodes import nodes
+
+    reader = workspace.reader
+    node = nodes(workspace.database, [row.key]).get(row.key)
+    now = {(mark.kind, mark.value): mark.present for mark in reader.marks(row.id)}
+    return dict.fromkeys(MARKS, False) | {
+        "superseded_files": {},
+        "supersedes": {},
+        "catalogs": {},
+        "id": row.id,
+        "ref": node.ref if node else row.id,
+        "type": row.type,
+        "schema": row.schema,
+        "name": row.name,
+        "numbers": reader.numbers(row.key),
+        "aliases": sorted(alias for _, alias in reader.aliases_of(row.key)),
+        "tags": sorted(value for (kind, value), present in now.items() if kind == "tag" and present),
+        "saved": moment(row.at),
+        "actor": row.actor,
+        "body": {},
+        "facts": dict(row.facts),
+        "code_changed": [],
+        "payloads": [],
+        "made_by": None,
+        "content": None,
+        "parents": [],
+        "at": row.at,
+    }
 
 
 def _known(workspace: Workspace, row: ArtefactRow) -> dict[str, Any]:
@@ -140,6 +188,7 @@ def _text(found: Mapping[str, Any]) -> str:
 
 def _lines(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "reference", found["ref"]
+    yield "damaged", found["damaged"] or ""
     yield "type", found["type"]
     yield "id", found["id"]
     yield "aliases", ", ".join(found["aliases"])

@@ -26,14 +26,18 @@ def settings(start: Path | None = None) -> Settings:
 
 
 @contextmanager
-def opened(*, create: bool = False) -> Iterator[Workspace]:
-    """Open it; without `create` a catalog that is not there is an error, so that asking leaves no home behind."""
+def opened(*, create: bool = False, tolerant: bool = False) -> Iterator[Workspace]:
+    """Open it; without `create` a catalog that is not there is an error, so that asking leaves no home behind.
+
+    Who only lists is `tolerant`: whatever stands in the catalog, one bad row fails no list.
+    """
     found = settings()
     if not create:
         need_catalog(found)
     from jeyn.stores.workspace import Workspace
 
     with Workspace(found) as workspace:
+        workspace.tolerant = tolerant
         yield workspace
 
 

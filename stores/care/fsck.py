@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -17,110 +17,31 @@ from jeyn.sdk.artefact import PayloadRef, Record, id_of_document
 from jeyn.sdk.canonical import parse
 from jeyn.sdk.relationship import RelationshipType
 from jeyn.stores.access import make_folder, writing
+from jeyn.stores.care import rows
+from jeyn.stores.care.findings import KEPT, KINDS, Fault, Findings
 from jeyn.stores.care.gc import CHUNK, Place, Take, places
-from jeyn.stores.catalog import health, sweep
+from jeyn.stores.catalog import health, sweep, tombstones
 from jeyn.stores.catalog.changes import Mark
 from jeyn.stores.catalog.clock_repair import find_future, shift_future
 from jeyn.stores.catalog.commit import commit
 from jeyn.stores.catalog.health import Stored
 from jeyn.stores.catalog.leases import Leases
+from jeyn.stores.catalog.small import SmallPayloads
+from jeyn.stores.catalog.tombstones import Damaged
 from jeyn.stores.payloads import PayloadStore, open_payloads
 from jeyn.stores.payloads.failures import os_errors
+from jeyn.stores.payloads.layered import LayeredPayloads
 from jeyn.stores.restore import bring_back
 from jeyn.stores.vouched import distrust
 
 if TYPE_CHECKING:
     from jeyn.stores.workspace import Workspace
 
-# kind -> what to do about it
-KINDS = {
-    "missing": "fsck(repair=True) brings it back from its source, or gives it up as lost; or save or import it again",
-    "found": "fsck(repair=True) undoes that it was given up as lost",
-    "corrupt": "restore the payload from a copy, or save or import the artefact again",
-    "wrong_time": "fsck(repair=True) moves them back together, and records it",
-    "stale_condemnation": "fsck(repair=True) takes it away; what saves these bytes waits for it for a while",
-    "unreadable": "give Jeyn the right to read it, or the disk its health; then fsck again",
-    "orphaned": "fsck(repair=True) removes it, and so does gc() in time",
-    "lost_edge": "fsck(repair=True) puts it back from the document",
-    "lost_parent": "import the parent from a bundle that has it",
-    "lost_payload_row": "fsck(repair=True) puts it back from the document",
-    "wrong_payload_row": "restore the catalog from a copy: this row was changed",
-    "wrong_id": "restore the catalog from a copy: this document was changed",
-    "wrong_row": "restore the catalog from a copy: this row was changed",
-    "dangling_edge": "import the artefact that is gone from a bundle, or restore the catalog from a copy",
-    "dangling_claim": "restore the catalog from a copy",
-    "dangling_alias": "move the alias to what it should mean, or restore the catalog from a copy",
-    "dangling_row": "restore the catalog from a copy",
-    "lost_trigger": "fsck(repair=True) creates it again; see what else was found, for anything may have been changed",
-}
-KEPT = 1000
+__all__ = ["KEPT", "KINDS", "Fault", "Findings", "check"]
+
 # More payloads than this are not given up at once: it is rather the wrong store, or a disk that is not there.
 FEW = 10
 STEP = 1 << 20
-
-
-@dataclass(frozen=True)
-class Fault:
-    """One thing that is wrong: the kind, what it is about, why, what to do, and whether this run mended it, and how."""
-
-    kind: str
-    subject: str
-    problem: str
-    hint: str
-    repaired: bool = False
-    how: str = ""
-
-
-@dataclass
-class Findings:
-    """All that was found. `counts` is complete; of each kind the first thousand faults are kept."""
-
-    counts: Counter[str] = field(default_factory=Counter)
-    repaired: Counter[str] = field(default_factory=Counter)
-    faults: dict[str, list[Fault]] = field(default_factory=dict)
-    payloads: int = 0
-    artefacts: int = 0
-
-    @property
-    def ok(self) -> bool:
-        """Whether nothing was wrong, repaired or not."""
-        return not self.counts
-
-    @property
-    def left(self) -> int:
-        """How many faults this run did not mend."""
-        return self.counts.total() - self.repaired.total()
-
-    def of(self, kind: str) -> list[Fault]:
-        return self.faults.get(kind, [])
-
-    def add(self, kind: str, subject: str, problem: str, repaired: bool | str = False, hint: str = "") -> None:
-        """`repaired` may say how."""
-        self.counts[kind] += 1
-        self.repaired[kind] += bool(repaired)
-        kept = self.faults.setdefault(kind, [])
-        if len(kept) < KEPT:
-            how = repaired if isinstance(repaired, str) else "repaired" if repaired else ""
-            kept.append(Fault(kind, subject, problem, "" if repaired else hint or KINDS[kind], bool(repaired), how))
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "ok": self.ok,
-            "left": self.left,
-            "checked": {"payloads": self.payloads, "artefacts": self.artefacts},
-            "counts": dict(self.counts),
-            "faults": [vars(fault) for kind in self.faults.values() for fault in kind],
-        }
-
-    def __str__(self) -> str:
-        checked = f"checked {self.payloads} payloads and {self.artefacts} artefacts"
-        if self.ok:
-            return f"{checked}: nothing is wrong"
-        lines = [f"{checked}: {self.counts.total()} faults, {self.left} of them left"]
-        for kind, faults in self.faults.items():
-            lines.append(f"{kind} ({self.counts[kind]})")
-            lines += [_line(fault) for fault in faults]
-        return "\n".join(lines)
 
 
 def check(
@@ -134,7 +55,26 @@ def check(
     than ten payloads are given up only with `give_up=True`. Other faults say what to do. Raises `Invalid` where the
     payload store is not the catalog's own.
     """
-    return _Check(workspace, repair, tuple(open_payloads(url) for url in sources), give_up).run()
+    with _tolerant(workspace) as reading:
+        return _Check(reading, repair, tuple(open_payloads(url) for url in sources), give_up).run()
+
+
+@contextmanager
+def _tolerant(workspace: Workspace) -> Iterator[Workspace]:
+    """The same workspace, reading whatever stands in its catalog."""
+    if workspace.database.tolerant:
+        yield workspace
+        return
+    twin = workspace.at(workspace.settings)
+    twin.tolerant = True
+    del twin.__dict__["database"]
+    twin.__dict__["payloads"] = LayeredPayloads(
+        SmallPayloads(twin.database), workspace.payloads.files, workspace.settings.actor
+    )
+    try:
+        yield twin
+    finally:
+        twin.close()
 
 
 _Mend = Callable[[str, list[str]], str]
@@ -166,6 +106,8 @@ class _Check:
         self.others = others
         self.give_up = give_up
         self.doomed: list[_Doomed] = []
+        self.bad: list[tuple[str, Damaged]] = []
+        self.ids: dict[int, str] = {}  # of the artefacts whose rows are bad, by key
         self.suspects: set[str] = set()
         self.in_a_row = 0  # payloads that could not be read, with none between them that could
         self.found = Findings()
@@ -183,6 +125,7 @@ class _Check:
         for stored in health.artefacts(self.database):
             self.found.artefacts += 1
             self.artefact(stored)
+        self.damage()
         for lost in health.dangling(self.database):
             self.found.add(lost.kind, f"{lost.table}: {lost.row}", "points to an artefact that is not there")
         self.suspects = self.payloads.small.suspects()
@@ -212,6 +155,29 @@ class _Check:
         for each in health.condemnations(self.database, end=self.repair):
             self.found.add("stale_condemnation", f"sha256:{each.digest}", f"{each.holder} ended before it", self.repair)
 
+    # Rows that cannot be read.
+
+    def damage(self) -> None:
+        """Name each, and with `repair` put a tombstone on those that have none; the rows stay as they are."""
+        self.bad += [("damaged", each) for each in rows.damaged(self.workspace)]
+        with self.database.read() as connection:
+            known = {table: tombstones.buried(connection, table) for table in {each.table for _, each in self.bad}}
+        left = [(kind, each) for kind, each in self.bad if _as_kept(each) not in known[each.table]]
+        self.found.buried = len({(each.table, each.row) for _, each in self.bad}) - len(
+            {(each.table, each.row) for _, each in left}
+        )
+        refused = len(left) > FEW and not self.give_up
+        buries = self.repair and bool(left) and not refused
+        if buries:
+            tombstones.bury(self.database, [each for _, each in left], self.workspace.settings.actor)
+        hint = (
+            f"{len(left)} rows at once are not buried: restore the catalog from a copy, if there is one. "
+            "If they are lost indeed: jeyn fsck --repair --give-up --yes"
+        )
+        for kind, each in left:
+            told = hint if self.repair and refused else ""
+            self.found.add(kind, rows.subject(each, self.ids), each.reason, "buried" if buries else "", told)
+
     # Documents, edges and payload rows.
 
     def artefact(self, stored: Stored) -> None:
@@ -221,7 +187,9 @@ class _Check:
         except (JeynError, KeyError, TypeError, ValueError, AttributeError):
             record = None
         if record is None or id_of_document(stored.document.encode()) != stored.id:
-            self.found.add("wrong_id", stored.id, f'the document of "{stored.name}" does not have this id')
+            why = f'the document of "{stored.name}" does not have this id'
+            self.bad.append(("wrong_id", Damaged("artefact", (stored.key,), why)))
+            self.ids[stored.key] = stored.id
             return
         if (record.type, record.schema, record.name) != (stored.type, stored.schema, stored.name):
             said = f"{record.schema} {record.name}"
@@ -412,6 +380,11 @@ class _Check:
             _write(folder / digest, _raw(place, digest))
 
 
+def _as_kept(each: Damaged) -> tuple[Any, ...]:
+    """A primary key as a tombstone keeps it."""
+    return tuple(json.loads(tombstones.key_text(each.row)))
+
+
 def _has_edge(stored: Stored, kind: str, parent: str) -> bool:
     known = RelationshipType.__members__.get(kind)
     # A kind that a newer Jeyn wrote has a number that this one does not know.
@@ -450,7 +423,3 @@ def _write(path: Path, parts: Iterator[bytes]) -> None:
             file.write(part)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _line(fault: Fault) -> str:
-    return f"  {fault.subject} {fault.problem}\n    → {fault.how or fault.hint}"

@@ -10,6 +10,7 @@ from typing import Any
 
 from jeyn.errors import Invalid, UsageError
 from jeyn.printable import printable
+from jeyn.sdk.artefact import LATEST as LATEST
 from jeyn.sdk.artefact import PayloadRef, Record
 from jeyn.sdk.canonical import parse, parse_facts
 from jeyn.sdk.reference import valid_name
@@ -20,7 +21,6 @@ DEEPEST = 100
 # Of a version's parts, and of epochs that a bundle brings: far from where the next number would be none.
 LARGEST = 10**15
 LARGEST_EPOCH = 10**12
-LATEST = 253_402_128_000_000_000  # µs: 9999-12-31, UTC
 DOCUMENT = 128 << 20
 FACTS = 64 << 20
 VALUE = 16 << 20

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,11 +10,13 @@ from sqlalchemy import bindparam, func, insert, select
 
 from jeyn.errors import NotFound, UsageError, VersionTaken
 from jeyn.sdk.artefact import Record
-from jeyn.sdk.version import Version
+from jeyn.sdk.version import Version, is_version
 from jeyn.stores.catalog import bounds
 from jeyn.stores.catalog.changes import Claim, EpochClaim, VersionClaim
 from jeyn.stores.catalog.database import Transaction
+from jeyn.stores.catalog.reader import wrong_number
 from jeyn.stores.catalog.tables import artefact, claim
+from jeyn.stores.catalog.tombstones import buried
 
 _OF_ARTEFACT = select(claim.c.number).where(
     claim.c.owner == bindparam("owner"), claim.c.artefact == bindparam("artefact")
@@ -50,7 +52,9 @@ def number_of(tx: Transaction, key: int, wanted: Claim) -> str | None:
         return None
     if isinstance(wanted, EpochClaim):
         return str(found[0])
-    versions = sorted(Version.parse(number) for number in found)
+    versions = sorted(_versions(tx, wanted.owner, found))
+    if not versions:
+        return None
     exact = wanted.exact
     if exact is None or exact in versions:
         return str(exact or versions[-1])
@@ -102,8 +106,16 @@ def _next_version(tx: Transaction, wanted: VersionClaim, record: Record) -> Vers
 
 def _base(tx: Transaction, wanted: VersionClaim) -> Version | None:
     """The highest released version; below `exact`, the highest one that is lower."""
-    for number in tx.connection.execute(_RELEASED, {"owner": wanted.owner}).scalars():
-        version = Version.parse(number)
+    for version in _versions(tx, wanted.owner, tx.connection.execute(_RELEASED, {"owner": wanted.owner}).scalars()):
         if wanted.exact is None or version < wanted.exact:
             return version
     return None
+
+
+def _versions(tx: Transaction, owner: str, numbers: Iterable[str]) -> Iterator[Version]:
+    """Each as a version; what is none is passed over once it is buried. Raises `Corrupt` before."""
+    for number in numbers:
+        if is_version(number):
+            yield Version.parse(number)
+        elif (owner, number) not in buried(tx.connection, "claim"):
+            raise wrong_number(owner, number)

@@ -40,6 +40,7 @@ from jeyn.stores.catalog.filesystem import refuse_network
 from jeyn.stores.catalog.patience import CROWD, OUTCOME, STORE_PATIENCE, Wait, is_away, is_crowded, patient
 from jeyn.stores.catalog.prepared import DriverCursor, Prepared
 from jeyn.stores.catalog.read_only import ReadOnlyCatalog, ReadOnlyConnection, is_read_only, refusal
+from jeyn.stores.catalog.tolerant import text_of, tolerate
 from jeyn.stores.catalog.triggers import REFUSAL
 from jeyn.stores.catalog.writer_queue import WriterQueue
 from jeyn.stores.reserve import is_full
@@ -69,12 +70,20 @@ class Database:
     """One catalog database by URL. Thread-safe; connections are opened lazily and dropped when a process forks.
 
     A server that was there and goes away is waited for, `patience` seconds; with `waits` also the first time.
+    A `tolerant` one reads whatever stands there, for those who list and check.
     """
 
     def __init__(
-        self, url: str, *, patience: float = STORE_PATIENCE, waits: bool = False, clock_is_right: bool = False
+        self,
+        url: str,
+        *,
+        patience: float = STORE_PATIENCE,
+        waits: bool = False,
+        clock_is_right: bool = False,
+        tolerant: bool = False,
     ) -> None:
         self.url = _parse(url)
+        self.tolerant = tolerant
         self.patience, self.waited = patience, 0.0
         self.has_met = waits
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
@@ -136,6 +145,9 @@ class Database:
     @patient
     def ask(self, question: Prepared, **values: Any) -> Sequence[Any]:
         """The rows of one query by itself: what an engine asks for every operation costs little more than SQLite."""
+        if self.tolerant:
+            with self.read() as connection:
+                return question.typed(connection, values)
         if not self.is_sqlite:
             with self.read() as connection:
                 return DriverCursor(connection).all(question, **values)
@@ -319,7 +331,9 @@ class Database:
                 hint='pip install "jeyn[postgres]" and use postgresql+psycopg://…',
             ) from exc
         if self.is_sqlite:
-            _tune_sqlite(engine, synchronous, self.is_read_only)
+            _tune_sqlite(engine, synchronous, self.is_read_only, self.tolerant)
+            if self.tolerant:
+                tolerate(engine)
         else:
             event.listen(engine, "connect", _look_at_crowd)
         return engine
@@ -367,11 +381,13 @@ def _open_on_full_disk(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _tune_sqlite(engine: Engine, synchronous: str, is_read_only: bool) -> None:
+def _tune_sqlite(engine: Engine, synchronous: str, is_read_only: bool, tolerant: bool) -> None:
     @event.listens_for(engine, "connect")
     def _connect(connection: sqlite3.Connection, _record: object) -> None:
         # SQLAlchemy emits BEGIN itself; the driver's own guessing would start transactions late.
         connection.isolation_level = None
+        if tolerant:
+            connection.text_factory = text_of
         if isinstance(connection, ReadOnlyConnection):
             return
         # A save touches a dozen pages, and each goes to the log whole: smaller ones make a commit a sixth quicker.
@@ -470,6 +486,8 @@ def _translate(exc: BaseException, database: Database) -> JeynError:
         return NotAllowed(f'the catalog "{where}" cannot be written ({said})', hint="check who owns JEYN_HOME")
     if "unable to open" in low:
         return NotAllowed(f'the catalog "{where}" cannot be opened ({said})', hint="check JEYN_HOME and its folder")
+    if "could not decode to utf-8" in low:
+        return Corrupt(f'the catalog "{where}" holds what is no text ({said})', hint="jeyn fsck finds where")
     if "malformed" in low or "not a database" in low:
         return Corrupt(f'"{where}" is damaged or no catalog ({said})', hint="restore it, or set JEYN_HOME elsewhere")
     if "does not exist" in low and "database" in low:

@@ -16,6 +16,7 @@ from jeyn.stores.catalog.patience import patient
 from jeyn.stores.catalog.reader import is_marked
 from jeyn.stores.catalog.tables import APPEND_ONLY, artefact, artefact_payload, edge, metadata
 from jeyn.stores.catalog.triggers import protect
+from jeyn.stores.payloads.protocol import is_digest
 
 PAGE = 500
 _POINTERS = {"edge": "dangling_edge", "claim": "dangling_claim", "alias_move": "dangling_alias"}
@@ -92,7 +93,7 @@ def digests(database: Database) -> Iterator[str]:
     """Every digest that must be in the payload store, sorted."""
     after = ""
     while page := _read(database, _DIGESTS, after=after):
-        yield from (row.digest for row in page)
+        yield from (row.digest for row in page if is_digest(row.digest))  # what is none is a finding of its own
         after = page[-1].digest
 
 

@@ -8,14 +8,15 @@ from typing import Any
 
 from sqlalchemy import BindParameter, Connection, bindparam, select
 
-from jeyn.errors import Corrupt
+from jeyn.errors import Corrupt, Invalid
 from jeyn.sdk.canonical import parse
 from jeyn.sdk.plan import RETURN
-from jeyn.sdk.version import Version
+from jeyn.sdk.version import Version, is_version
 from jeyn.stores.catalog.closure import chunks
 from jeyn.stores.catalog.database import Database
 from jeyn.stores.catalog.patience import patient
 from jeyn.stores.catalog.provenance import Maker, makers
+from jeyn.stores.catalog.small import blob
 from jeyn.stores.catalog.tables import artefact, artefact_payload, claim, small_payload
 
 SHORT = 60  # bytes, and characters, of a value that is shown as it is
@@ -113,9 +114,9 @@ def _formula_versions(connection: Connection, ids: Iterable[str]) -> dict[str, s
 
 def _highest(claims: Sequence[tuple[str, str]]) -> tuple[str, str | None]:
     """A release may have been a prerelease before, which makes two numbers of one artefact."""
-    if not claims:
-        return "", None
-    return claims[0] if len(claims) == 1 else max(claims, key=lambda found: Version.parse(found[1]))
+    if len(claims) > 1:  # of a damaged row, those that are none are passed over
+        claims = sorted((found for found in claims if is_version(found[1])), key=lambda found: Version.parse(found[1]))
+    return claims[-1] if claims else ("", None)
 
 
 def _ref(type: str, name: str, owner: str, number: str | None, versions: dict[str, str]) -> str | None:
@@ -131,14 +132,22 @@ def _ref(type: str, name: str, owner: str, number: str | None, versions: dict[st
 def _contents(connection: Connection, keys: list[int]) -> dict[int, str]:
     """Short plain values as Python writes them."""
     rows = connection.execute(_CONTENTS, {"keys": keys}) if keys else ()
-    found = {key: _content(parse(document)["body"].get("format"), bytes(data)) for key, document, data in rows}
+    found = {key: _content(_format(document), blob(data)) for key, document, data in rows}
     return {key: text for key, text in found.items() if text is not None and len(text) <= SHORT}
 
 
-def _content(format: str, data: bytes) -> str | None:
+def _format(document: str) -> Any:
+    """The format of a value; None where its document is damaged."""
+    try:
+        return parse(document)["body"]["format"]
+    except (Invalid, LookupError, TypeError):
+        return None
+
+
+def _content(format: str | None, data: bytes) -> str | None:
     from jeyn.stores.serializers import decode_value
 
     try:
         return repr(decode_value(format, data)) if format in ("json/1", "text/1") else None
-    except Corrupt:  # fsck says so; the rest is worth showing all the same
+    except (Corrupt, ValueError):  # fsck says so; the rest is worth showing all the same
         return None

@@ -23,6 +23,7 @@ from jeyn.stores.catalog.logs import insert_chunk
 from jeyn.stores.catalog.patience import patient
 from jeyn.stores.catalog.prepared import DriverCursor, Prepared
 from jeyn.stores.catalog.tables import artefact, attempt, operation, operation_artefact, run
+from jeyn.stores.catalog.tolerant import json_object, json_value
 
 ENDED_WELL = ("succeeded", "cached", "adopted", "skipped")
 
@@ -364,7 +365,7 @@ def keys_of(connection: Connection, ids: Iterable[str]) -> dict[str, int]:
 
 def last_effects(database: Database, function: str) -> tuple[str, ...]:
     found = database.ask(_LAST_EFFECTS, called=function)
-    return tuple(json.loads(found[0][0])) if found and found[0][0] else ()
+    return _effects(found[0][0]) if found else ()
 
 
 @patient
@@ -422,12 +423,14 @@ def produced_by(database: Database, id: str) -> tuple[str, str] | None:
 
 
 def _rows(found: Sequence[RowMapping]) -> list[OperationRow]:
-    return [
-        OperationRow(**{**row, "error": _error(row), "effects": tuple(json.loads(row["effects"] or "[]"))})
-        for row in found
-    ]
+    return [OperationRow(**{**row, "error": _error(row), "effects": _effects(row["effects"])}) for row in found]
 
 
 def _error(row: RowMapping) -> Mapping[str, Any] | None:
-    found: Mapping[str, Any] | None = json.loads(row["error"]) if row["error"] else None
-    return found
+    return json_object(row["error"]) if row["error"] else None
+
+
+def _effects(text: str | None) -> tuple[str, ...]:
+    found = json_value(text)
+    # What cannot be read was something: it is not taken from the cache then.
+    return tuple(map(str, found)) if isinstance(found, list) else (str(text),) if text else ()

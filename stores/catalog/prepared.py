@@ -49,6 +49,11 @@ class Prepared:
             cursor.close()
         return found
 
+    def typed(self, connection: Connection, values: Mapping[str, Any]) -> Sequence[Any]:
+        """The same rows by SQLAlchemy, each column of its own type."""
+        found: Sequence[Any] = connection.execute(self._statement, dict(values)).all()
+        return found
+
 
 class DriverCursor:
     """The driver's cursor of one transaction."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +12,7 @@ from jeyn.stores.catalog.closure import chunks
 from jeyn.stores.catalog.database import Database
 from jeyn.stores.catalog.patience import patient
 from jeyn.stores.catalog.tables import artefact, event, operation, operation_artefact, run
+from jeyn.stores.catalog.tolerant import json_object
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,8 @@ def makers(connection: Connection, seqs: Collection[int]) -> dict[int, Maker]:
     """
     rows = connection.execute(_FINISHED, {"seqs": sorted(seqs)})
     return {
-        seq: Maker(run_id, json.loads(data)["operation"], code and f"sha256:{code}") for seq, run_id, data, code in rows
+        seq: Maker(run_id, str(json_object(data).get("operation", "")), code and f"sha256:{code}")
+        for seq, run_id, data, code in rows
     }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,10 +10,12 @@ from typing import Any
 from sqlalchemy import Select, bindparam, exists, func, select
 from sqlalchemy.sql.elements import ColumnElement
 
+from jeyn.errors import Corrupt
 from jeyn.sdk.artefact import Record
 from jeyn.sdk.canonical import parse_facts
 from jeyn.sdk.relationship import RelationshipType
-from jeyn.stores.catalog import superseded
+from jeyn.sdk.version import Version, is_version
+from jeyn.stores.catalog import superseded, tombstones
 from jeyn.stores.catalog.closure import chunks
 from jeyn.stores.catalog.database import Database
 from jeyn.stores.catalog.patience import patient
@@ -30,6 +31,7 @@ from jeyn.stores.catalog.tables import (
     event,
     mark,
 )
+from jeyn.stores.catalog.tolerant import json_object
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,10 @@ class ArtefactRow:
     @cached_property
     def record(self) -> Record:
         return Record.from_document(self.document)
+
+
+class UnreadableFacts(dict[str, Any]):
+    """In place of facts that a damaged row holds."""
 
 
 @dataclass(frozen=True)
@@ -125,6 +131,7 @@ _ROW = select(
 _BY_ID = Prepared(_ROW.where(artefact.c.id == bindparam("id")))
 _BY_IDS = _ROW.where(artefact.c.id.in_(bindparam("ids", expanding=True)))
 _BY_KEYS = _ROW.where(artefact.c.key.in_(bindparam("keys", expanding=True)))
+_AFTER = _ROW.where(artefact.c.key > bindparam("after")).order_by(artefact.c.key)
 _CLAIMS = (
     select(claim.c.number, artefact.c.id)
     .join(artefact, artefact.c.key == claim.c.artefact)
@@ -145,7 +152,7 @@ _CLAIM = (
 _BURIED = select(artefact.c.id).where(
     artefact.c.id.in_(bindparam("ids", expanding=True)), is_marked(artefact.c.key, "tombstone")
 )
-_NUMBERS = select(claim.c.number).where(claim.c.artefact == bindparam("key"))
+_NUMBERS = select(claim.c.owner, claim.c.number).where(claim.c.artefact == bindparam("key"))
 _ALIAS_HISTORY = (
     select(
         alias_move.c.alias,
@@ -180,13 +187,13 @@ class Reader:
     def row(self, id: str) -> ArtefactRow | None:
         """The artefact with this whole id (`sha256:` and 64 hex digits)."""
         found = self.database.ask(_BY_ID, id=id[7:])
-        return _row(found[0]) if found else None
+        return self._row(found[0]) if found else None
 
     def rows(self, keys: Sequence[int]) -> list[ArtefactRow]:
         """The artefacts with these internal keys, in their order."""
         found: dict[int, ArtefactRow] = {}
         for start in range(0, len(keys), 500):
-            found |= {r.key: _row(r) for r in self._all(_BY_KEYS, keys=list(keys[start : start + 500]))}
+            found |= {r.key: self._row(r) for r in self._all(_BY_KEYS, keys=list(keys[start : start + 500]))}
         return [found[key] for key in keys if key in found]
 
     @patient
@@ -194,10 +201,14 @@ class Reader:
         """Several artefacts by their whole ids, those that exist."""
         with self.database.read() as connection:
             return [
-                _row(found)
+                self._row(found)
                 for some in chunks(sorted(ids))
                 for found in connection.execute(_BY_IDS, {"ids": [id[7:] for id in some]})
             ]
+
+    def rows_after(self, key: int, limit: int) -> list[ArtefactRow]:
+        """The artefacts beyond an internal key, oldest first."""
+        return [self._row(found) for found in self._all(_AFTER.limit(limit), after=key)]
 
     def ids_from(self, prefix: str, limit: int = 10) -> list[str]:
         """Ids whose hex digits begin with `prefix`."""
@@ -206,11 +217,15 @@ class Reader:
 
     def claims(self, owner: str) -> list[Claimed]:
         """All numbers of an owner, lowest first, whether their bytes were swept or not (SEMANTICS 31)."""
-        return [Claimed(number, f"sha256:{id}") for number, id in self._all(_CLAIMS, owner=owner)]
+        return self._sound(owner, [Claimed(number, f"sha256:{id}") for number, id in self._all(_CLAIMS, owner=owner)])
 
     def highest(self, owner: str) -> Claimed | None:
         """The highest released version, or the last epoch of what is not superseded."""
         found = self._all(_HIGHEST, owner=owner)
+        if found and not is_number(owner, found[0].number):
+            # Damaged: by what all of them say, those that are numbers.
+            released = [each for each in sort_versions(self.claims(owner)) if "-" not in each.number]
+            return released[-1] if released else None
         return Claimed(found[0].number, f"sha256:{found[0].id}") if found else None
 
     def claimed(self, owner: str, number: str) -> str | None:
@@ -220,7 +235,8 @@ class Reader:
 
     def numbers(self, key: int) -> list[str]:
         """The numbers that an artefact holds."""
-        return [number for (number,) in self._all(_NUMBERS, key=key)]
+        found = [(owner, Claimed(number, "")) for owner, number in self._all(_NUMBERS, key=key)]
+        return [each.number for owner, claimed in found for each in self._sound(owner, [claimed])]
 
     def alias(self, owner: str, alias: str, as_of: int | None = None) -> Moved | None:
         """Where an alias points, now or at a commit; None where it never existed by then."""
@@ -367,8 +383,35 @@ class Reader:
             .limit(limit)
         )
         return [
-            Event(r.seq, r.position, r.kind, r.subject, json.loads(r.data), r.actor, r.at) for r in self._all(query)
+            Event(r.seq, r.position, r.kind, r.subject, json_object(r.data), r.actor, r.at) for r in self._all(query)
         ]
+
+    def _row(self, found: Sequence[Any]) -> ArtefactRow:
+        key, id, type, schema, name, document, facts, quarantined, actor, at = found
+        read = self._facts(id, facts)
+        return ArtefactRow(key, f"sha256:{id}", type, schema, name, document, read, bool(quarantined), actor, at)
+
+    def _facts(self, id: str, text: str) -> Mapping[str, Any]:
+        try:
+            found: Mapping[str, Any] = parse_facts(text)
+            if isinstance(found, dict):
+                return found
+        except (ValueError, TypeError, RecursionError):
+            pass
+        if self.database.tolerant:
+            return UnreadableFacts()
+        raise Corrupt(f'the facts of "sha256:{id}" cannot be read', hint="jeyn fsck says what is wrong with them")
+
+    def _sound(self, owner: str, found: list[Claimed]) -> list[Claimed]:
+        """Without the numbers that are none: in a list they are left out, elsewhere only once they are buried."""
+        sound = [each for each in found if is_number(owner, each.number)]
+        if len(sound) < len(found) and not self.database.tolerant:
+            with self.database.read() as connection:
+                buried = tombstones.buried(connection, "claim")
+            for each in found:
+                if not is_number(owner, each.number) and (owner, each.number) not in buried:
+                    raise wrong_number(owner, each.number)
+        return sound
 
     @patient
     def _all(self, query: Select[Any], **parameters: Any) -> Sequence[Any]:
@@ -376,20 +419,25 @@ class Reader:
             return connection.execute(query, parameters).all()
 
 
-def _row(found: Sequence[Any]) -> ArtefactRow:
-    key, id, type, schema, name, document, facts, quarantined, actor, at = found
-    return ArtefactRow(
-        key, f"sha256:{id}", type, schema, name, document, parse_facts(facts), bool(quarantined), actor, at
-    )
-
-
 def owner_of(kind: str, name: str) -> str:
     """Whose numbers and aliases these are: `formula:digits`, `checkpoint:reader`, `batch:<formula hex>`."""
     return f"{kind}:{name.removeprefix('sha256:')}"
 
 
+def is_number(owner: str, number: str) -> bool:
+    """Whether this can be an epoch, or a version, of such an owner."""
+    if owner.startswith("batch:"):
+        return number.isascii() and number.isdecimal() and len(number) < 19
+    return is_version(number)
+
+
+def wrong_number(owner: str, number: str) -> Corrupt:
+    return Corrupt(
+        f'"{number}" of {owner} is no number that a catalog gives',
+        hint="jeyn fsck says what is wrong; jeyn fsck --repair --yes buries it, and the rest can be used",
+    )
+
+
 def sort_versions(found: Iterable[Claimed]) -> list[Claimed]:
     """By semver, which the database's order of prereleases is not."""
-    from jeyn.sdk.version import Version
-
     return sorted(found, key=lambda claimed: Version.parse(claimed.number))

@@ -15,6 +15,7 @@ from jeyn.stores.catalog.fence import began
 from jeyn.stores.catalog.operations import NewOperation, insert_operations, keys_of
 from jeyn.stores.catalog.patience import patient
 from jeyn.stores.catalog.tables import artefact, event, operation, run
+from jeyn.stores.catalog.tolerant import json_object, json_value
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,10 @@ class RunRow:
     error: Mapping[str, Any] | None
     cancel_requested: bool
     resumed_from: str | None
+    damaged: str = ""  # the columns that hold what cannot be read
 
 
+_OBJECTS = ("parameters", "pins", "environment")
 _RESUMED = run.alias()
 _RUN = select(
     run.c.key,
@@ -176,6 +179,10 @@ def _emit(tx: Transaction, kind: str, id: str, pipeline: str, actor: str) -> Non
     tx.connection.execute(insert(event), row | {"data": json.dumps({"pipeline": pipeline})})
 
 
+def _is_object(text: str | None) -> bool:
+    return not text or isinstance(json_value(text), dict)
+
+
 @patient
 def _read(database: Database, query: Select[Any]) -> list[RunRow]:
     with database.read() as connection:
@@ -183,8 +190,9 @@ def _read(database: Database, query: Select[Any]) -> list[RunRow]:
     return [
         RunRow(
             **dict(row)
-            | {name: json.loads(row[name] or "{}") for name in ("parameters", "pins", "environment")}
-            | {"error": json.loads(row["error"]) if row["error"] else None, "plan": row["plan"] or ""}
+            | {name: json_object(row[name]) for name in _OBJECTS}
+            | {"error": json_object(row["error"]) if row["error"] else None, "plan": row["plan"] or ""}
+            | {"damaged": ", ".join(name for name in (*_OBJECTS, "error") if not _is_object(row[name]))}
             | {"code": f"sha256:{row['code']}" if row["code"] else None}
         )
         for row in found

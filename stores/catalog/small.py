@@ -11,11 +11,11 @@ import io
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
-from datetime import UTC, datetime
 from typing import BinaryIO
 
 from sqlalchemy import bindparam, delete, func, insert, select, text
 
+from jeyn.sdk.artefact import at_microseconds
 from jeyn.stores.catalog.closure import chunks
 from jeyn.stores.catalog.database import Database, Transaction
 from jeyn.stores.catalog.leases import lock, taken
@@ -23,7 +23,7 @@ from jeyn.stores.catalog.patience import patient
 from jeyn.stores.catalog.prepared import Prepared
 from jeyn.stores.catalog.tables import small_payload, suspect_payload
 from jeyn.stores.payloads import reader
-from jeyn.stores.payloads.protocol import StoredPayload, check_digest, check_range, corrupt, missing
+from jeyn.stores.payloads.protocol import StoredPayload, check_digest, check_range, corrupt, is_digest, missing
 
 LIMIT = 4096
 # What every pod reads before it can do anything; it is written once.
@@ -125,7 +125,7 @@ class SmallPayloads:
     def list(self) -> Iterator[StoredPayload]:
         after = ""
         while page := self._page(after):
-            yield from page
+            yield from (payload for payload in page if is_digest(payload.digest))
             after = page[-1].digest
 
     @patient
@@ -164,7 +164,7 @@ class SmallPayloads:
     def _page(self, after: str) -> Sequence[StoredPayload]:
         with self.database.read() as connection:
             rows = connection.execute(_PAGE, {"after": after}).all()
-        return [StoredPayload(digest, size, datetime.fromtimestamp(at / 1_000_000, UTC)) for digest, size, at in rows]
+        return [StoredPayload(digest, size, at_microseconds(at)) for digest, size, at in rows]
 
 
 def _open(url: str) -> SmallPayloads:

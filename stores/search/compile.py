@@ -18,6 +18,7 @@ from jeyn.stores.catalog import search as sql
 from jeyn.stores.catalog.closure import Direction
 from jeyn.stores.catalog.nodes import nodes
 from jeyn.stores.catalog.reader import Reader
+from jeyn.stores.catalog.tolerant import json_object
 from jeyn.stores.resolve import TYPES, resolve, versions_in
 from jeyn.stores.search.grammar import Filter, Term, parse
 
@@ -132,8 +133,10 @@ def _hits(reader: Reader, found: Sequence[sql.Match], order: sql.Order) -> Itera
     scored = _scores(reader, found, order)
     swept = reader.buried([node.id for node in rows.values()])
     for match in found:
-        node = rows[match.key]
-        facts = json.loads(match.facts)
+        node = rows.get(match.key)
+        if node is None:  # a damaged key
+            continue
+        facts = json_object(match.facts)
         yield Hit(
             node.id,
             node.type,
@@ -155,6 +158,8 @@ def _scores(reader: Reader, found: Sequence[sql.Match], order: sql.Order) -> dic
     made: dict[int, Score] = {}
     for match in found:
         if match.source is not None:
+            if match.source not in named:
+                continue
             source, batch = named[match.source], named.get(batches.get(match.source, 0))
             evaluation = source.id if source.type == "evaluation" else None
             of = batch.ref if batch and evaluation else None

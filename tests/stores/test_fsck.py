@@ -451,3 +451,65 @@ def test_what_the_check_found_to_be_wrong_is_no_hit_of_the_cache(workspace: Work
     spoil(file_of(workspace, checkpoint))
     workspace.fsck()
     assert not is_complete(workspace, [checkpoint.id])
+
+
+UNREADABLE = {
+    "facts": "UPDATE artefact SET facts = '{\"a\": NaN}' WHERE key = 2",
+    "a document": "UPDATE artefact SET document = 'nonsense' WHERE key = 2",
+    "a time": "UPDATE artefact SET at = 288230376151711744 WHERE key = 2",
+    "a version": "UPDATE claim SET number = 'one' WHERE owner = 'checkpoint:digit-reader'",
+    "an event": "UPDATE event SET data = '[' WHERE seq = 1",
+    "text that is none": "UPDATE artefact SET actor = cast(x'ff' as text) WHERE key = 2",
+}
+
+
+@pytest.mark.parametrize("what", UNREADABLE)
+def test_a_row_that_cannot_be_read_is_buried_where_it_lies(plain: Workspace, what: str) -> None:
+    a_checkpoint(plain, metrics={"accuracy": 0.5})
+    force(plain, UNREADABLE[what])
+    path = plain.database.path
+    assert path is not None
+
+    def rows() -> list[Any]:
+        with closing(sqlite3.connect(path)) as connection:
+            connection.text_factory = bytes
+            return [connection.execute(f"SELECT * FROM {table}").fetchall() for table in ("artefact", "claim", "event")]
+
+    before = rows()
+    found = plain.fsck()
+    assert found.left == found.counts.total() == 1
+    assert plain.fsck().left == 1, "looking buries nothing"
+    repaired = plain.fsck(repair=True)
+    assert (repaired.left, repaired.counts.total()) == (0, 1)
+    assert next(iter(repaired.faults.values()))[0].how == "buried"
+    again = plain.fsck()
+    assert again.ok and again.buried == 1
+    assert "passed over 1 buried" in str(again)
+    assert rows() == before
+    ((table, reason),) = _read(path, 'SELECT "table", reason FROM tombstone')
+    assert table in ("artefact", "claim", "event") and reason
+
+
+def test_a_buried_version_is_passed_over_and_saving_goes_on(plain: Workspace) -> None:
+    a_checkpoint(plain, seed=1)
+    second = a_checkpoint(plain, seed=2)
+    force(plain, f"UPDATE claim SET number = 'one' WHERE number = '{second.version}'")
+    with pytest.raises(jeyn.errors.Corrupt, match='"one"'):
+        a_checkpoint(plain, seed=3)
+    plain.fsck(repair=True)
+    assert str(plain.model_store.get_checkpoint("digit-reader@latest").version) == "0.1.0"
+    assert str(a_checkpoint(plain, seed=3, level="major").version) == "1.0.0"
+
+
+def test_many_bad_rows_are_not_buried_unless_that_is_meant(plain: Workspace) -> None:
+    for seed in range(fsck.FEW + 1):
+        a_checkpoint(plain, seed=seed)
+    force(plain, "UPDATE artefact SET facts = 'x' WHERE type = 'model_checkpoint'")
+    assert plain.fsck(repair=True).left == fsck.FEW + 1
+    assert "--give-up" in plain.fsck(repair=True).of("damaged")[0].hint
+    assert plain.fsck(repair=True, give_up=True).left == 0
+
+
+def _read(path: Path, query: str) -> list[Any]:
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute(query).fetchall()
