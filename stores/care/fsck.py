@@ -159,13 +159,15 @@ class _Check:
 
     def damage(self) -> None:
         """Name each, and with `repair` put a tombstone on those that have none; the rows stay as they are."""
-        self.bad += [("damaged", each) for each in rows.damaged(self.workspace)]
+        known_bad = {(each.table, each.row) for _, each in self.bad}
+        for each in rows.damaged(self.workspace):
+            if (each.table, each.row) not in known_bad:
+                known_bad.add((each.table, each.row))
+                self.bad.append(("damaged", each))
         with self.database.read() as connection:
             known = {table: tombstones.buried(connection, table) for table in {each.table for _, each in self.bad}}
         left = [(kind, each) for kind, each in self.bad if _as_kept(each) not in known[each.table]]
-        self.found.buried = len({(each.table, each.row) for _, each in self.bad}) - len(
-            {(each.table, each.row) for _, each in left}
-        )
+        self.found.buried = len(self.bad) - len(left)
         refused = len(left) > FEW and not self.give_up
         buries = self.repair and bool(left) and not refused
         if buries:

@@ -8,19 +8,20 @@ import json
 import re
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Boolean, Column, Float, Integer, LargeBinary, String, Table, select
 
+from jeyn.errors import JeynError
 from jeyn.sdk.artefact import id_of_document
 from jeyn.sdk.version import Version
 from jeyn.stores.catalog import bounds
 from jeyn.stores.catalog.database import Database
-from jeyn.stores.catalog.reader import is_number
+from jeyn.stores.catalog.reader import ArtefactRow, is_number
 from jeyn.stores.catalog.tables import metadata
 from jeyn.stores.catalog.tombstones import Damaged
-from jeyn.stores.damage import damage
+from jeyn.stores.damage import UNREADABLE, damage
 
 if TYPE_CHECKING:
     from jeyn.stores.workspace import Workspace
@@ -64,11 +65,20 @@ def _unbound(workspace: Workspace) -> Iterator[Damaged]:
     after = -(2**62)
     while page := workspace.reader.rows_after(after, PAGE):
         for row in page:
-            if id_of_document(row.document.encode("utf-8", "replace")) != row.id:
+            if _is_other(row):
                 continue  # that is a finding of its own
             if why := damage(workspace, row):
                 yield Damaged("artefact", (row.key,), why)
         after = page[-1].key
+
+
+def _is_other(row: ArtefactRow) -> bool:
+    """Whether the document is not that of the id, or says another name or schema than the row."""
+    if id_of_document(row.document.encode("utf-8", "replace")) != row.id:
+        return True
+    with suppress(JeynError, *UNREADABLE):
+        return (row.record.type, row.record.schema, row.record.name) != (row.type, row.schema, row.name)
+    return False
 
 
 def _cells(database: Database, table: Table) -> Iterator[Mapping[str, Any]]:
@@ -174,7 +184,8 @@ _ROWS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {"claim": _claim, "mar
 
 
 def _shown(value: Any) -> str:
-    return f'"{value[:60]}"' if isinstance(value, str) else repr(value)[:60]
+    text = f'"{value[:60]}"' if isinstance(value, str) else repr(value)[:60]
+    return text.encode("utf-8", "replace").decode()
 
 
 def subject(found: Damaged, ids: Mapping[int, str]) -> str:
