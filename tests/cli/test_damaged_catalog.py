@@ -66,7 +66,9 @@ def world(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         for statement in (
             f"INSERT INTO lease VALUES ('{'a' * 64}', 'somebody', 5)",
-            f"INSERT INTO condemned VALUES ('{'b' * 64}', 'somebody', 5)",
+            f"INSERT INTO condemned VALUES ('{'b' * 64}', 'somebody', 5, 'here', 1, 5)",
+            "INSERT OR IGNORE INTO clock_reading VALUES (1, 5, 'boot', 5)",
+            "INSERT INTO clock_shift VALUES (1, 0, 0, 0, 0, 'ada', 5, 1)",
             f"INSERT INTO suspect_payload VALUES ('{'c' * 64}', 5)",
             "INSERT INTO relay_cursor VALUES ('relay', 1, 0)",
             "INSERT INTO tombstone VALUES (1, 'run', '[99]', 'why', 'ada', 5, 1)",
