@@ -10,6 +10,7 @@ import io
 import os
 import stat
 from collections.abc import Iterator
+from pathlib import Path
 
 MOST_TEXT = 16 << 20  # bytes of a file that people write
 DEEPEST = 100  # folders below one; what is deeper is nobody's code, and too deep for many programs
@@ -65,6 +66,11 @@ def read_text(path: str | os.PathLike[str], most: int = MOST_TEXT) -> str:
 def is_regular(path: str | os.PathLike[str]) -> bool:
     """Whether a regular file is there, also behind a link; what cannot be looked at is none."""
     return os.path.isfile(path)  # noqa: PTH113 - Path's own raises below what may not be read
+
+
+def real(path: str | os.PathLike[str]) -> Path:
+    """The path with links resolved; one in a loop stays as it is, where `Path.resolve` raises a RuntimeError."""
+    return Path(os.path.realpath(path))
 
 
 def kind(path: str | os.PathLike[str]) -> str:

@@ -17,7 +17,7 @@ from urllib.parse import quote, unquote
 
 from jeyn.errors import UsageError
 from jeyn.ownership import refuse_strangers
-from jeyn.regular import read_text
+from jeyn.regular import read_text, real
 
 PROJECT_FILE = "jeyn.yaml"
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -259,15 +259,15 @@ def _path(
     given: str | os.PathLike[str] | None, from_env: str | None, from_file: Any, root: Path, default: Path
 ) -> Path:
     if given is not None:
-        return Path(given).expanduser().resolve()
+        return real(Path(given).expanduser())
     found = from_env or from_file
-    return (root / Path(str(found)).expanduser()).resolve() if found else default
+    return real(root / Path(str(found)).expanduser()) if found else default
 
 
 def _folders(from_env: str | None, from_file: Sequence[str], root: Path) -> tuple[Path, ...]:
     """Folders that start at the project root; several in the environment stand as in PATH."""
     names = from_env.split(os.pathsep) if from_env else from_file
-    return tuple((root / Path(name).expanduser()).resolve() for name in names if name)
+    return tuple(real(root / Path(name).expanduser()) for name in names if name)
 
 
 def _shared(text: str) -> str:

@@ -57,7 +57,11 @@ def rescue(workspace: Workspace, error: JeynError, obj: Any, about: Mapping[str,
     try:
         # A pod's own folder is gone with it.
         keep = _keep_artefact if is_far(workspace.settings.payloads) else _keep
-        place = keep(workspace, _pickled(obj), told)
+        data = _pickled(obj)
+        look_through = getattr(workspace, "look_through", None)  # of an attempt: no secret is kept either
+        if look_through is not None:
+            look_through(data, FOLDER)
+        place = keep(workspace, data, told)
     except Exception as exc:  # whatever an object's own pickling does, the first error is the one to tell
         _log.warning("it could not be kept for rescue either: %s", exc)
         return error

@@ -137,6 +137,7 @@ def bomb(start: bytes, fill: bytes, size: int = 1 << 30) -> bytes:
         ("a.csv.gz", b'x\n"', b"y", "line 2 never ends"),
         ("a.csv.gz", b"", b"h", "longer"),
         ("a.tsv.gz", b"x\n1\n", b"\t", "line 3 is longer than 32 MiB"),
+        ("a.csv.gz", b"", b"\n", "there is no header in its first 1,048,576 bytes"),
     ],
 )
 def test_a_line_without_end_is_told_before_the_memory_is_gone(

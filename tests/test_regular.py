@@ -112,7 +112,6 @@ ALLOWED = {
     "sdk/file.py": "a file that the user's own code opens",
     "stores/catalog/filesystem.py": "/proc",
     "stores/catalog/process.py": "/proc",
-    "stores/payloads/file.py": "the store's own mark",
     "stores/payloads/staging.py": "the store's own files",
     "stores/care/bundle.py": "copies in a scratch folder of its own",
     "sdk/html.py": "a local copy of a payload",

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from jeyn.errors import JeynError, NotAllowed, NotFound, OperationFailed, UsageError
 from jeyn.opened import watch
 from jeyn.own_imports import guard
-from jeyn.regular import NotRegular, opened
+from jeyn.regular import NotRegular, opened, real
 from jeyn.settings import project_root, read_project_file
 from jeyn.workflows.code.local import is_environment
 from jeyn.workflows.failure import install_hint
@@ -76,7 +76,7 @@ def import_file(path: Path, root: Path) -> ModuleType:
 
 def module_name(path: Path, root: Path) -> str:
     """What a file below the root is imported as: `root/sub/p.py` is `sub.p`."""
-    path, root = path.resolve(), root.resolve()
+    path, root = real(path), real(root)
     if not path.is_relative_to(root):
         raise UsageError(f'"{path}" is not below the project root "{root}"', hint="move the file into the project")
     parts = list(path.relative_to(root).with_suffix("").parts)
@@ -115,14 +115,14 @@ def _located(target: str, root: Path | None) -> tuple[Path, str, Path]:
         if isinstance(names, Mapping) and place in names:
             return _from_project(place, str(names[place]), function, project)
     _check_file(path, root)
-    path = path.resolve()
+    path = real(path)
     return path, function, root or project_root(path)
 
 
 def _from_project(name: str, value: str, function: str, root: Path) -> tuple[Path, str, Path]:
     """A value of `pipelines:` in jeyn.yaml: "file.py" or "file.py:function", from the root."""
     place, _, named = value.partition(":")
-    path = (root / place).resolve()
+    path = real(root / place)
     if not path.is_file():
         raise NotFound(
             f'the pipeline "{name}" of jeyn.yaml is "{value}", and there is no file "{place}"',
@@ -262,5 +262,5 @@ def _import_hint(exc: BaseException, path: Path, root: Path) -> str:
 
 
 def _shown(path: Path, root: Path) -> str:
-    path = path.resolve()
+    path = real(path)
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)

@@ -132,8 +132,8 @@ def output_since(file: int, start: int, *, last: bool = False) -> bytes:
 
 def as_text(data: bytes, *, ends_early: bool = False) -> str:
     """A byte that is no UTF-8 becomes one "?", and secrets stars: as many bytes, which `left_over` counts on."""
-    text = data.decode("utf-8", "surrogateescape").encode("utf-8", "replace").decode()
-    return masked(text, ends_early=ends_early)
+    text = masked(data.decode("utf-8", "surrogateescape"), ends_early=ends_early)  # a secret may be no UTF-8 either
+    return text.encode("utf-8", "replace").decode()
 
 
 def left_out(size: int, why: str) -> str:

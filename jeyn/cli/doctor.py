@@ -16,6 +16,7 @@ from jeyn.address import shown
 from jeyn.cli.output import Result, columns, command, styled
 from jeyn.cli.workspace import catalog_file, settings
 from jeyn.errors import Invalid, JeynError, NoSpace, NotAllowed, NotFound, Unreachable
+from jeyn.regular import real
 
 if TYPE_CHECKING:
     from jeyn.settings import Settings
@@ -188,8 +189,8 @@ def _data(here: Settings) -> Check:
 
 
 def _leads_in(link: Path, here: Settings) -> bool:
-    real = link.resolve()
-    return any(real.is_relative_to(folder) for folder in (Path(here.data).resolve(), *here.data_links))
+    end = real(link)
+    return any(end.is_relative_to(folder) for folder in (real(here.data), *here.data_links))
 
 
 def _git(here: Settings) -> Check:

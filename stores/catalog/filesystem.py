@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from jeyn.errors import Unreachable
+from jeyn.regular import real
 
 NETWORK = frozenset(
     {"9p", "afs", "beegfs", "ceph", "cifs", "gfs2", "glusterfs", "lustre", "ncpfs", "nfs", "nfs4", "ocfs2"}
@@ -29,7 +30,7 @@ def file_system(folder: Path, mounts: Path = Path("/proc/self/mountinfo")) -> st
         lines = mounts.read_text().splitlines()
     except OSError:
         return ""
-    target = folder.resolve()
+    target = real(folder)
     found, best = "", -1
     for line in lines:
         left, _, right = line.partition(" - ")

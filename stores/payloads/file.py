@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from jeyn.errors import NotFound, UsageError
+from jeyn.regular import MOST_TEXT, read_bytes
 from jeyn.stores.access import make_folder, writing
 from jeyn.stores.payloads import reader, staging
 from jeyn.stores.payloads.failures import os_errors, translated
@@ -112,7 +113,7 @@ class FilePayloads:
     def identity(self) -> str | None:
         with os_errors(f"read the identity of '{self.url}'"):
             try:
-                return checked_identity((self.root / IDENTITY).read_text("utf-8", errors="replace"), self.url)
+                return checked_identity(read_bytes(self.root / IDENTITY, MOST_TEXT).decode(errors="replace"), self.url)
             except (FileNotFoundError, NotADirectoryError):
                 return None
 

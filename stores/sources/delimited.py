@@ -80,12 +80,17 @@ def header_names(stream: BinaryIO, delimiter: str, options: SourceOptions = PLAI
 
 def _header(pieces: Iterator[Block], delimiter: str) -> tuple[list[str], list[Block]]:
     """The names in the first record, which may follow empty lines, and what of its block comes after it."""
+    passed = 0
     for piece in pieces:
         start = 0
         for end in piece.ends():
             record = piece.data[start:end]
             if len(record) > _MAX_HEADER:
                 raise DataInvalid(f"the header is longer than {_MAX_HEADER} bytes", hint="check that the file is text")
+            passed += len(record)
+            if passed > 2 * _MAX_HEADER:  # empty lines, which have no end
+                hint = "check that the file is text, and begins with the names of its columns"
+                raise DataInvalid(f"there is no header in its first {_MAX_HEADER:,} bytes", hint=hint)
             if record.strip():
                 rest = piece.after(end)
                 return _names(record, delimiter), [rest] if rest.data else []

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from jeyn.errors import NotFound
+from jeyn.regular import real
 from jeyn.stores.payloads import hash_file
 from jeyn.stores.payloads.failures import os_errors
 from jeyn.stores.payloads.source import opened
@@ -51,7 +52,7 @@ class LocalRoot:
 
     def _walk(self, pattern: str) -> Iterator[SourceFile | DeadEnd]:
         glob, root = Pattern(pattern), self._real_root()
-        return Walk(glob, (root, *(folder.resolve() for folder in self.links))).below(root, "", glob.start, (root,))
+        return Walk(glob, (root, *(real(folder) for folder in self.links))).below(root, "", glob.start, (root,))
 
     def digest(self, file: SourceFile, cache: StatCache | None = None) -> str:
         path = self._real_path(file.path)
@@ -91,17 +92,17 @@ class LocalRoot:
         if not self.folder.is_dir():
             hint = "make it, or say where the data is: data: in jeyn.yaml, or JEYN_DATA"
             raise NotFound(f"the data root '{self.folder}' is no folder", hint=hint)
-        return self.folder.resolve()
+        return real(self.folder)
 
     def _real_path(self, path: str) -> Path:
         """The file itself, links resolved; what is not there and what lies outside are alike missing."""
         root = self._real_root()
         with os_errors(f"look at '{path}' in '{self.folder}'"):
-            real = Path(os.path.realpath(root / checked_path(path)))
-            allowed = (root, *(folder.resolve() for folder in self.links))
-            if not any(real.is_relative_to(folder) for folder in allowed) or not real.exists():
+            place = real(root / checked_path(path))
+            allowed = (root, *(real(folder) for folder in self.links))
+            if not any(place.is_relative_to(folder) for folder in allowed) or not place.exists():
                 raise missing(path, self.url)
-        return real
+        return place
 
 
 class _Translating(io.RawIOBase):

@@ -52,18 +52,24 @@ class Block:
     def ends(self) -> Iterator[int]:
         """The places after each record, one by one: slow, for messages."""
         at, data = 0, self.data
+        lf = cr = -1  # each is looked for once: where there is none of a kind, that reads all the rest
         while at < len(data):
-            found = [place for place in (data.find(b"\n", at), data.find(b"\r", at)) if place >= 0]
-            if not found:
-                yield len(data)
+            lf = self._next(b"\n", at) if lf < at else lf
+            cr = self._next(b"\r", at) if cr < at else cr
+            place = min(lf, cr)
+            if place == len(data):
+                yield place
                 return
-            place = min(found)
             stretch = self.quoted_at(place)
             if stretch is not None:
                 at = int(self.closes[stretch]) + 1 if stretch < len(self.closes) else len(data)
                 continue
             at = place + (2 if data[place : place + 2] == b"\r\n" else 1)
             yield at
+
+    def _next(self, sign: bytes, at: int) -> int:
+        found = self.data.find(sign, at)
+        return len(self.data) if found < 0 else found
 
     def record(self, row: int, *, blank: bool) -> tuple[bytes, int]:
         """The bytes of a row, counted from 0 with blank lines or without, and the line of the file it begins in."""
@@ -86,7 +92,7 @@ def blocks(stream: Readable, delimiter: str, size: int = BLOCK) -> Iterator[Bloc
     """The whole text in blocks of about `size` bytes, or of one record where that is longer; raises `DataInvalid`."""
     rest, line = b"", 0
     while True:
-        more = stream.read(max(size, len(rest)))
+        more = stream.read(max(size, min(len(rest), BLOCK)))
         data = rest + more
         found = _quotes(data, delimiter.encode(), line, at_end=not more)
         cut = _last_end(found) if more else len(data)
@@ -126,30 +132,44 @@ def _quotes(data: bytes, delimiter: bytes, line: int, *, at_end: bool) -> Block:
     if opens_well.all() and closes_well.all():
         found = Block(data, places[::2], places[1::2], line)
     else:
-        found = _one_by_one(data, places.tolist(), delimiter, line)
+        found = _one_by_one(data, places, delimiter, line)
     if at_end and len(found.opens) > len(found.closes):
         raise _never_closed(found)
     return found
 
 
-def _one_by_one(data: bytes, places: list[int], delimiter: bytes, line: int) -> Block:
-    """The same where some quotes are only characters of a cell."""
+def _one_by_one(data: bytes, places: Places, delimiter: bytes, line: int) -> Block:
+    """The same where some quotes are only characters of a cell: runs of quotes, and what each does to a cell.
+
+    A run at the beginning of a cell opens it; within one, pairs are quotes of the cell, and of an odd run the last
+    quote closes it. All others are characters.
+    """
     bounds = delimiter + b"\n\r"
+    first = np.flatnonzero(np.diff(places, prepend=-2) != 1)
+    starts, ends = places[first], places[np.append(first[1:], len(places)) - 1]
+    is_odd = (ends - starts) % 2 == 0
+    before = np.frombuffer(data, np.uint8)[starts - 1]
+    opening = np.flatnonzero((starts == 0) | np.isin(before, np.frombuffer(bounds, np.uint8))).tolist()
+    odd = np.flatnonzero(is_odd).tolist()
     opens: list[int] = []
     closes: list[int] = []
-    doubled = -1
-    for at, place in enumerate(places):
-        if place == doubled:
+    run = closer = 0
+    for opener in opening:
+        if opener < run:
             continue
-        if len(opens) == len(closes):
-            if place == 0 or data[place - 1] in bounds:
-                opens.append(place)
-        elif at + 1 < len(places) and places[at + 1] == place + 1:
-            doubled = place + 1
-        elif place + 1 == len(data) or data[place + 1] in bounds:
-            closes.append(place)
-        else:
+        run = opener
+        opens.append(int(starts[run]))
+        if is_odd[run]:
+            while closer < len(odd) and odd[closer] <= run:
+                closer += 1
+            if closer == len(odd):
+                break
+            run = odd[closer]
+        place = int(ends[run])
+        if place + 1 < len(data) and data[place + 1] not in bounds:
             raise _goes_on(_block(data, opens, closes, line), place)
+        closes.append(place)
+        run += 1
     return _block(data, opens, closes, line)
 
 

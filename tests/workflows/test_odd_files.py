@@ -169,6 +169,28 @@ def test_a_command_that_is_given_no_file_says_so(here: Path, what: str, command:
     assert "defect" not in error["message"] + error["hint"] and name.partition(".")[0] in error["message"]
 
 
+@pytest.mark.parametrize("command", [("doctor",), ("plan", "pipeline.py"), ("compile", "pipeline.py"), ("ls",)])
+def test_a_project_full_of_odd_files_breaks_no_command(here: Path, command: tuple[str, ...]) -> None:
+    for at, make in enumerate(MAKERS.values()):
+        for suffix in ("py", "yaml", "csv"):
+            make(here / f"odd{at}.{suffix}")
+    (here / "a").symlink_to("b")
+    (here / "b").symlink_to("a")
+    (here / "me").symlink_to(".")
+    (here / os.fsdecode(b"caf\xe9.csv")).write_text("x\n")
+    answer = call(*command, "--json")
+    assert answer.code == 0 or command == ("doctor",), answer.document
+    assert "defect" not in str(answer.document)
+
+
+@pytest.mark.parametrize("name", ["JEYN_HOME", "JEYN_DATA", "JEYN_DATA_LINKS"])
+def test_a_place_that_is_a_loop_is_no_defect(here: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    (here / "loop").symlink_to("loop")
+    monkeypatch.setenv(name, "loop")
+    for command in (("ls",), ("plan", "pipeline.py"), ("doctor",)):
+        assert "defect" not in str(call(*command, "--json").document)
+
+
 def test_a_pipe_in_a_project_holds_up_no_run_and_it_ends_when_told_to(tmp_path: Path) -> None:
     project = Project(tmp_path / "project").write(
         FLOW.replace("return 1", 'Path("begun").touch()\n    time.sleep(60)\n    return 1')

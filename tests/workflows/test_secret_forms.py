@@ -168,6 +168,13 @@ def test_a_secret_that_is_split_over_two_writes_is_stars(tmp_path: Path, monkeyp
     assert spool.take(last=True) == "and *********"  # it ended within it
 
 
+def test_a_secret_of_odd_bytes_is_stars(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JEYN_SECRET_API_TOKEN", os.fsdecode(b"hus\xffhed"))
+    spool = spool_in(tmp_path)
+    written(spool, b"with hus\xffhed and \xfe\n")
+    assert spool.take(last=True) == "with ******* and ?\n"
+
+
 def test_output_without_end_is_bounded_in_memory_and_says_so(tmp_path: Path) -> None:
     spool = spool_in(tmp_path)
     block = b"x" * 1023 + b"\n"

@@ -101,6 +101,29 @@ def dying():
 HUSHED = "a-hushed\\token"
 
 
+def test_what_cannot_be_saved_is_kept_for_rescue_without_secrets_only(careless: Project) -> None:
+    careless.write(
+        """
+class Client:
+    def __init__(self, token):
+        self.token = token
+
+@operation
+def returns(token: jeyn.Secret, own: str) -> object:
+    return Client(own or token.value)
+
+@pipeline
+def flow(own: str = ""):
+    return returns(jeyn.Secret("api", "token"), own)
+"""
+    )
+    folder = careless.folder / ".jeyn" / "rescue"
+    assert careless.run("flow").state == "failed" and not list(folder.glob("*.pickle"))
+    assert kept_in(careless) == []
+    assert careless.run("flow", arguments={"own": "no secret"}).state == "failed"
+    assert list(folder.glob("*.pickle"))
+
+
 @pytest.fixture
 def careless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     monkeypatch.setenv("JEYN_SECRET_API_TOKEN", HUSHED)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jeyn.errors import JeynError, NotAllowed, NotFound, UsageError, WrongType
+from jeyn.regular import real
 from jeyn.sdk.annotation import fits, show
 from jeyn.sdk.checkpoint import ModelCheckpoint
 from jeyn.sdk.datasets import DatasetFormula
@@ -135,7 +136,7 @@ def _missing_files(plan: Plan, root: Path) -> Iterator[Found]:
 
 def _file_error(root: Path, given: str, name: str) -> JeynError | None:
     try:
-        path = (root / given).resolve()
+        path = real(root / given)
         if not path.is_relative_to(root):
             hint = "copy it below the project root, or keep what it holds as an artefact and pass jeyn.ref(...)"
             return NotAllowed(f'the file "{given}" of "{name}" is outside the project', hint=hint)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from jeyn.errors import UsageError
+from jeyn.regular import real
 from jeyn.sdk.canonical import canonical, sha256_of
 from jeyn.sdk.plan import FunctionCode
 from jeyn.workflows.code.environment import PYTHON, version_of, versions_for, versions_named
@@ -144,7 +145,7 @@ class _Trace:
     def add_declared(self, name: str) -> None:
         """A module or file of `uses=`."""
         if "/" in name or (self.root / name).is_file():
-            path = (self.root / name).resolve()
+            path = real(self.root / name)
             if not path.is_file() or not path.is_relative_to(self.root):
                 raise UsageError(
                     f'uses= names the file "{name}", which is not in the project', hint=f"it starts at {self.root}"
@@ -299,7 +300,7 @@ class _Trace:
             self.versions.update(versions_named(statement.words) if place.source.reads_metadata else {})
         for text in (each for statement in statements for each in statement.files):
             for base in (self.root, place.path.parent if place.path else self.root):
-                path = (base / text).resolve()
+                path = real(base / text)
                 if is_local(path, self.root) and path.is_file():
                     self.add_whole(self._place(path))
                     break

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from jeyn.errors import Unreachable, UsageError
-from jeyn.regular import DEEPEST, is_regular, read_text, walk
+from jeyn.regular import DEEPEST, is_regular, read_text, real, walk
 from jeyn.settings import IGNORE_FILE, variables_without
 from jeyn.workflows.code.generated import is_generated
 from jeyn.workflows.code.local import is_environment
@@ -38,7 +38,7 @@ class Listing(NamedTuple):
 
 def list_files(root: Path, *, kept: Sequence[Path], data: Path, excluded_patterns: Sequence[str] = ()) -> Listing:
     """The files of the project at `root` (resolved) that its code may need; data and caches are left out."""
-    rules = _Rules(root, kept, data.resolve(), excluded_patterns)
+    rules = _Rules(root, kept, real(data), excluded_patterns)
     status = _git_start(root, "status", "--porcelain=v2", "--branch", "-z", "--", ".")
     try:
         listed = _git(root, "ls-files", "-co", "--exclude-standard", "-z")
@@ -78,7 +78,7 @@ class _Rules:
 
     def __init__(self, root: Path, kept: Sequence[Path], data: Path, excluded_patterns: Sequence[str]) -> None:
         self.root, self.data = root, data
-        self.kept = frozenset(each.resolve() for each in kept)
+        self.kept = frozenset(real(each) for each in kept)
         self._patterns = _compiled(excluded_patterns)
         self._ignored = _ignore_file(root / IGNORE_FILE)
         self._folders: dict[str, bool] = {"": True}

@@ -12,6 +12,7 @@ from os.path import isfile
 from pathlib import Path
 
 import jeyn.errors
+from jeyn.regular import real
 
 _FRONT = Path(jeyn.errors.__file__).resolve().parent
 _JEYN = (_FRONT, *((_FRONT / room).resolve() for room in ("sdk", "stores", "workflows", "deploy", "components")))
@@ -37,7 +38,7 @@ def is_environment(folder: Path) -> bool:
 
 def search_folders(root: Path) -> list[Path]:
     """Where the user's modules are looked for: the root, then what of `sys.path` lies below it (`src/`)."""
-    below = (Path(entry).resolve() for entry in sys.path if entry)
+    below = (real(entry) for entry in sys.path if entry)
     return list(dict.fromkeys([root, *(each for each in below if is_local(each / "module.py", root))]))
 
 
