@@ -15,6 +15,8 @@ _SEQUENCE = re.compile(
     r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|(?:\x1b[PX\]^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?"
     r"|\x1b[ -/]*[0-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
 )
+# https://www.w3.org/TR/xml/#charsets
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _RESET = "\x1b[0m"
 
 
@@ -23,6 +25,14 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(each if _is_harmless(each) else REPLACEMENT for each in text)
+
+
+def markup(text: str) -> str:
+    """The text inside HTML or XML, which has no signs for controls, halves of pairs and what is no character."""
+    # Not imported above: a terminal needs none of it.
+    from html import escape
+
+    return escape(_NOT_XML.sub(REPLACEMENT, printable(text)))
 
 
 def coloured(text: str) -> str:

@@ -8,10 +8,10 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from html import escape
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from jeyn.errors import JeynError
+from jeyn.printable import markup
 
 if TYPE_CHECKING:
     from jeyn.sdk.artefact import Artefact
@@ -72,7 +72,7 @@ def _cells(row: Sequence[object]) -> str:
 def _text(what: object) -> str:
     if what is None:
         return ""
-    return escape(f"{what:.6g}" if isinstance(what, float) else str(what))
+    return markup(f"{what:.6g}" if isinstance(what, float) else str(what))
 
 
 def artefact_html(artefact: Artefact) -> str:
@@ -130,7 +130,7 @@ def difference_html(title: str, changes: Mapping[str, tuple[object, object]], li
 
 def text_block(text: str) -> str:
     """A text with its line breaks, "" for none."""
-    return f'<pre style="white-space:pre-wrap;background:none">{escape(text)}</pre>' if text else ""
+    return f'<pre style="white-space:pre-wrap;background:none">{markup(text)}</pre>' if text else ""
 
 
 def _measures(statistics: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -203,13 +203,13 @@ def _content(value: Value) -> str:
     """What is safe and small enough to show: plain values, texts and pictures."""
     if value.format in ("json/1", "text/1") and value.payload.size <= MAX_READ:
         text = value.load() if value.format == "text/1" else repr(value.load())
-        return f'<pre style="white-space:pre-wrap;background:none">{escape(_short(text, MAX_TEXT))}</pre>'
+        return f'<pre style="white-space:pre-wrap;background:none">{markup(_short(text, MAX_TEXT))}</pre>'
     if value.format == "file/1" and value.payload.size <= MAX_PICTURE:
         data = value.load().read_bytes()
         for magic, kind in _PICTURES.items():
             if data.startswith(magic):
                 shown = base64.b64encode(data).decode()
-                return f'<img alt="{escape(value.name)}" style="max-width:100%" src="data:{kind};base64,{shown}">'
+                return f'<img alt="{markup(value.name)}" style="max-width:100%" src="data:{kind};base64,{shown}">'
     return ""
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from html import escape
 
+from jeyn.printable import markup
 from jeyn.stores.catalog.nodes import Node
 
 Edge = tuple[int, int, str]
@@ -76,7 +76,7 @@ def _line(start: tuple[int, int], end: tuple[int, int], kind: str) -> str:
     x1, y1, x2, y2 = start[0] + BOX[0], start[1] + BOX[1] // 2, end[0], end[1] + BOX[1] // 2
     bend = GAP // 2
     path = f"M{x1} {y1} C{x1 + bend} {y1} {x2 - bend} {y2} {x2} {y2}"
-    return f'<path d="{path}" fill="none" stroke="#94a3b8"><title>{escape(kind)}</title></path>'
+    return f'<path d="{path}" fill="none" stroke="#94a3b8"><title>{markup(kind)}</title></path>'
 
 
 def _box(place: tuple[int, int], node: Node, is_root: bool) -> str:
@@ -84,11 +84,11 @@ def _box(place: tuple[int, int], node: Node, is_root: bool) -> str:
     made = f", made by {node.made_by}" if node.made_by else ""
     below = f"{node.type} · {node.made_by.operation}" if node.made_by else node.type
     return (
-        f"<g><title>{escape(node.ref)} {escape(node.id)}{escape(made)}</title>"
+        f"<g><title>{markup(node.ref)} {markup(node.id)}{markup(made)}</title>"
         f'<rect x="{x}" y="{y}" width="{BOX[0]}" height="{BOX[1]}" rx="6" fill="{COLOURS.get(node.type, "#f1f5f9")}" '
         f'stroke="#334155" stroke-width="{2 if is_root else 1}"/>'
-        f'<text x="{x + 8}" y="{y + 17}">{escape(_cut(node.label))}</text>'
-        f'<text x="{x + 8}" y="{y + 32}" fill="#64748b">{escape(_cut(below))}</text></g>'
+        f'<text x="{x + 8}" y="{y + 17}">{markup(_cut(node.label))}</text>'
+        f'<text x="{x + 8}" y="{y + 32}" fill="#64748b">{markup(_cut(below))}</text></g>'
     )
 
 
