@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal
 
 from jeyn.errors import JeynError, UsageError
 from jeyn.sdk.artefact import Artefact
-from jeyn.stores.access import create, make_folder, writing
+from jeyn.stores.access import create, writing
 from jeyn.stores.care.bundle_file import (
     FORMAT,
     PAYLOADS,
@@ -26,6 +24,7 @@ from jeyn.stores.care.bundle_file import (
     line_of,
     open_bundle,
 )
+from jeyn.stores.care.part import whole, work_folder
 from jeyn.stores.care.signature import Signer, public_key, require
 from jeyn.stores.catalog.closure import chunks
 from jeyn.stores.catalog.commit import PayloadsCondemned
@@ -34,11 +33,11 @@ from jeyn.stores.catalog.leases import LEASE_SECONDS, Leases
 from jeyn.stores.catalog.merge import Conflict, Merged, NewNumber, check_conflicts, merge, standing
 from jeyn.stores.payloads import hash_file
 from jeyn.stores.payloads.failures import os_errors
-from jeyn.stores.payloads.writing import sync_folder
 
 if TYPE_CHECKING:
     from jeyn.stores.workspace import Workspace
 
+SCRATCH = "export-"
 HEARTBEAT_SECONDS = LEASE_SECONDS // 6
 
 
@@ -107,7 +106,7 @@ def export_bundle(
     root = workspace.row(ref)
     leases = _Heartbeat(Leases(workspace.database))
     try:
-        with _scratch(workspace) as folder:
+        with work_folder(workspace.payloads.staging(), SCRATCH) as folder:
             with workspace.database.read() as connection:
                 digests = payload_digests(connection, closure_keys(connection, root.key))
             # Leased, so that no sweep takes what is about to be read.
@@ -270,7 +269,7 @@ def _write(
             external.update(entry.external)
     total = sum(sizes.values())
     manifest = Manifest(FORMAT, root, count, len(sizes), total, f"sha256:{hashed.hexdigest()}")
-    with _named(path) as file:
+    with whole(path) as file:
         writer = BundleWriter(file)
         writer.manifest(manifest, signer)
         size = records.tell()
@@ -300,34 +299,11 @@ def _payload(workspace: Workspace, digest: str, fetched: Mapping[str, Path]) -> 
         yield source
 
 
-@contextmanager
-def _named(path: Path) -> Iterator[Any]:
-    """A file that gets its name when it is complete and durable."""
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    with os_errors(f"write '{path}'"):
-        make_folder(path.parent)
-        try:
-            with writing(partial, os.O_EXCL) as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(path)
-            sync_folder(path.parent)
-        finally:
-            partial.unlink(missing_ok=True)
-
-
 def _copy(source: Path, target: Path) -> Path:
     with os_errors(f"copy '{source}'"), source.open("rb") as read, writing(target) as written:
         while chunk := read.read(1 << 20):
             written.write(chunk)
     return target
-
-
-@contextmanager
-def _scratch(workspace: Workspace) -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(dir=workspace.payloads.staging(), prefix="export-") as folder:
-        yield Path(folder)
 
 
 # Importing.

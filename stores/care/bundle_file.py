@@ -118,12 +118,20 @@ class BundleReader:
             signature.check(self._signed_manifest, self._signature["key"], self._signature["signature"], self.path)
 
     def entries(self) -> Iterator[Entry]:
-        """The lines, one at a time, each of the right shape; `verify` compares them with each other."""
+        """The lines, one at a time, each of the right shape; `verify` compares them with each other.
+
+        They are read again each time, so each time their digest is compared at the end: who writes what comes from
+        them inside a transaction undoes it where somebody changed the file meanwhile.
+        """
+        hashed = hashlib.sha256()
         for line in self._lines():
+            hashed.update(line + b"\n")
             try:
                 yield Entry.model_validate_json(line)
             except ValidationError as exc:
                 self._refuse(f"a line of it is no artefact ({exc.errors(include_url=False)[0]['msg']})")
+        if f"sha256:{hashed.hexdigest()}" != self.manifest.records:
+            self.changed()
 
     def chunks(self, digest: str) -> Iterator[bytes]:
         """The bytes of a payload, about 1 MiB at a time, not verified."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from jeyn.errors import NotAllowed, UsageError
 from jeyn.sdk.artefact import Artefact
 from jeyn.stores import reserve
+from jeyn.stores.care.part import sweep_parts
 from jeyn.stores.catalog import sweep
 from jeyn.stores.catalog.held_work import forget_old
 from jeyn.stores.catalog.leases import CONDEMNED_SECONDS, absolve, condemn
@@ -167,6 +168,7 @@ def _collect(
             gone = set(take([payload.digest for payload in chunk]))
             freed += [payload for payload in chunk if payload.digest in gone]
     stale = 0 if named else workspace.payloads.sweep_staging(max(grace.total_seconds(), STAGING_SECONDS))
+    stale += sweep_parts(workspace.payloads.staging(), "export-*")  # of exports that were killed
     return _report(workspace, dying, freed, stale, done=True)
 
 
