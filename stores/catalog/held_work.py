@@ -109,6 +109,7 @@ def hold(database: Database, fence: Fence, changes: Sequence[Change]) -> None:
             insert_chunk(tx.cursor, fence.attempt, fence.log, tx.at)
 
 
+@patient
 def forget_old(database: Database) -> None:
     """Let go of what nobody resumed in time: its payloads are leased no more."""
     too_old = time.time_ns() // 1000 - HELD_SECONDS * 10**6

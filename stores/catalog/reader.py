@@ -402,6 +402,7 @@ class Reader:
             return UnreadableFacts()
         raise Corrupt(f'the facts of "sha256:{id}" cannot be read', hint="jeyn fsck says what is wrong with them")
 
+    @patient
     def _sound(self, owner: str, found: list[Claimed]) -> list[Claimed]:
         """Without the numbers that are none: in a list they are left out, elsewhere only once they are buried."""
         sound = [each for each in found if is_number(owner, each.number)]

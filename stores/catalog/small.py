@@ -145,12 +145,14 @@ class SmallPayloads:
     def suspects(self) -> set[str]:
         return {digest for (digest,) in self.database.ask(_SUSPECTS)}
 
+    @patient
     def suspect(self, digest: str) -> None:
         """Say that the stored bytes of a payload are wrong: the next put of it compares them."""
         if not self.is_suspect(digest):
             with self.database.write_soft() as connection:
                 connection.execute(insert(suspect_payload), {"digest": digest, "at": time.time_ns() // 1000})
 
+    @patient
     def trust(self, digest: str) -> None:
         with self.database.write_soft() as connection:
             connection.execute(delete(suspect_payload).where(suspect_payload.c.digest == digest))

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, insert, select
 
 from jeyn.stores.catalog.database import Database
+from jeyn.stores.catalog.patience import patient
 from jeyn.stores.catalog.tables import tombstone
 
 
@@ -28,6 +29,7 @@ def buried(connection: Connection, table: str) -> Mapping[tuple[Any, ...], str]:
     return {tuple(json.loads(row)): reason for row, reason in connection.execute(query)}
 
 
+@patient
 def bury(database: Database, rows: Sequence[Damaged], actor: str) -> None:
     """Put a tombstone on each."""
     with database.write() as tx:
