@@ -119,7 +119,7 @@ def rows_of(name: str, data: bytes, catalog: type[DataCatalog]) -> int:
     return sum(each.num_rows for each in formats.read_batches(name, io.BytesIO(data), catalog, 1000))
 
 
-def bomb(start: bytes, fill: bytes, size: int = 1 << 30) -> bytes:
+def bomb(start: bytes, fill: bytes, size: int = 512 << 20) -> bytes:
     out = io.BytesIO()
     with gzip.GzipFile(fileobj=out, mode="wb", compresslevel=1) as file:
         file.write(start)
@@ -143,7 +143,7 @@ def bomb(start: bytes, fill: bytes, size: int = 1 << 30) -> bytes:
 def test_a_line_without_end_is_told_before_the_memory_is_gone(
     tmp_path: Path, name: str, start: bytes, fill: bytes, said: str
 ) -> None:
-    """In a process of its own, whose memory could not hold a quarter of the line."""
+    """In a process of its own, whose memory could not hold the line twice."""
     path = tmp_path / name
     path.write_bytes(bomb(start, fill))
     assert path.stat().st_size < 20 << 20
