@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from jeyn.errors import DataInvalid
 from jeyn.sdk.dtypes import Dtypes
 from jeyn.sdk.feature import Feature, split_arrow_type, type_only
-from jeyn.sdk.validation.arrow import Nested, misfit
+from jeyn.sdk.validation.arrow import Nested, misfit, sizes
 from jeyn.sdk.validation.arrow import cure as cure_of_type
 from jeyn.sdk.validation.bounds import iso
 from jeyn.sdk.validation.categories import encoded
@@ -60,6 +60,7 @@ def _cast(
     try:
         return _to_type(column, wanted, feature)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as exc:
+        _check_sizes(name, column, feature, first_row)
         raise DataInvalid(f'feature "{name}" cannot be {wanted}: {exc}', hint="see what validate() says") from exc
 
 
@@ -83,6 +84,25 @@ def _exact(name: str, column: pa.ChunkedArray | pa.Array, feature: Feature, firs
         made.append(with_leaf(chunk, lambda leaf: exactly(leaf, feature)[0]))
         row += len(chunk)
     return pa.chunked_array(made) if made else column
+
+
+def _check_sizes(name: str, column: pa.ChunkedArray | pa.Array, feature: Feature, row: int) -> None:
+    """Raise `DataInvalid` for the first list that has not the feature's size."""
+    import numpy as np
+    import pyarrow as pa
+
+    for chunk in column.chunks if isinstance(column, pa.ChunkedArray) else [column]:
+        nested = Nested.of(chunk, feature)
+        for depth, (lists, size) in enumerate(zip(nested.lists, feature.shape[1:], strict=False)):
+            wrong = (sizes(lists) != size) & lists.is_valid().to_numpy(zero_copy_only=False)
+            if size != -1 and wrong.any():
+                at = np.flatnonzero(wrong)[:1]
+                place = row + int(nested.rows(at, depth)[0])
+                raise DataInvalid(
+                    f'feature "{name}" holds a list of {sizes(lists)[at[0]]} in row {place}, expected {size} values',
+                    hint="correct the list, or declare a size of -1, which is any",
+                )
+        row += len(chunk)
 
 
 def _in_levels(name: str, column: pa.ChunkedArray | pa.Array, feature: Feature, first_row: int) -> pa.ChunkedArray:

@@ -171,3 +171,19 @@ def test_a_column_that_a_parquet_file_has_twice_is_told(tmp_path: Path) -> None:
         read_table("a.parquet", tmp_path / "a.parquet", DataCatalog.of("C", both))
     one = DataCatalog.of("C", {"w": both["w"]})
     assert read_table("a.parquet", tmp_path / "a.parquet", one)["w"].to_pylist() == [3]
+
+
+@pytest.mark.parametrize(
+    ("shape", "bad", "size"), [((-1, 2), "[1, 2, 3]", 3), ((-1, 2), "[]", 0), ((-1, -1, 2), "[[1, 2], [3]]", 1)]
+)
+def test_a_list_of_another_size_is_told_with_its_row(
+    tmp_path: Path, shape: tuple[int, ...], bad: str, size: int
+) -> None:
+    good = "[1, 2]" if len(shape) == 2 else "[[1, 2], [3, 4]]"
+    path = tmp_path / "a.jsonl"
+    path.write_text("".join(f'{{"v": {each}}}\n' for each in (good, "null", good, bad)))
+    catalog = DataCatalog.of("C", {"v": Feature(Dtypes.INT64, shape=shape, nullable=True)})
+    with pytest.raises(
+        DataInvalid, match=rf'"a\.jsonl": feature "v" holds a list of {size} in row 3, expected 2 values'
+    ):
+        read_table("a.jsonl", path, catalog)
