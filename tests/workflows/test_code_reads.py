@@ -97,8 +97,8 @@ def test_rule_36_dotenv_and_logging_files_count(project: Project) -> None:
 
 
 def reads(project: Project, head: str) -> set[str]:
-    """The files that count for the operation."""
-    project.write(FLOW.format(head=head, give='return ""'))
+    """The files that count for the operation, which uses what `CFG` is."""
+    project.write(FLOW.format(head=head, give="return str(CFG)" if "CFG" in head else 'return ""'))
     with project.imported():
         code = function_code(sys.modules["pipeline"].one, root=project.folder)
     return {part.removesuffix(" (read at import)") for part in code.parts if part.endswith(" (read at import)")}
@@ -122,6 +122,7 @@ def test_rule_36_which_files_count(project: Project, tmp_path: Path) -> None:
     )
     optional = "try:\n    os.environ['TOLD'] = Path('local' + '.txt').read_text()\nexcept FileNotFoundError:\n    pass"
     assert reads(project, optional) == {"local.txt"}
+    assert reads(project, "with open('p.json') as f:\n    CFG = json.load(f)") == set()
     # A value tells what was in the file, or a statement that no operation needs.
     assert (
         reads(

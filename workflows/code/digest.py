@@ -26,6 +26,7 @@ from jeyn.workflows.code.source import SourceFile, imports_for, read_source
 from jeyn.workflows.code.statements import EVERY, Import, Statement
 from jeyn.workflows.code.values import (
     changed_digest,
+    is_closed,
     is_drawn,
     is_plain,
     modules_in,
@@ -198,7 +199,8 @@ class _Trace:
         for place in self._places.values():
             if place.path is not None and (place.is_whole or place.has_effects):
                 statements = place.source.statements
-                untold = [each for name in place.untold for each in statements.touching.get(name, ())]
+                made = ((name, each) for name in place.untold for each in statements.touching.get(name, ()))
+                untold = (each for name, each in made if name in each.symbols.binds)
                 self.parts.update(files_read(place.path, {*statements.effects, *untold}, statements.body, self.root))
 
     def _add_values_of(self, place: _Place, own: Mapping[str, Any]) -> None:
@@ -214,7 +216,7 @@ class _Trace:
                     self._add_import(None, module)
             else:
                 digest = changed_digest(space[name], touching.get(name, []), self.root)
-            if name in names and not is_plain(space[name]):
+            if name in names and not is_plain(space[name]) and not is_closed(space[name]):
                 place.untold.add(name)
             elif name in names:
                 place.texts |= texts_in(space[name])

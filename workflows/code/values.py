@@ -18,6 +18,7 @@ import enum
 import fractions
 import functools
 import hashlib
+import io
 import os
 import re
 import struct
@@ -356,6 +357,11 @@ def _is_data(value: Any) -> bool:
     if dataclasses.is_dataclass(kind) or hasattr(kind, "__attrs_attrs__") or hasattr(kind, "model_dump"):
         return not _of(value, "jeyn")
     return _holds(value) or (_is_own(kind) and _state(value) is not None)
+
+
+def is_closed(value: Any) -> bool:
+    """Whether it is a file that nobody can read from any more: the `f` of `with open(…) as f:`."""
+    return isinstance(value, io.IOBase) and value.closed
 
 
 def is_plain(value: Any, depth: int = 20) -> bool:
