@@ -94,6 +94,8 @@ def digests(database: Database) -> Iterator[str]:
     after = ""
     while page := _read(database, _DIGESTS, after=after):
         yield from (row.digest for row in page if is_digest(row.digest))  # what is none is a finding of its own
+        if page[-1].digest == after:
+            return  # damaged: it is read as another text than the one that the database compares
         after = page[-1].digest
 
 
