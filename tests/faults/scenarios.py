@@ -99,7 +99,7 @@ class Import(Places):
         self.source.export_bundle(self.made, self.bundle)
 
     def work(self) -> None:
-        self.jeyn("import", str(self.bundle))
+        self.jeyn("import", str(self.bundle), "--yes")
 
     def check(self) -> None:
         found = self.workspace.model_store.get_checkpoint(self.made.ref)
