@@ -277,7 +277,7 @@ def test_conform_casts_to_the_types_of_the_catalog() -> None:
     [
         ("a", pa.array([1.0, 2.0]), 'feature "a" has another dtype: expected int64, got double'),
         ("a", pa.array([[1], [2]]), 'feature "a" has another shape'),
-        ("b", pa.array([[1.0], [2.0]], pa.list_(pa.float32())), 'feature "b" cannot be fixed_size_list'),
+        ("b", pa.array([[1.0], [2.0]], pa.list_(pa.float32())), 'feature "b" holds a list of 1 in row 0, expected 2'),
         ("when", pa.array([2**62] * 2, pa.int64()).view(pa.timestamp("s")), 'feature "when" cannot be timestamp'),
         ("a", None, 'feature "a" is required and not there'),
     ],
