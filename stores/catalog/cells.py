@@ -14,6 +14,7 @@ from sqlalchemy import Boolean, Column, Float, Integer, LargeBinary, String, Tab
 from jeyn.sdk.version import Version
 from jeyn.stores.catalog import bounds
 from jeyn.stores.catalog.database import Database
+from jeyn.stores.catalog.read_only import ReadOnlyCatalog
 from jeyn.stores.catalog.reader import is_number
 from jeyn.stores.catalog.tables import metadata
 from jeyn.stores.catalog.tombstones import Damaged
@@ -58,7 +59,8 @@ def _cells(database: Database, table: Table) -> Iterator[Mapping[str, Any]]:
             for found in connection.execution_options(yield_per=PAGE).execute(select(table)).mappings():
                 yield dict(found)
         return
-    with closing(sqlite3.connect(f"{database.path.as_uri()}?mode=ro", uri=True)) as direct:
+    catalog = ReadOnlyCatalog(database.path)
+    with closing(catalog.connect()) as direct:
         direct.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
         direct.row_factory = sqlite3.Row
         for each in direct.execute(f'SELECT * FROM "{table.name}"'):  # noqa: S608 - a name of ours

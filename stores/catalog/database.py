@@ -22,26 +22,18 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.pool import NullPool
 
-from jeyn.address import shown, without_secrets
+from jeyn.address import shown
 from jeyn.errors import (
-    Busy,
-    Corrupt,
-    Immutable,
-    Invalid,
-    JeynError,
-    NoSpace,
-    NotAllowed,
-    NotFound,
     Unreachable,
     UsageError,
 )
 from jeyn.stores.catalog.clock import Clock
+from jeyn.stores.catalog.failures import translated
 from jeyn.stores.catalog.filesystem import refuse_network
 from jeyn.stores.catalog.patience import CROWD, OUTCOME, STORE_PATIENCE, Wait, is_away, is_crowded, patient
 from jeyn.stores.catalog.prepared import DriverCursor, Prepared
 from jeyn.stores.catalog.read_only import ReadOnlyCatalog, ReadOnlyConnection, is_read_only, refusal
 from jeyn.stores.catalog.tolerant import text_of, tolerate
-from jeyn.stores.catalog.triggers import REFUSAL
 from jeyn.stores.catalog.writer_queue import WriterQueue
 from jeyn.stores.reserve import is_full
 
@@ -115,6 +107,11 @@ class Database:
         """The SQLite file."""
         found = self.url.database
         return Path(found) if self.is_sqlite and found else None
+
+    @property
+    def busy_seconds(self) -> float:
+        """How long a lock is waited for."""
+        return BUSY_SECONDS
 
     @property
     def shown(self) -> str:
@@ -445,56 +442,6 @@ def _use_wal(connection: sqlite3.Connection) -> None:
             if "locked" not in str(exc) or time.monotonic() > deadline:
                 raise
             time.sleep(0.01)
-
-
-@contextmanager
-def translated(database: Database) -> Iterator[None]:
-    """Third-party database errors as Jeyn's, each with what to do next."""
-    try:
-        yield
-    except DBAPIError as exc:
-        raise _translate(exc.orig or exc, database) from exc
-    except database.driver_error as exc:  # from a prepared statement, which SQLAlchemy does not wrap
-        raise _translate(exc, database) from exc
-
-
-def _translate(exc: BaseException, database: Database) -> JeynError:
-    said, where = without_secrets(str(exc), database.address), database.shown
-    low = said.lower()
-    if REFUSAL in said:
-        return Immutable("a saved artefact and its history never change", hint="save a new version instead")
-    if "locked" in low or "busy" in low:
-        return Busy(
-            f'the catalog "{where}" was locked for {BUSY_SECONDS} s', hint="try again when whoever holds it is done"
-        )
-    is_disk = "disk i/o error" in low or "readonly" in low or "unable to open" in low
-    # A quota, or a limit of the process, is no full disk to SQLite.
-    is_refused = getattr(exc, "sqlite_errorname", "") in ("SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE")
-    if (
-        "disk is full" in low
-        or "no space" in low
-        or is_refused
-        or (is_disk and database.path and is_full(database.path.parent))
-    ):
-        return NoSpace(
-            f'no space is left on the disk of the catalog "{where}" ({said})',
-            hint="free some, as jeyn gc --yes does; nothing that was saved is lost",
-        )
-    if "disk i/o error" in low:
-        return Unreachable(f'the disk of the catalog "{where}" fails ({said})', hint="check the disk and its log")
-    if "readonly" in low or "read-only" in low or "permission denied" in low:
-        return NotAllowed(f'the catalog "{where}" cannot be written ({said})', hint="check who owns JEYN_HOME")
-    if "unable to open" in low:
-        return NotAllowed(f'the catalog "{where}" cannot be opened ({said})', hint="check JEYN_HOME and its folder")
-    if "could not decode to utf-8" in low:
-        return Corrupt(f'the catalog "{where}" holds what is no text ({said})', hint="jeyn fsck finds where")
-    if "malformed" in low or "not a database" in low:
-        return Corrupt(f'"{where}" is damaged or no catalog ({said})', hint="restore it, or set JEYN_HOME elsewhere")
-    if "does not exist" in low and "database" in low:
-        return NotFound(f'the catalog database "{where}" does not exist', hint="create it, then try again")
-    if type(exc).__name__ in ("OperationalError", "InterfaceError") or is_away(exc):
-        return Unreachable(f'the catalog "{where}" cannot be reached ({said.strip()})', hint="check JEYN_CATALOG")
-    return Invalid(f'the catalog "{where}" refused a statement ({said.strip()})', hint="see what jeyn fsck finds")
 
 
 def _dispose(held: tuple[list[Any], ...], *engines: Engine, queue: WriterQueue | None) -> None:
