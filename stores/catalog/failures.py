@@ -50,7 +50,7 @@ def _translate(exc: BaseException, database: Database) -> JeynError:
     ):
         return NoSpace(
             f'no space is left on the disk of the catalog "{where}" ({said})',
-            hint="free some, as jeyn gc --yes does; nothing that was saved is lost",
+            hint="free space, as jeyn gc --yes does; nothing that was saved is lost",
         )
     if "disk i/o error" in low:
         return Unreachable(f'the disk of the catalog "{where}" fails ({said})', hint="check the disk and its log")
