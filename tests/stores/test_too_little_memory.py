@@ -19,8 +19,8 @@ from jeyn.stores.serializers.decoding import decoding
 from jeyn.stores.serializers.frames import pandas_bytes
 from tests.stores.digits import READER, Digits, a_batch
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-context = multiprocessing.get_context("fork")
+# A process that was forked has what its parent has freed, which may be enough.
+context = multiprocessing.get_context("spawn")
 MANY = 6_000_000
 ROOM = 24 << 20
 
