@@ -71,6 +71,7 @@ def world(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
             "INSERT INTO clock_shift VALUES (1, 0, 0, 0, 0, 'ada', 5, 1)",
             f"INSERT INTO suspect_payload VALUES ('{'c' * 64}', 5)",
             "INSERT INTO relay_cursor VALUES ('relay', 1, 0)",
+            "INSERT INTO held_work SELECT key, 1, '[]', 5 FROM operation ORDER BY key DESC LIMIT 1",
             "INSERT INTO tombstone VALUES (1, 'run', '[99]', 'why', 'ada', 5, 1)",
             f"INSERT INTO batch_member SELECT parent, 'sha256:{'d' * 64}', child FROM edge WHERE type = 1 LIMIT 1",
         ):
