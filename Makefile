@@ -5,7 +5,7 @@ BIN := .venv/bin
 PYTHON ?=
 export PYTHON
 
-.PHONY: help demo test check check-long cluster-test bench bench-long setup constraints clean
+.PHONY: help demo test check check-long cluster-test test-floors bench bench-long setup constraints clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ cluster-test: setup ## run pipelines on a real Kubernetes with Argo Workflows
 	  "it has the programs up and down, which start and end a Kubernetes with Argo Workflows" >&2; exit 1; }
 	$(BIN)/pytest -m cluster -o faulthandler_timeout=1200 tests/cluster
 
+test-floors: setup ## tests with the oldest version of each dependency that pyproject.toml allows
+	scripts/floors.sh
+
 bench: setup ## print each measured figure as a ratio to its limit and to peers
 	@$(BIN)/python benchmarks/run.py
 
@@ -45,5 +48,5 @@ constraints: setup ## renew the pinned versions in constraints.txt
 	@scripts/constraints.sh
 
 clean: ## remove caches, builds and .venv
-	rm -rf .venv .venv.lock .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage dist build
+	rm -rf .venv .venv-floors .venv.lock .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage dist build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
