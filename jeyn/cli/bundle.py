@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from jeyn.cli.output import Result, columns, command, say
+from jeyn.cli.output import Result, columns, command, on_terminal, say
 from jeyn.cli.reference import references
 from jeyn.cli.workspace import opened
 from jeyn.errors import Conflict
@@ -37,7 +38,8 @@ def export(ref: str, file: Path, yes: bool, sign: Path | None) -> Result:
 
 @command("import")
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option("--yes", is_flag=True, help="Do it; without this, only show what would be new.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be new.")
+@click.option("--yes", is_flag=True, help="Do not ask on a terminal.")
 @click.option("--keep", type=click.Choice(["ours"]), help="Where numbers conflict, keep this catalog's.")
 @click.option("--aliases", is_flag=True, help="Move aliases to what they mean in the file.")
 @click.option(
@@ -46,28 +48,46 @@ def export(ref: str, file: Path, yes: bool, sign: Path | None) -> Result:
     metavar="KEY",
     help="Refuse what this public key has not signed: its file, or its text (ed25519:…).",
 )
-def import_(file: Path, yes: bool, keep: Literal["ours"] | None, aliases: bool, key: str | None) -> Result:
+def import_(
+    file: Path, dry_run: bool, yes: bool, keep: Literal["ours"] | None, aliases: bool, key: str | None
+) -> Result:
     """Merge a file that export wrote; a conflict stops it before anything is written.
 
     Only the artefact that the file is about is taken, with what it came from. The versions, epochs and aliases that
-    would be new are shown first; look at who they are from, for @latest may mean one of them afterwards.
+    would be new are shown first, and on a terminal you are asked; look at who they are from, for @latest may mean one
+    of them afterwards.
     """
     with opened(create=True) as workspace:
-        done = workspace.import_bundle(file, keep=keep, aliases=aliases, yes=yes, require_signature=key)
-        ref = workspace.get(done.root).ref if yes else _ref(done)
-        data = vars(done) | {"ref": ref} | {name: [vars(each) for each in getattr(done, name)] for name in LISTS}
-        if not yes:
-            say(f"nothing is imported yet: jeyn import {file} --yes does it")
-        return Result(data, "\n".join(_lines(done, ref, data)))
+
+        def merge(yes: bool) -> Imported:
+            done: Imported = workspace.import_bundle(file, keep=keep, aliases=aliases, yes=yes, require_signature=key)
+            return done
+
+        if dry_run:
+            return _result(done := merge(yes=False), _ref(done))
+        if not yes and on_terminal() and sys.stdin.isatty():
+            shown = merge(yes=False)
+            say("\n".join(_lines(shown, _ref(shown))))
+            if not click.confirm("import it?", err=True):
+                return Result(_result(shown, _ref(shown)).data, "nothing was imported")
+        done = merge(yes=True)
+        return _result(done, workspace.get(done.root).ref)
+
+
+def _result(done: Imported, ref: str) -> Result:
+    data = vars(done) | {"ref": ref} | {name: [vars(each) for each in getattr(done, name)] for name in LISTS}
+    return Result(data, "\n".join(_lines(done, ref)))
 
 
 def _ref(done: Imported) -> str:
     return next((each.what for each in done.numbers if each.id == done.root), done.root)
 
 
-def _lines(done: Imported, ref: str, data: Mapping[str, Any]) -> Iterator[str]:
+def _lines(done: Imported, ref: str) -> Iterator[str]:
     yield f"imported {ref}" if done.done else f"would import {ref}"
-    yield columns([("", str(data[name]), name) for name in ("new", "existing", "restored", "payloads", "aliases")])
+    yield columns(
+        [("", str(getattr(done, name)), name) for name in ("new", "existing", "restored", "payloads", "aliases")]
+    )
     yield f"  signed by {done.signed_by}" if done.signed_by else "  not signed"
     for each in done.numbers:
         yield f"  {each.what}" + (f", and {each.before} is the latest here" if each.before else ", the first here")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -199,19 +202,34 @@ def test_a_home_under_a_strange_name_works(project: Path) -> None:
     assert home.is_dir()
 
 
-def test_import_shows_what_would_be_new_and_does_it_with_yes(project: Path) -> None:
-    shown = call("--home", "other", "import", "second.bundle", "--aliases")
+def test_import_shows_what_would_be_new_and_writes_nothing_in_a_dry_run(project: Path) -> None:
+    shown = call("--home", "other", "import", "second.bundle", "--aliases", "--dry-run")
     assert shown.code == 0
     assert "would import checkpoint:digit-reader@0.2.0" in shown.out
     assert "batch:digits@1.0.0/1, the first here" in shown.out
     assert "checkpoint:digit-reader@blessed means" in shown.out
-    assert "--yes does it" in shown.err
-    data = call("--home", "other", "import", "second.bundle", "--aliases", "--json").data
+    data = call("--home", "other", "import", "second.bundle", "--aliases", "--dry-run", "--json").data
     assert (data["done"], data["existing"], data["signed_by"]) == (False, 0, None)
     assert "checkpoint:digit-reader@0.2.0" in [each["what"] for each in data["numbers"]]
     assert call("--home", "other", "ls", "--json").data["artefacts"] == []
-    assert "not imported yet" not in call("--home", "other", "import", "second.bundle", "--yes").err
+    done = call("--home", "other", "import", "second.bundle", "--json").data
+    assert (done["done"], done["numbers"]) == (True, data["numbers"])
     assert call("--home", "other", "show", "digit-reader@0.2.0").code == 0
+
+
+@pytest.mark.parametrize("answer, code", [("n\n", 3), ("y\n", 0)])
+def test_on_a_terminal_import_shows_and_asks_before_anything_is_written(project: Path, answer: str, code: int) -> None:
+    ours, theirs = os.openpty()
+    command = [sys.executable, "-m", "jeyn.cli", "--home", "other", "import", "second.bundle"]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "TERM": "xterm"}
+    process = subprocess.Popen(command, cwd=project, stdin=theirs, stdout=theirs, stderr=theirs, env=environment)
+    os.write(ours, answer.encode())
+    assert process.wait(60) == 0
+    text = os.read(ours, 1 << 16).decode()
+    os.close(ours)
+    os.close(theirs)
+    assert text.index("would import checkpoint:digit-reader@0.2.0") < text.index("import it?")
+    assert call("--home", "other", "show", "digit-reader@0.2.0").code == code
 
 
 def test_a_signature_can_be_required(project: Path) -> None:
