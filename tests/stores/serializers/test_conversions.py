@@ -57,7 +57,9 @@ CURES: list[tuple[Any, str, Callable[[Any], Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("value", "cure", "convert"), CURES, ids=lambda each: str(each)[:20])
+@pytest.mark.parametrize(
+    ("value", "cure", "convert"), CURES, ids=[f"{n} {type(each[0]).__name__}" for n, each in enumerate(CURES)]
+)
 def test_the_cure_is_named_and_works(value: Any, cure: str, convert: Callable[[Any], Any]) -> None:
     with pytest.raises(NotSerializable) as refused:
         encode_value(value)
