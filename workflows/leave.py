@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from jeyn.stores.catalog.runs import RunRow
     from jeyn.stores.workspace import Workspace
     from jeyn.workflows.failure import Error
-    from jeyn.workflows.runner import Heart
+    from jeyn.workflows.heart import Heart
 
 
 def leave(

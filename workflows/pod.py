@@ -36,9 +36,10 @@ from jeyn.stores.workspace import Workspace
 from jeyn.workflows.code.archive import unpack_code
 from jeyn.workflows.create import enter_run, join_run, kept_plan
 from jeyn.workflows.failure import error_of
+from jeyn.workflows.heart import Heart
 from jeyn.workflows.leave import leave
 from jeyn.workflows.mask import remember
-from jeyn.workflows.runner import Heart, Stopped, begin_process
+from jeyn.workflows.runner import Stopped, begin_process
 from jeyn.workflows.spool import Spool, spool_path
 from jeyn.workflows.step import NEVER_AGAIN, Ended, Step
 

@@ -22,9 +22,10 @@ from jeyn.stores.catalog.operations import NewOperation, Settled
 from jeyn.workflows.cache import key_of, look_up
 from jeyn.workflows.failure import Error, error_of
 from jeyn.workflows.graph import DONE, HELD, SETTLED, Fate, evaluate
+from jeyn.workflows.heart import Heart
 from jeyn.workflows.local.tasks import Task
 from jeyn.workflows.results import results_of
-from jeyn.workflows.runner import Heart, Job, Report, execute
+from jeyn.workflows.runner import Job, Report, execute
 from jeyn.workflows.settle import OPEN, close_attempts, commit_held_items, died
 from jeyn.workflows.shown import shown
 from jeyn.workflows.sidecar import await_sidecar

@@ -425,14 +425,9 @@ class LocalEngine:
         log = worker.left_over(self.runs.logged_bytes(task.attempt_key))
         self._print(worker, task, last=True)
         worker.forget_spool()
-        over = task.last or not error["retry"] or bool(self.stops)
+        ends = "failed" if task.last or not error["retry"] or self.stops else None
         self.runs.fail_attempt(
-            task.attempt_key,
-            state=state,
-            error=error,
-            log=log,
-            operation_state="failed" if over else None,
-            seconds=task.seconds,
+            task.attempt_key, state=state, error=error, log=log, operation_state=ends, seconds=task.seconds
         )
         self._failed(task, error, seconds)
 

@@ -14,7 +14,7 @@ from jeyn.project_file import ArgoSettings
 from jeyn.workflows import pod, step
 from jeyn.workflows.argo.compile import build
 from jeyn.workflows.create import kept_plan
-from jeyn.workflows.runner import Heart
+from jeyn.workflows.heart import Heart
 from tests.workflows.argo.interpreter import Command
 from tests.workflows.argo.pods import Zygotes
 from tests.workflows.argo.world import SOURCE, World, interpreted, places
