@@ -198,8 +198,13 @@ def _wrong(path: Path, node: yaml.Node, exc: ValidationError) -> UsageError:
         hint = f'did you mean "{close[0]}"?' if close else f"known: {', '.join(sorted(known))}"
         return UsageError(f'{where}: "{key}" is an unknown key', hint=hint)
     return UsageError(
-        f'{where}: "{key}" is {_short(problem["input"])}: {_said(problem["msg"])}', hint=_hint(problem["type"])
+        f'{where}: "{key}" is {_short(problem["input"])}: {_said(problem["msg"])}',
+        hint=_hint(problem["type"], keys[0] if keys else ""),
     )
+
+
+# What a text that fits no pattern should look like, by its first key.
+_PATTERNS = {"pipelines": 'write "file.py" or "file.py:function"', "store_patience": 'write a time like "90s" or "2h"'}
 
 
 def _short(value: Any) -> str:
@@ -212,10 +217,10 @@ def _said(message: str) -> str:
     return message.removeprefix("Input ").replace("'", '"')
 
 
-def _hint(kind: str) -> str:
+def _hint(kind: str, key: str) -> str:
     return {
         "string_type": "write the value in quotes",
-        "string_pattern_mismatch": 'write "file.py" or "file.py:function"',
+        "string_pattern_mismatch": _PATTERNS.get(key, "correct the value"),
         "dict_type": "write it as {name: value}",
         "model_type": "write it as {name: value}",
         "invalid_key": "write the key in quotes",

@@ -6,12 +6,14 @@ import copy
 from typing import Any
 
 import yaml
+from yaml.constructor import ConstructorError
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 MOST_BYTES = 1 << 20
 DEEPEST = 50  # levels
 MOST_VALUES = 100_000  # with each anchor counted wherever it is used
 MOST_DIGITS = 100
+SHOWN = 100  # characters
 _NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 
 
@@ -56,6 +58,14 @@ class _Loader(yaml.SafeLoader):
             raise OutOfBounds(None, None, "an anchor is used inside itself", mark)
         self._sizes[id(node)] = self._measured(node, mark)
         return node
+
+    def construct_object(self, node: Node, deep: bool = False) -> Any:
+        """Raises `ConstructorError` with its line for a text that is not what its tag says, as in `!!bool perhaps`."""
+        try:
+            return super().construct_object(node, deep)
+        except (AttributeError, LookupError, TypeError, ValueError, OverflowError) as exc:
+            kind, shown = node.tag.rpartition(":")[2], str(node.value)[:SHOWN]
+            raise ConstructorError(None, None, f'"{shown}" is no {kind}', node.start_mark) from exc
 
     def _measured(self, node: Node, mark: Any) -> tuple[int, int]:
         inner = [self._sizes[id(each)] for each in _inner(node)]

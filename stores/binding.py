@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 def bind(workspace: Workspace, row: ArtefactRow, *, is_new: bool = False) -> Artefact:
     """The artefact of a row; one of a newer schema stays opaque."""
     schema, body = upcast(row.schema, row.record.body)
-    artefact = _BUILDERS[row.type](workspace, row, body) if is_known(schema) else OpaqueArtefact(row.record)
+    # By the document's word, which the id covers: the row's own column may be damaged.
+    build = _BUILDERS[row.record.type] if is_known(schema) else None
+    artefact = build(workspace, row, body) if build else OpaqueArtefact(row.record)
     return artefact.bound(saved_state(workspace, row, is_new=is_new))
 
 

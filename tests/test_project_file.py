@@ -75,6 +75,12 @@ def test_a_file_that_says_nothing_is_none(yaml: Path, text: str) -> None:
         ("1: 2\n", 'line 1: "1"', "quotes"),
         ("- a\n", "line 1 holds a list, not keys", "data: ./data"),
         ("name: a\ndata: [\n", "line 3 is not YAML", "mend"),
+        ("name: a\ndata: !!timestamp abc\n", 'line 2 is not YAML: "abc" is no timestamp', "mend"),
+        ("name: !!bool perhaps\n", 'line 1 is not YAML: "perhaps" is no bool', "mend"),
+        ("name: !!int many\n", 'line 1 is not YAML: "many" is no int', "mend"),
+        ("\nname: !!float x\n", 'line 2 is not YAML: "x" is no float', "mend"),
+        ("name: 2001-13-45\n", 'line 1 is not YAML: "2001-13-45" is no timestamp', "mend"),
+        ("store_patience: 1e999\n", "line 1: \"store_patience\" is '1e999'", '"2h"'),
         ("name: &a [*a]\n", "line 1: an anchor is used inside itself", "write it out"),
     ],
 )

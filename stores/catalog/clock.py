@@ -39,6 +39,7 @@ _RECORD = Prepared(
 )
 # A reading is good for as long as its machine is up: a new one is made now and then only.
 FRESH = 3600 * SECOND
+PROC = Path("/proc")
 
 
 @dataclass(frozen=True)
@@ -150,17 +151,26 @@ def _uptime() -> int:
 @cache
 def _offset() -> int:
     """What the process is told besides: a feigned clock is one in all its clocks, and not in the kernel's files."""
-    found = _read("/proc/uptime").split()
+    found = _of_kernel("uptime").split()
     return int(float(found[0]) * SECOND) - time.clock_gettime_ns(_SINCE_BOOT) // 1000 if found else 0
 
 
 def _kernel_time() -> int | None:
     """The time as the kernel has it, which nobody can feign for one process alone; None where it does not tell."""
-    for line in _read("/proc/stat").splitlines():
+    for line in _of_kernel("stat").splitlines():
         if line.startswith("btime "):
             boot = int(line.split()[1])
             return boot * SECOND + _uptime() if boot > 0 else None
     return None
+
+
+def _of_kernel(name: str) -> str:
+    """A file of /proc, unless a container has another one in its place: lxcfs counts since the container was started."""
+    try:
+        is_kernels = (PROC / name).stat().st_dev == PROC.stat().st_dev
+    except OSError:
+        return ""
+    return _read(str(PROC / name)) if is_kernels else ""
 
 
 def _read(path: str) -> str:

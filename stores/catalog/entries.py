@@ -168,7 +168,13 @@ def _parents_first(connection: Connection, names: Mapping[int, str]) -> list[int
             waiting[child] -= 1
             if not waiting[child]:
                 heapq.heappush(ready, (names[child], child))
+    if len(order) < len(names):
+        raise _damaged(min(names[key] for key, count in waiting.items() if count))
     return order
+
+
+def _damaged(id: str) -> Corrupt:
+    return Corrupt(f'"{id}" cannot be exported: what it came from is not all there', hint="jeyn fsck says what is lost")
 
 
 class _Chunk:

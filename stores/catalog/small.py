@@ -168,7 +168,12 @@ class SmallPayloads:
     def _page(self, after: str) -> Sequence[StoredPayload]:
         with self.database.read() as connection:
             rows = connection.execute(_PAGE, {"after": after}).all()
-        return [StoredPayload(digest, size, at_microseconds(at)) for digest, size, at in rows]
+        return [StoredPayload(digest, size, at_microseconds(_when(at))) for digest, size, at in rows]
+
+
+def _when(at: object) -> int:
+    """What a damaged row says is no time: as if it had been there for ever."""
+    return at if isinstance(at, int) else 0
 
 
 def _open(url: str) -> SmallPayloads:

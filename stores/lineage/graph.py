@@ -118,7 +118,10 @@ class Lineage:
             passed = closure.walk(self._database, self.direction, [self._key], self._depth)
         found = closure.edges_among(self._database, {*passed, self._key})
         named = [(parent, child, edge_name(kind)) for parent, child, kind in found]
-        return _contracted(named, {*self._keys, self._key}) if self._types else named
+        here = {*self._nodes, self._key}  # a damaged catalog has edges of what is not there
+        if self._types:
+            return _contracted(named, here)
+        return [each for each in named if each[0] in here and each[1] in here]
 
     @cached_property
     def _next(self) -> dict[int, list[tuple[int, str]]]:
@@ -156,6 +159,8 @@ class Lineage:
                 else:
                     stack.extend(_entries(deeper, inner))
             lines.append(_clip(shown, width))
+        if lost := len(self._keys) - len(self._nodes):
+            lines.append(f"… and {lost} that are not there: jeyn fsck")
         return "\n".join(lines)
 
     def _line(self, key: int, node: Node, kind: str = "") -> str:

@@ -145,6 +145,40 @@ def test_every_list_goes_on_whatever_a_cell_holds(damaged: Path, table: Table, c
         goes_on(damaged, table, column, value, LISTS, NAMED)
 
 
+@pytest.mark.parametrize(
+    ("cell", "value", "command"),
+    [
+        ("edge.parent", "999", "lineage digit-reader@0.2.0"),
+        ("edge.parent", "999", "lineage digit-reader@0.2.0 --json"),
+        ("edge.child", "999", "lineage digits@1.0.0 --down"),
+        ("artefact.type", "'abc'", "runs last"),
+        ("artefact.type", "'value'", "runs last"),
+        ("small_payload.at", "'abc'", "gc"),
+        ("small_payload.at", "x'ff'", "gc --yes"),
+    ],
+)
+def test_rows_that_are_all_damaged_are_no_defect(damaged: Path, cell: str, value: str, command: str) -> None:
+    table, column = cell.split(".")
+    spoil(damaged, metadata.tables[table], metadata.tables[table].c[column], value, every=True)
+    found = call(*command.split())
+    is_no_defect(found, f"{cell} = {value}: {command}")
+    assert found.code == 0, found.err
+
+
+def test_a_tree_says_that_some_of_it_is_not_there(damaged: Path) -> None:
+    spoil(damaged, metadata.tables["edge"], metadata.tables["edge"].c.parent, "999", every=True)
+    assert "… and 1 that are not there: jeyn fsck" in call("lineage", "digit-reader@0.2.0").out
+
+
+def test_what_has_lost_a_parent_is_not_exported_without_it(damaged: Path, tmp_path: Path) -> None:
+    spoil(damaged, metadata.tables["edge"], metadata.tables["edge"].c.parent, "999")
+    with closing(sqlite3.connect(damaged / ".jeyn" / "catalog.db")) as connection:
+        ((id,),) = connection.execute("SELECT id FROM artefact JOIN edge ON child = key WHERE parent = 999").fetchall()
+    found = call("export", f"sha256:{id}", str(tmp_path / "out.bundle"))
+    assert found.code == 5 and "not all there" in found.err and "jeyn fsck" in found.err
+    assert not list(tmp_path.iterdir())
+
+
 def goes_on(
     world: Path, table: Table, column: Column[Any], value: str, lists: tuple[str, ...], named: tuple[str, ...]
 ) -> None:

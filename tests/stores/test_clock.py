@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy import text
@@ -107,6 +109,31 @@ def test_rule_11_only_this_process_is_told_another_time(workspace: Workspace, mo
     monkeypatch.setattr(time, "time_ns", lambda: real() + YEARS * 1000)
     with pytest.raises(Invalid, match=r"(machine|server)'s says"):
         save(again(workspace), 1)  # not even the first commit
+
+
+def test_rule_11_a_container_that_counts_its_own_time_is_believed(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """lxcfs mounts another uptime over the kernel's, and leaves it when the machine was started."""
+    if not Path("/proc/stat").exists() or Path("/proc").stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("needs a /proc of its own")
+    (tmp_path / "uptime").write_text("60.00 100.00\n")  # the container's
+    (tmp_path / "stat").write_text(f"btime {int(time.time()) - 30 * 86_400}\n")
+    proc = _Mounted(tmp_path)
+    monkeypatch.setattr(module, "PROC", proc)
+    module._offset.cache_clear()
+    try:
+        save(again(workspace), 1)
+        assert abs(module._uptime() - time.clock_gettime_ns(module._SINCE_BOOT) // 1000) < SECOND
+    finally:
+        module._offset.cache_clear()
+
+
+class _Mounted(type(Path())):  # type: ignore[misc]
+    """A folder that says it is /proc, whose files are another file system's."""
+
+    def stat(self, **options: bool) -> os.stat_result:
+        return Path("/proc").stat() if self.name not in ("uptime", "stat") else super().stat(**options)
 
 
 @pytest.fixture
