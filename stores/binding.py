@@ -25,11 +25,14 @@ if TYPE_CHECKING:
 
 
 def bind(workspace: Workspace, row: ArtefactRow, *, is_new: bool = False) -> Artefact:
-    """The artefact of a row; one of a newer schema stays opaque."""
+    """The artefact of a row; one of a newer schema stays opaque. Raises `Corrupt` for a row that is damaged."""
     schema, body = upcast(row.schema, row.record.body)
     # By the document's word, which the id covers: the row's own column may be damaged.
     build = _BUILDERS[row.record.type] if is_known(schema) else None
-    artefact = build(workspace, row, body) if build else OpaqueArtefact(row.record)
+    try:
+        artefact = build(workspace, row, body) if build else OpaqueArtefact(row.record)
+    except (AttributeError, LookupError, TypeError, ValueError) as exc:
+        raise row.damaged() from exc
     return artefact.bound(saved_state(workspace, row, is_new=is_new))
 
 

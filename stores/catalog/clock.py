@@ -165,7 +165,7 @@ def _kernel_time() -> int | None:
 
 
 def _of_kernel(name: str) -> str:
-    """A file of /proc, unless a container has another one in its place: lxcfs counts since the container was started."""
+    """A file of /proc, unless a container has another in its place: that of lxcfs counts since the container began."""
     try:
         is_kernels = (PROC / name).stat().st_dev == PROC.stat().st_dev
     except OSError:

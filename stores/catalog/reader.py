@@ -51,7 +51,15 @@ class ArtefactRow:
 
     @cached_property
     def record(self) -> Record:
-        return Record.from_document(self.document)
+        """Raises `Corrupt` for a document that is none."""
+        try:
+            return Record.from_document(self.document)
+        except (LookupError, TypeError, ValueError) as exc:
+            raise self.damaged() from exc
+
+    def damaged(self) -> Corrupt:
+        """What is said of a row that cannot be read."""
+        return Corrupt(f'the row of "{self.id}" is damaged', hint="jeyn fsck says what is wrong with it")
 
 
 class UnreadableFacts(dict[str, Any]):

@@ -92,13 +92,13 @@ class PayloadStore(Protocol):
         """The file to memory-map, not verified and never to be written; None where payloads are not local files."""
 
 
-def is_digest(name: str) -> bool:
-    return _HEX.fullmatch(name) is not None
+def is_digest(name: object) -> bool:
+    return isinstance(name, str) and _HEX.fullmatch(name) is not None
 
 
 def check_digest(digest: str) -> str:
     """`digest` itself when it is the bare lower-case hex of a sha256; nothing else may become a path or a key."""
-    if isinstance(digest, str) and is_digest(digest):
+    if is_digest(digest):
         return digest
     raise UsageError(f"not a payload digest: '{digest}'", hint="give the 64 lower-case hex digits, without 'sha256:'")
 

@@ -30,6 +30,7 @@ TEXTS = (
     "replace(hex(zeroblob(600)), '00', '[')",
     "'[1, 2]'",
 )
+HOLLOW = '{"body":{},"name":"x","parents":[],"payloads":[],"schema":"value/1"}'
 BLOBS = ("'text'", "9223372036854775807", "x''")
 LISTS = (
     "ls",
@@ -153,8 +154,12 @@ def test_every_list_goes_on_whatever_a_cell_holds(damaged: Path, table: Table, c
         ("edge.child", "999", "lineage digits@1.0.0 --down"),
         ("artefact.type", "'abc'", "runs last"),
         ("artefact.type", "'value'", "runs last"),
+        ("artefact.document", "'5'", "runs last"),
+        ("artefact.document", "'[]'", "runs last"),
+        ("artefact.document", f"'{HOLLOW}'", "runs last"),
         ("small_payload.at", "'abc'", "gc"),
         ("small_payload.at", "x'ff'", "gc --yes"),
+        ("small_payload.digest", "cast(digest as blob)", "gc"),
     ],
 )
 def test_rows_that_are_all_damaged_are_no_defect(damaged: Path, cell: str, value: str, command: str) -> None:

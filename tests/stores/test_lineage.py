@@ -38,7 +38,8 @@ def world(catalog_url: str) -> Iterator[World]:
 
 def value(world: World, name: str, parents: list[str]) -> str:
     body = {"format": "json", "cache_key": name, "output": "result"}
-    return world.save(Record("value/1", name, body, tuple(Edge(R.derived_from, id) for id in parents)))
+    edges = tuple(Edge(R.derived_from, id) for id in parents)
+    return world.save(Record("value/1", name, body, edges, (PayloadRef("result", sha256_of(name.encode()), 1),)))
 
 
 def random_graph(world: World, size: int = 60) -> dict[str, list[str]]:
