@@ -155,7 +155,9 @@ def test_times_in_int96_within_lists_are_not_cut(tmp_path: Path, size: int) -> N
     def path(*times: str) -> Path:
         pairs = [[np.datetime64(time, "ns").astype("int64"), None] for time in times]
         kind = pa.list_(pa.int64(), size)
-        column = pa.array([pairs[0], None, *pairs[1:]], kind).cast(pa.list_(pa.timestamp("ns"), size))
+        # Arrow before 26 cannot read a null among lists of one size back, and says so.
+        gap = [] if size > 0 and int(pa.__version__.split(".")[0]) < 26 else [None]
+        column = pa.array([pairs[0], *gap, *pairs[1:]], kind).cast(pa.list_(pa.timestamp("ns"), size))
         pq.write_table(pa.table({"t": column}), tmp_path / "a.parquet", use_deprecated_int96_timestamps=True)
         return tmp_path / "a.parquet"
 

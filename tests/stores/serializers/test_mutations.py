@@ -21,7 +21,7 @@ from tests.stores.serializers.victims import VICTIMS
 pytest.importorskip("sklearn", reason="most of these are models of scikit-learn")
 pytest.importorskip("skops", reason="the sklearn serializer needs skops")
 ROOT = Path(__file__).parents[3]
-PATIENCE = 120
+PATIENCE = 250
 # Refused: what is missing or changed here 3 and 6, damaged 5, not trusted 8.
 REFUSALS = {"3", "5", "6", "8"}
 MAIN = {
