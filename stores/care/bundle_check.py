@@ -67,6 +67,7 @@ class Checks:
             self._payloads(entry, record)
             self._claims(entry, record)
             self._marks(entry, record)
+            _check_words(entry)
             self.shelf.read(entry, record, facts)
         except Corrupt:
             raise
@@ -233,6 +234,16 @@ class _Shelf:
 
     def _marks(self, _id: str) -> list[Marked]:
         return [Marked(m.kind, m.value, m.present, m.reason, m.actor, m.at, 0) for m in self._entry.marks]
+
+
+def _check_words(entry: Entry) -> None:
+    """What beside the id is free text has to be one that every database keeps."""
+    for actor in (entry.actor, *(each.actor for each in (*entry.claims, *entry.marks))):
+        bounds.check_text("actor", actor, bounds.ACTOR, least=0)
+    for reason in (each.reason for each in (*entry.marks, *entry.aliases)):
+        bounds.check_text("reason", reason, bounds.REASON, least=0)
+    for name in (*(each.name for each in entry.metrics), *(each.member for each in entry.members)):
+        bounds.check_text("name", name, 2000)
 
 
 def check_contract(text: str) -> Mapping[str, Any]:

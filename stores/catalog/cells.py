@@ -37,6 +37,11 @@ _JSON: Mapping[tuple[str, str], type] = {
     ("tombstone", "row"): list,
 }
 # Texts that are somebody's: long, and of any characters.
+# What saving keeps to one line; elsewhere, as in names of files, people may have written anything.
+_LINES = {
+    ("artefact", "name"), ("artefact", "schema"), ("artefact", "type"), ("claim", "owner"), ("claim", "number"),
+    ("alias_move", "owner"), ("alias_move", "alias"),
+}  # fmt: skip
 _FREE = {"text", "reason", "value", "document", "facts", "plan", "url", "data", "error"}
 PAGE = 500
 
@@ -115,7 +120,8 @@ def _content(table: str, name: str, value: Any) -> str:
         return "" if 0 <= value <= bounds.LATEST else f"is {value}, which is no time"
     if (table, name) in _JSON:
         return _json(value, _JSON[table, name])
-    if isinstance(value, str) and name not in _FREE and any(char in value for char in "\0\x1b\n\r"):
+    wrong = "\0\x1b\n\r" if (table, name) in _LINES else "" if name in _FREE else "\0"
+    if isinstance(value, str) and any(char in value for char in wrong):
         return f"is {_shown(value)}, which no name or number holds"
     return ""
 

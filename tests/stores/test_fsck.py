@@ -14,14 +14,19 @@ import numpy as np
 import pytest
 
 import jeyn
-from jeyn import ModelCheckpoint, Workspace
+from jeyn import DataCatalog, Dtypes, Feature, ModelCheckpoint, Workspace
 from jeyn.errors import PayloadMissing
+from jeyn.formulas import StreamingFormula
 from jeyn.stores.care import fsck
 from jeyn.stores.care.fsck import KINDS, Findings
 from jeyn.stores.payloads import FilePayloads
 from tests.stores.digits import READER, a_batch, a_checkpoint
 
 Sql = Callable[..., list[Any]]
+
+
+class Houses(DataCatalog):
+    size = Feature(Dtypes.FLOAT64)
 
 
 @pytest.fixture
@@ -123,6 +128,19 @@ def test_one_flipped_bit_is_found_set_aside_and_mended_by_saving_again(workspace
     assert workspace.fsck().ok
     assert a_checkpoint(workspace, seed=2).load()[0] == 2.0
     assert workspace.fsck().ok
+
+
+def test_what_saving_took_is_no_damage(home: Path) -> None:
+    """Names of files and metrics, and who did it, may have any characters; a repair would bury them."""
+    odd = "a\x1b[31m\nb"
+    (home.parent / f"{odd}.csv").write_text("size\n1\n")
+    houses = StreamingFormula("houses", version="1.0.0", output_catalog=Houses, source="*.csv")
+    with jeyn.open(home=home, data=home.parent, actor=odd) as opened:
+        opened.dataset_store.save_batch(opened.dataset_store.save_formula(houses).get_new_batch())
+        checkpoint = a_checkpoint(opened, metrics={odd: 0.5})
+        opened.tag(checkpoint, odd, reason=odd)
+        opened.model_store.bless(checkpoint, odd)
+        assert opened.fsck().ok
 
 
 def test_a_truncated_and_an_emptied_payload_are_corrupt(workspace: Workspace) -> None:

@@ -355,6 +355,9 @@ CHANGES: dict[str, tuple[str, Change]] = {
     "a schema with an escape": ("value", forged("value", lambda d: d.update(schema=f"value{ESC}/9"))),
     "a schema too long": ("value", forged("value", lambda d: d.update(schema="x" * 79 + "/1"))),
     "a schema that is a number": ("value", forged("value", lambda d: d.update(schema=7))),
+    "an actor with a NUL": ("evaluation", put("dataset_batch", actor="a\0b")),
+    "who tagged it with a NUL": ("evaluation", put("model_checkpoint", marks=[MARK | {"actor": "a\0b"}])),
+    "a reason with a NUL": ("evaluation", put("model_checkpoint", marks=[MARK | {"reason": "a\0b"}])),
     "an actor with nothing but length": ("evaluation", put("dataset_batch", actor="x" * 201)),
     "a metric of somebody else": (
         "evaluation",
