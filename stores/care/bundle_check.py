@@ -238,9 +238,11 @@ class _Shelf:
 
 def _check_words(entry: Entry) -> None:
     """What beside the id is free text has to be one that every database keeps."""
-    for actor in (entry.actor, *(each.actor for each in (*entry.claims, *entry.marks))):
+    actors = [entry.actor, *(claim.actor for claim in entry.claims), *(mark.actor for mark in entry.marks)]
+    reasons = [*(mark.reason for mark in entry.marks), *(alias.reason for alias in entry.aliases)]
+    for actor in actors:
         bounds.check_text("actor", actor, bounds.ACTOR, least=0)
-    for reason in (each.reason for each in (*entry.marks, *entry.aliases)):
+    for reason in reasons:
         bounds.check_text("reason", reason, bounds.REASON, least=0)
     for name in (*(each.name for each in entry.metrics), *(each.member for each in entry.members)):
         bounds.check_text("name", name, 2000)
