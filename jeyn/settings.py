@@ -143,10 +143,12 @@ def variables_without(prefix: str) -> dict[str, str]:
 
 def variables_with(prefix: str) -> dict[str, str]:
     """The environment variables that begin so."""
-    begin = prefix.encode()
     # As the process has them: to decode each takes longer than all else that is done for an output.
-    found = [key for key in os.environ._data if key.startswith(begin)]  # type: ignore[attr-defined]
-    return {name: os.environ[name] for name in map(os.fsdecode, found)}
+    known: Mapping[bytes, bytes] | None = getattr(os.environ, "_data", None)
+    if known is None:  # the user's code put a plain dict in its place
+        return {name: text for name, text in os.environ.items() if name.startswith(prefix)}
+    begin = prefix.encode()
+    return {name: os.environ[name] for name in map(os.fsdecode, [key for key in known if key.startswith(begin)])}
 
 
 def variable(name: str) -> str:

@@ -52,6 +52,12 @@ def _fresh_loops(asyncio: Any) -> None:
 _SETTINGS = (
     Setting("csv", lambda csv: csv.field_size_limit(), lambda csv, most: csv.field_size_limit(most), lambda _: 131072),
     Setting(
+        "csv",
+        lambda csv: {name: csv.get_dialect(name) for name in csv.list_dialects()},
+        lambda csv, found: _set_dialects(csv, found),
+        lambda csv: {"excel": csv.excel, "excel-tab": csv.excel_tab, "unix": csv.unix_dialect},
+    ),
+    Setting(
         "urllib.request",
         lambda request: request._opener,
         lambda request, opener: setattr(request, "_opener", opener),
@@ -124,6 +130,12 @@ def _set_pandas(config: Any, before: Mapping[str, Any]) -> None:
         for name, value in before.items():
             if now.get(name, value) != value:
                 config.set_option(name, value)
+
+
+def _set_dialects(csv: Any, before: Mapping[str, Any]) -> None:
+    """One that came since stays: a module that was imported meanwhile may have registered it."""
+    for name, dialect in before.items():
+        csv.register_dialect(name, dialect)
 
 
 def _set_torch(

@@ -362,3 +362,8 @@ def test_the_longer_of_two_secrets_is_masked_whole(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("JEYN_SECRET_A_SHORT", "hushed")
     monkeypatch.setenv("JEYN_SECRET_B_LONG", "hushed-token")
     assert masked("hushed-token hushed") == "************ ******"
+
+
+def test_a_secret_of_an_environment_that_a_plain_dict_replaced_is_masked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "environ", {"JEYN_SECRET_BANK_PIN": "hidden-away", "OTHER": "shown"})
+    assert masked("hidden-away and shown") == "*********** and shown"
