@@ -24,7 +24,7 @@ check: ## lint, types, layers and tests, without set-up
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n 2 --dist loadfile --max-worker-restart=1 --durations=10 -m "not long and not cluster"
+	$(BIN)/pytest -n 2 --dist loadfile --max-worker-restart=0 --durations=10 -m "not long and not cluster"
 	@echo "left out: what takes minutes (make check-long), and what needs a real cluster (make cluster-test)"
 
 check-long: setup ## the tests that take minutes

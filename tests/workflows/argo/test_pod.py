@@ -245,6 +245,7 @@ def test_a_catalog_that_is_not_there_is_exit_77(world: World, monkeypatch: pytes
     monkeypatch.setattr(pod, "TRIES", 1)
     monkeypatch.setattr(pod.patiently, "__defaults__", (1,))
     monkeypatch.setenv("JEYN_CATALOG", "postgresql://nobody@127.0.0.1:1/nothing")
+    monkeypatch.setenv("JEYN_STORE_PATIENCE", "1s")
     monkeypatch.setenv("JEYN_OUT", str(world.folder / "out"))
     monkeypatch.setenv("JEYN_HOME", str(world.folder / "home"))
     streams = [os.dup(1), os.dup(2)]
