@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     from jeyn.workflows.code.unchanged import Unchanged
     from jeyn.workflows.code.values import HeldValues
 
-_forking = threading.local()  # the signals that this thread held back before it forked
+_held_back: dict[int, set[int]] = {}  # by thread that forks: what it had held back before
 
 Report = Callable[[int, int | None, str], None]
 _SHOWN = 120  # characters of an input that a failure names
@@ -314,11 +314,11 @@ def begin_process() -> None:
 
 def _hold_back() -> None:
     # Python forgets what a child was told before its first step; a pool would wait for that child for ever.
-    _forking.mask = _signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM,))
+    _held_back[threading.get_ident()] = _signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM,))
 
 
 def _let_through() -> None:
-    _signal.pthread_sigmask(signal.SIG_SETMASK, _forking.mask)
+    _signal.pthread_sigmask(signal.SIG_SETMASK, _held_back.pop(threading.get_ident()))
 
 
 def _begin_child() -> None:

@@ -61,7 +61,7 @@ def test_a_home_that_cannot_be_written(tmp_path: Path) -> None:
     answer = jeyn(tmp_path, "run", "flow.py", "--no-cache", prefix=as_anyone())
     for path in every:
         path.chmod(0o755 if path.is_dir() else 0o644)
-    check_refused(answer, 8, "catalog.db", "check who owns")
+    check_refused(answer, 8, "is read-only here", "ask its owner")
     assert "one: cached" in jeyn(tmp_path, "run", "flow.py").err
 
 

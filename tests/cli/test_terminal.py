@@ -87,10 +87,11 @@ def test_errors_are_safe_wherever_they_are_printed() -> None:
 
 
 def test_what_stands_in_the_catalog_reaches_a_terminal_without_acting(project: Path) -> None:
-    with jeyn.open(home=project / ".jeyn", actor=f"eve{ALL}") as workspace:
+    kept = ALL.replace("\0", "")  # no database keeps it
+    with jeyn.open(home=project / ".jeyn", actor=f"eve{kept}") as workspace:
         first = workspace.get("checkpoint:digit-reader@latest")
-        workspace.model_store.bless(first, f"because {ALL}")
-        workspace.tag(first, f"tag{ALL}", reason=ALL)
+        workspace.model_store.bless(first, f"because {kept}")
+        workspace.tag(first, f"tag{kept}", reason=kept)
     (project / "data").mkdir()
     for words in (
         ["ls"],

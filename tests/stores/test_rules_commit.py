@@ -19,7 +19,8 @@ import jeyn
 from jeyn import Workspace
 from jeyn.errors import Immutable, NotFound, Unreachable, Unsaved
 from jeyn.sdk import schemas
-from jeyn.sdk.artefact import Edge, Record, id_of_document
+from jeyn.sdk.artefact import Edge, PayloadRef, Record, id_of_document
+from jeyn.sdk.canonical import sha256_of
 from jeyn.sdk.relationship import RelationshipType
 from jeyn.stores import workspace as workspace_module
 from jeyn.stores.catalog.changes import NewArtefact
@@ -374,13 +375,17 @@ def test_rule_12_a_newer_schema_is_opaque_but_traversable(workspace: Workspace) 
 
 def test_rule_12_a_closure_visits_each_node_once(workspace: Workspace) -> None:
     """Sixty diamonds on top of each other have 2^60 paths."""
-    previous = Record("evaluation/1", "0", {"metrics": {"a": 1}})
+
+    def value(name: str, *parents: Record) -> Record:
+        body = {"format": "json", "cache_key": name, "output": "result"}
+        edges = tuple(Edge(RelationshipType.derived_from, parent.id) for parent in parents)
+        return Record("value/1", name, body, edges, (PayloadRef("result", sha256_of(name.encode()), 1),))
+
+    previous = value("0")
     changes = [NewArtefact(previous)]
     for step in range(1, 61):
-        up = Edge(RelationshipType.derived_from, previous.id)
-        sides = [Record("evaluation/1", f"{step}{side}", {"metrics": {"a": 1}}, (up,)) for side in "ab"]
-        joined = tuple(Edge(RelationshipType.derived_from, side.id) for side in sides)
-        previous = Record("evaluation/1", f"{step}", {"metrics": {"a": 1}}, joined)
+        sides = [value(f"{step}{side}", previous) for side in "ab"]
+        previous = value(f"{step}", *sides)
         changes += [NewArtefact(record) for record in (*sides, previous)]
     workspace.commit(changes)
     start = time.perf_counter()

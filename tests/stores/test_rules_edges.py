@@ -8,7 +8,8 @@ import pytest
 from jeyn import Workspace
 from jeyn.errors import Conflict, JeynError, NotFound
 from jeyn.formulas import CompositeFormula, ModelFormula
-from jeyn.sdk.artefact import Edge, Record
+from jeyn.sdk.artefact import Edge, PayloadRef, Record
+from jeyn.sdk.canonical import sha256_of
 from jeyn.sdk.relationship import RelationshipType
 from jeyn.stores.catalog import tables
 from jeyn.stores.catalog.changes import NewArtefact
@@ -31,8 +32,10 @@ NUMBERS = {
 OUTPUTS = "SELECT o.name, a.id FROM operation_artefact o JOIN artefact a ON a.key = o.artefact ORDER BY 1"
 
 
-def evaluation(name: str, *parents: str, kind: RelationshipType = RelationshipType.evaluation_of) -> Record:
-    return Record("evaluation/1", name, {"metrics": {"a": 1}}, tuple(Edge(kind, parent) for parent in parents))
+def value(name: str, *parents: str) -> Record:
+    body = {"format": "json", "cache_key": name, "output": "result"}
+    edges = tuple(Edge(RelationshipType.derived_from, parent) for parent in parents)
+    return Record("value/1", name, body, edges, (PayloadRef("result", sha256_of(name.encode()), 1),))
 
 
 def edges(sql: Sql) -> list[tuple[str, str, str]]:
@@ -52,14 +55,14 @@ def test_rule_07_a_parent_that_is_not_there_is_refused_and_nothing_is_written(wo
     before = sql("SELECT count(*) FROM artefact"), sql("SELECT seq FROM catalog_clock")
     stranger = "sha256:" + "0" * 64
     with pytest.raises(NotFound, match=stranger) as refused:
-        workspace.commit([NewArtefact(evaluation("first")), NewArtefact(evaluation("second", stranger))])
+        workspace.commit([NewArtefact(value("first")), NewArtefact(value("second", stranger))])
     assert (refused.value.exit_code, refused.value.refs) == (3, (stranger,))
     assert (sql("SELECT count(*) FROM artefact"), sql("SELECT seq FROM catalog_clock")) == before
 
 
 def test_rule_07_parents_go_before_children_in_one_transaction(workspace: Workspace) -> None:
-    parent = evaluation("parent")
-    child = evaluation("child", parent.id)
+    parent = value("parent")
+    child = value("child", parent.id)
     with pytest.raises(NotFound):
         workspace.commit([NewArtefact(child), NewArtefact(parent)])
     workspace.commit([NewArtefact(parent), NewArtefact(child)])
@@ -67,7 +70,7 @@ def test_rule_07_parents_go_before_children_in_one_transaction(workspace: Worksp
 
 
 def test_rule_07_no_edge_is_added_to_a_child_that_is_there(workspace: Workspace, sql: Sql) -> None:
-    first, second = evaluation("first"), evaluation("second")
+    first, second = value("first"), value("second")
     workspace.commit([NewArtefact(first), NewArtefact(second)])
     later = Edge(RelationshipType.derived_from, first.id)
     outcome = workspace.commit([NewArtefact(second, edges=(later,))])[0]
@@ -76,14 +79,14 @@ def test_rule_07_no_edge_is_added_to_a_child_that_is_there(workspace: Workspace,
 
 
 def test_rule_07_an_artefact_cannot_come_from_itself(workspace: Workspace) -> None:
-    record = evaluation("alone")
+    record = value("alone")
     with pytest.raises(NotFound):
         workspace.commit([NewArtefact(record, edges=(Edge(RelationshipType.derived_from, record.id),))])
 
 
 def test_rule_07_a_cycle_cannot_be_made(workspace: Workspace, sql: Sql) -> None:
-    one = evaluation("one")
-    two = evaluation("two", one.id)
+    one = value("one")
+    two = value("two", one.id)
     workspace.commit([NewArtefact(one), NewArtefact(two)])
     workspace.commit([NewArtefact(one, edges=(Edge(RelationshipType.derived_from, two.id),))])
     assert len(edges(sql)) == 1
@@ -92,9 +95,9 @@ def test_rule_07_a_cycle_cannot_be_made(workspace: Workspace, sql: Sql) -> None:
 
 
 def test_rule_07_an_edge_is_written_once(workspace: Workspace, sql: Sql) -> None:
-    parent = evaluation("parent")
-    twice = Edge(RelationshipType.evaluation_of, parent.id)
-    workspace.commit([NewArtefact(parent), NewArtefact(evaluation("child", parent.id), edges=(twice, twice))])
+    parent = value("parent")
+    twice = Edge(RelationshipType.derived_from, parent.id)
+    workspace.commit([NewArtefact(parent), NewArtefact(value("child", parent.id), edges=(twice, twice))])
     assert len(edges(sql)) == 1
 
 
