@@ -184,10 +184,13 @@ class Database:
 
     @contextmanager
     def write_soft(self) -> Iterator[Connection]:
-        """A write transaction that a power cut may undo, without a tick: for leases only."""
+        """A write transaction without a tick, that a power cut may undo where the catalog is a file.
+
+        A server may crash while its clients go on, and they count on what they wrote.
+        """
         with translated(self), self._in_turn(), self._writer(self._soft, self._kept_soft) as (connection, ends):
             if not self.is_sqlite:
-                xid = connection.execute(_SOFT).one()[1]
+                xid = connection.execute(_XID).scalar_one()
                 ends.append(Transaction(connection, DriverCursor(connection), 0, 0, xid))
             yield connection
 
@@ -263,19 +266,21 @@ class Database:
     def _was_committed(self, tx: Transaction) -> bool:
         """Whether a commit took place whose answer was lost; in doubt it is an error that nobody tries again."""
         wait = Wait(self)
-        try:
-            while True:
+        while True:
+            try:
                 with self._connected(self._engine) as connection, connection.begin():
                     status, is_own = connection.execute(OUTCOME, {"xid": tx.xid, "seq": tx.seq, "at": tx.at}).one()
-                if status != "in progress" or not wait.again():
-                    return bool(status == "committed" and is_own)
-        except DBAPIError as exc:
-            if not is_away(exc):  # a server that lost the transaction with its memory does not know its number
-                return False
-            raise Unreachable(
-                f'the catalog "{self.shown}" went away within a commit: nobody knows whether that took place',
-                hint="see whether it is there before doing it again",
-            ) from None
+            except DBAPIError as exc:
+                if not is_away(exc):  # a server that lost the transaction with its memory does not know its number
+                    return False
+                if wait.again():
+                    continue
+                raise Unreachable(
+                    f'the catalog "{self.shown}" went away within a commit: nobody knows whether that took place',
+                    hint="see whether it is there before doing it again",
+                ) from None
+            if status != "in progress" or not wait.again():
+                return bool(status == "committed" and is_own)
 
     @contextmanager
     def _writer(self, engine: Engine, kept: list[Connection]) -> Iterator[tuple[Connection, list[Transaction]]]:
@@ -347,7 +352,7 @@ _TICK = {
         )
     ),
 }
-_SOFT = text("SELECT set_config('synchronous_commit', 'off', true), txid_current()")
+_XID = text("SELECT txid_current()")
 
 
 def _parse(url: str) -> URL:
