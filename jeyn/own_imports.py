@@ -21,12 +21,13 @@ if TYPE_CHECKING:
 PROJECT = "jeyn_project"  # the package that such files of the project are modules of
 # What Jeyn's own dependencies are imported as; tests/test_own_imports.py compares it with what is installed.
 LIBRARIES = frozenset(
-    """alembic annotated_types attr attrs bottleneck certifi charset_normalizer click cloudpickle dateutil filelock
-    fsspec functorch google greenlet hera idna jinja2 joblib jsonschema jsonschema_specifications lightgbm mako
-    markdown_it markupsafe mdurl ml_dtypes mpmath narwhals networkx numexpr numpy obstore onnx packaging pandas
-    pathspec polars prettytable psycopg psycopg_binary pyarrow pydantic pydantic_core pygments pytz referencing
-    requests rfc8785 rich rpds safetensors scipy setuptools six sklearn skops sqlalchemy sympy threadpoolctl
-    torch torchgen triton typing_extensions typing_inspection tzdata urllib3 wcwidth yaml""".split()  # noqa: SIM905 - as people read it
+    """alembic annotated_types attr attrs bottleneck certifi cffi charset_normalizer click cloudpickle
+    cryptography dateutil filelock fsspec functorch google greenlet hera idna jinja2 joblib jsonschema
+    jsonschema_specifications lightgbm mako markdown_it markupsafe mdurl ml_dtypes mpmath narwhals networkx
+    numexpr numpy obstore onnx packaging pandas pathspec polars prettytable psycopg psycopg_binary pyarrow
+    pycparser pydantic pydantic_core pygments pytz referencing requests rfc8785 rich rpds safetensors scipy
+    setuptools six sklearn skops sqlalchemy sympy threadpoolctl torch torchgen triton typing_extensions
+    typing_inspection tzdata urllib3 wcwidth yaml""".split()  # noqa: SIM905 - as people read it
 )
 # Loaded before any code of a project can be asked for: nobody gets a file of that name.
 _AT_START = frozenset(

@@ -48,7 +48,7 @@ def content(folder: Path) -> dict[str, bytes]:
         return {each.name: file.read() for each in archive.getmembers() if (file := archive.extractfile(each))}
 
 
-def test_addresses_with_passwords_stay_at_home(tmp_path: Path) -> None:
+def test_addresses_with_passwords_stay_at_home(tmp_path: Path, home: Path) -> None:
     (tmp_path / "jeyn.yaml").write_text(ADDRESSES)
     kept = content(tmp_path)["jeyn.yaml"]
     assert b"hunter2" not in kept and b"in-a-comment" not in kept
