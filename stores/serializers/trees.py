@@ -29,8 +29,8 @@ def _depth(left: Any, right: Any) -> int:
     depth, level = -1, np.zeros(1, np.intp)
     while level.size:
         depth += 1
-        children = np.concatenate([left[level], right[level]])
-        level = np.unique(children[children != _LEAF])
+        inner = level[left[level] != _LEAF]  # what a leaf says of its right child is read by nobody
+        level = np.unique(np.concatenate([left[inner], right[inner]]))
     return depth
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from jeyn.errors import Corrupt
+from jeyn.stores.serializers import trees
 from jeyn.stores.serializers.archive import pack, unpack
 from jeyn.stores.serializers.numpy import array_bytes, read_array
 from jeyn.stores.serializers.sklearn import SklearnSerializer
@@ -383,3 +384,8 @@ def test_a_module_of_torch_is_not_built_larger_than_its_bytes() -> None:
     changed = json.dumps(header).encode()
     with pytest.raises(Incompatible, match="other tensors than the artefact"):
         TorchModuleSerializer().from_bytes(len(changed).to_bytes(8, "little") + changed + data[8 + length :])
+
+
+def test_what_a_leaf_says_of_a_right_child_leads_nowhere() -> None:
+    """The walk of the check itself ended never, where a leaf named the root."""
+    assert trees._depth(np.array([1, -1, -1]), np.array([2, 0, 0])) == 1
