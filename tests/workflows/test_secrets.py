@@ -247,6 +247,7 @@ def test_a_worker_and_its_engine_that_are_killed_at_once_leave_no_secret(tmp_pat
 def test_what_was_written_without_masks_is_left_out_and_a_line_says_so(tmp_path: Path) -> None:
     with started(tmp_path / "project") as (project, worker, engine):
         run = project.last()
+        until(lambda: project.workspace.runs.attempts(run.operations[0].key))
         os.killpg(worker, signal.SIGKILL)
         os.kill(engine, signal.SIGKILL)
         until(lambda: is_gone(worker) and is_gone(engine))
