@@ -19,6 +19,7 @@ from jeyn.regular import NotRegular, opened, real
 from jeyn.settings import project_root, read_project_file
 from jeyn.workflows.code.local import is_environment
 from jeyn.workflows.failure import install_hint
+from jeyn.workflows.own_loggers import switch_on
 from jeyn.workflows.traceback import place_of, user_traceback
 
 if TYPE_CHECKING:
@@ -69,6 +70,8 @@ def import_file(path: Path, root: Path) -> ModuleType:
         raise _syntax_error(exc, path, root) from exc
     except (Exception, SystemExit) as exc:
         raise _import_failed(exc, path, root) from exc
+    finally:
+        switch_on()
     if _file_of(module) != path:
         raise _taken(name, _file_of(module) or "another module", path, root)
     return module

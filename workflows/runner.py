@@ -49,6 +49,7 @@ from jeyn.workflows.inputs import load_input
 from jeyn.workflows.leaks import refuse_in, refuse_in_rows, refuse_secrets
 from jeyn.workflows.mask import masked, remember
 from jeyn.workflows.outputs import save_outputs, split
+from jeyn.workflows.own_loggers import switch_on
 from jeyn.workflows.process_state import ProcessState
 from jeyn.workflows.seeds import seed
 from jeyn.workflows.shown import shown
@@ -268,6 +269,7 @@ def find_function(reference: str) -> Callable[..., Any]:
     """The user's function behind "module:qualname"; raises `CodeChanged` when it is no longer there."""
     module, _, qualname = reference.partition(":")
     found: Any = importlib.import_module(module)
+    switch_on()
     for part in qualname.split("."):
         found = getattr(found, part, None)
     if found is None:

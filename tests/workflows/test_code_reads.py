@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
@@ -94,6 +95,17 @@ def test_rule_36_dotenv_and_logging_files_count(project: Project) -> None:
     assert run(project) == {"one": "succeeded"} and project.last().outputs["return"] == "b20"
     project.write(f"{ini}ERROR\n", "log.ini")
     assert run(project) == {"one": "succeeded"} and project.last().outputs["return"] == "b40"
+
+
+def test_a_logging_configuration_of_the_project_leaves_jeyns_messages(
+    project: Project, caplog: pytest.LogCaptureFixture
+) -> None:
+    head = "import logging.config\nlogger = logging.getLogger('jeyn.tried')\nlogging.config.dictConfig({'version': 1})"
+    project.write(FLOW.format(head=head, give="logger.warning('told there'); return ''"))
+    logging.getLogger("jeyn.tried")
+    assert run(project) == {"one": "succeeded"}
+    logging.getLogger("jeyn.tried").warning("told here")
+    assert "told here" in caplog.text and "told there" in project.last().logs()
 
 
 def reads(project: Project, head: str) -> set[str]:
