@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from collections.abc import Iterator
@@ -31,6 +32,15 @@ def quick_schema() -> Iterator[QuickSchema]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(migrate, "_run", quick)
         yield quick
+
+
+@pytest.fixture
+def own_heap() -> Iterator[None]:
+    """What is timed does not pay for the garbage collector's looks at what all tests before it left."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture

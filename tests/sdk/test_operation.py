@@ -385,7 +385,7 @@ def long_chain(length: int = 10_000) -> Any:
     return value
 
 
-def test_recording_is_quick() -> None:
+def test_recording_is_quick(own_heap: None) -> None:
     long_chain(10)
     started = time.perf_counter()
     plan = long_chain()

@@ -435,7 +435,7 @@ def test_rule_16_argo_takes_places_that_pods_reach(home: Path) -> None:
         only(check_for_argo(Plan(pipeline="p", operations=many), workspace), "UsageError", "bytes", ".map(")
 
 
-def test_ten_thousand_operations_are_checked_quickly(workspace: Workspace) -> None:
+def test_ten_thousand_operations_are_checked_quickly(workspace: Workspace, own_heap: None) -> None:
     a_batch(workspace)
     a_checkpoint(workspace)
     options = Options(resources={"cpu": 1, "memory": "1Gi"}, retries=2)

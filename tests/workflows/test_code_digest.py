@@ -256,7 +256,7 @@ def test_the_digest_is_the_same_in_a_fresh_process(project: Path) -> None:
     assert found == {code_of(project).digest}
 
 
-def test_it_is_quick(project: Path) -> None:
+def test_it_is_quick(project: Path, own_heap: None) -> None:
     code_of(project)
     began = time.perf_counter()
     for _ in range(200):
